@@ -1,0 +1,13 @@
+namespace CutoffLen.Tests;
+
+/// <summary>Reference values under tests/golden, copied beside the test assembly.</summary>
+internal static class Golden
+{
+    /// <summary>The full path of tests/golden/<paramref name="name"/>; a missing file is the test's failure.</summary>
+    public static string Path(string name)
+    {
+        var path = System.IO.Path.Combine(AppContext.BaseDirectory, "golden", name);
+        Assert.True(File.Exists(path) || Directory.Exists(path), $"no golden file {path}");
+        return path;
+    }
+}
