@@ -1,0 +1,74 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using CutoffLen.Cli.Commands;
+
+namespace CutoffLen.Cli;
+
+/// <summary>The root command and what happens to a line that does not parse.</summary>
+internal static class CommandLine
+{
+    /// <summary>Every verb, in the order of <c>cutoff --help</c>.</summary>
+    public static RootCommand Create() => new("Extends and measures the context limit of LLaMA-type models.")
+    {
+        EnvCommand.Create(),
+        CommonOptions.Verbose,
+        CommonOptions.Quiet,
+    };
+
+    /// <summary>Runs one command line and returns its exit code; exceptions of the command pass through.</summary>
+    public static async Task<int> Run(string[] args, CancellationToken interrupted)
+    {
+        var root = Create();
+        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        if (parsed.Action is ParseErrorAction)
+        {
+            foreach (var problem in Problems(parsed))
+            {
+                await Console.Error.WriteLineAsync(problem);
+            }
+
+            return Outcome.UserError;
+        }
+
+        // Signals are ours (see Interruption): a training run needs longer than the library's two seconds to save.
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        return await parsed.InvokeAsync(configuration, interrupted);
+    }
+
+    private static IEnumerable<string> Problems(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        var place = command is RootCommand ? "cutoff" : $"cutoff {PathOf(command)}";
+        if (parsed.UnmatchedTokens.Count == 0)
+        {
+            return parsed.Errors.Select(error => $"{place}: {OneLine(error.Message)}");
+        }
+
+        // The library also says "required command was not provided" then, which only repeats it.
+        return parsed.UnmatchedTokens.Select(token => $"{place}: {Unmatched(command, token)}");
+    }
+
+    private static string Unmatched(Command command, string token)
+    {
+        if (token.StartsWith('-'))
+        {
+            var options = command.Options.Concat(command.Parents.OfType<Command>().SelectMany(c => c.Options.Where(o => o.Recursive)));
+            return $"unknown option '{token}'; options are {Names(options)}";
+        }
+
+        return command.Subcommands.Count > 0
+            ? $"unknown command '{token}'; commands are {Names(command.Subcommands)}"
+            : $"unexpected argument '{token}'; see 'cutoff {PathOf(command)} --help'";
+    }
+
+    private static string Names(IEnumerable<Symbol> symbols) =>
+        string.Join(", ", symbols.Where(symbol => !symbol.Hidden).Select(symbol => symbol.Name).Distinct());
+
+    private static string PathOf(Command command)
+    {
+        var parents = command.Parents.OfType<Command>().Where(parent => parent is not RootCommand);
+        return string.Join(' ', parents.Select(parent => parent.Name).Append(command.Name));
+    }
+
+    private static string OneLine(string message) => message.ReplaceLineEndings(" ").Trim();
+}

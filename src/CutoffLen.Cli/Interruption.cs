@@ -1,0 +1,49 @@
+using System.Runtime.InteropServices;
+
+namespace CutoffLen.Cli;
+
+/// <summary>
+/// Ctrl-C and SIGTERM as a cancellation token: the first asks the command to save and end, a second Ctrl-C ends the
+/// process at once.
+/// </summary>
+internal sealed class Interruption : IDisposable
+{
+    private readonly CancellationTokenSource source = new();
+    private readonly PosixSignalRegistration[] registrations;
+
+    /// <summary>Starts listening.</summary>
+    public Interruption() => registrations =
+    [
+        PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+        PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+    ];
+
+    /// <summary>Cancelled at the first signal.</summary>
+    public CancellationToken Token => source.Token;
+
+    /// <summary>128 + the signal's number, as shells report it: 130 after Ctrl-C, 143 after SIGTERM.</summary>
+    public int ExitCode { get; private set; } = 130;
+
+    /// <summary>Stops listening.</summary>
+    public void Dispose()
+    {
+        foreach (var registration in registrations)
+        {
+            registration.Dispose();
+        }
+
+        source.Dispose();
+    }
+
+    private void Handle(PosixSignalContext context)
+    {
+        if (source.IsCancellationRequested)
+        {
+            return; // not cancelled: the signal's own action, the end of the process, follows
+        }
+
+        context.Cancel = true;
+        ExitCode = context.Signal == PosixSignal.SIGTERM ? 143 : 130;
+        source.Cancel();
+    }
+}
