@@ -1,0 +1,75 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace CutoffLen.Hardware;
+
+/// <summary>A CUDA device as NVIDIA's driver describes it.</summary>
+/// <param name="Name">For example <c>NVIDIA H100 80GB HBM3</c>.</param>
+/// <param name="Capability">Compute capability, for example 9.0.</param>
+/// <param name="TotalBytes">Device memory.</param>
+public sealed record CudaDevice(string Name, Version Capability, long TotalBytes)
+{
+    /// <summary>Whether its tensor cores multiply bfloat16: Ampere (8.0) and later.</summary>
+    public bool MultipliesBFloat16 => Capability.Major >= 8;
+}
+
+/// <summary>
+/// Asks NVIDIA's driver what torch's public API does not tell. Devices come in the order in which torch counts them,
+/// since both follow CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
+/// </summary>
+public static unsafe class CudaDriver
+{
+    private const int CapabilityMajor = 75;
+    private const int CapabilityMinor = 76;
+
+    /// <summary>All devices; none where there is no NVIDIA driver.</summary>
+    public static IReadOnlyList<CudaDevice> Devices()
+    {
+        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var driver))
+        {
+            return [];
+        }
+
+        var initialize = (delegate* unmanaged<uint, int>)NativeLibrary.GetExport(driver, "cuInit");
+        var countDevices = (delegate* unmanaged<int*, int>)NativeLibrary.GetExport(driver, "cuDeviceGetCount");
+        int count;
+        if (initialize(0) != 0 || countDevices(&count) != 0)
+        {
+            return []; // a driver without a device, or one that this process may not use
+        }
+
+        var devices = new List<CudaDevice>();
+        for (var index = 0; index < count; index++)
+        {
+            devices.Add(Describe(driver, index));
+        }
+
+        return devices;
+    }
+
+    private static CudaDevice Describe(nint driver, int index)
+    {
+        var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");
+        var getName = (delegate* unmanaged<byte*, int, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGetName");
+        var getMemory = (delegate* unmanaged<nuint*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceTotalMem_v2");
+        var getAttribute = (delegate* unmanaged<int*, int, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGetAttribute");
+
+        int device, major, minor;
+        nuint bytes;
+        var name = stackalloc byte[256];
+        Check(getDevice(&device, index));
+        Check(getName(name, 256, device));
+        Check(getMemory(&bytes, device));
+        Check(getAttribute(&major, CapabilityMajor, device));
+        Check(getAttribute(&minor, CapabilityMinor, device));
+        return new CudaDevice(Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name)), new Version(major, minor), (long)bytes);
+    }
+
+    private static void Check(int status)
+    {
+        if (status != 0)
+        {
+            throw new InvalidOperationException($"NVIDIA's driver answered with error {status}");
+        }
+    }
+}
