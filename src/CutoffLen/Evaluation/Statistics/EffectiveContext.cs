@@ -1,0 +1,130 @@
+namespace CutoffLen.Evaluation.Statistics;
+
+/// <summary>Where a model's context ends.</summary>
+/// <param name="Tokens">
+/// The largest number of context tokens up to which the NLL stays within delta of its running minimum; null when no
+/// limit was found in the sweep.
+/// </param>
+/// <param name="Swept">The length of the sweep in tokens.</param>
+/// <param name="Interval">
+/// 95% interval over the units; positive infinity stands for "no limit found". Null where a single unit gives none.
+/// </param>
+/// <param name="Delta">The rise that counts, nats.</param>
+public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Interval, double Delta)
+{
+    /// <summary>The limit as reports print it: <c>1722</c>, or <c>&gt;= 4096</c> when the sweep ended first.</summary>
+    public override string ToString() => Tokens is { } tokens ? $"{tokens}" : $">= {Swept}";
+
+    /// <summary>The interval as reports print it, empty where there is none.</summary>
+    public string IntervalText => Interval is { } i ? $"{End(i.Low)} to {End(i.High)}" : "";
+
+    private string End(double value) => double.IsInfinity(value) ? $">= {Swept}" : $"{value:0}";
+}
+
+/// <summary>
+/// Effective context: walking along the positions, the limit is the end of the last bucket before the NLL rises more than
+/// delta above its running minimum and stays there to the end of the sweep.
+/// </summary>
+/// <remarks>
+/// Two cares for noise. The walk begins at position 64 (an eighth of the sweep where that is less): the openings of
+/// texts are easier or harder than the rest for reasons that have nothing to do with context. And neighbouring buckets
+/// join until they hold 256 tokens, for a minimum over many small buckets would be the luckiest of them.
+/// </remarks>
+public static class EffectiveContext
+{
+    /// <summary>The rise that counts as the limit, nats.</summary>
+    public const double StandardDelta = 0.1;
+
+    private const int FirstPosition = 64;
+    private const int LeastTokens = 256;
+
+    /// <summary>The limit and its interval.</summary>
+    /// <param name="edges">Bucket boundaries, positions in tokens.</param>
+    /// <param name="sums">For each unit, for each bucket the sum of the NLL, nats.</param>
+    /// <param name="counts">For each unit, for each bucket its tokens.</param>
+    /// <param name="bootstrap">Draws of the units.</param>
+    /// <param name="delta">The rise that counts, nats.</param>
+    public static EffectiveContextLimit Of(
+        int[] edges, IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, Bootstrap bootstrap, double delta = StandardDelta)
+    {
+        var groups = Join(edges, counts);
+        var ends = groups.Select(group => edges[group.End]).ToArray();
+        var tokens = Limit(Means(Array.ConvertAll(new int[sums.Count], _ => 1)), delta);
+        var interval = bootstrap.Of(draw => Limit(Means(draw), delta) is { } k ? ends[k] : double.PositiveInfinity);
+        return new EffectiveContextLimit(tokens is { } last ? ends[last] : null, edges[^1], interval, delta);
+
+        double[] Means(int[] draw) => [.. groups.Select(group => Mean(sums, counts, draw, group))];
+    }
+
+    /// <summary>The index of the last bucket within the limit, or null when the last one of all is.</summary>
+    internal static int? Limit(IReadOnlyList<double> means, double delta)
+    {
+        var least = double.PositiveInfinity;
+        int? last = null;
+        for (var k = 0; k < means.Count; k++)
+        {
+            if (double.IsNaN(means[k]))
+            {
+                continue;
+            }
+
+            least = Math.Min(least, means[k]);
+            if (means[k] - least <= delta)
+            {
+                last = null;
+            }
+            else
+            {
+                last ??= k - 1;
+            }
+        }
+
+        return last;
+    }
+
+    private static List<(int Begin, int End)> Join(int[] edges, IReadOnlyList<double[]> counts)
+    {
+        var from = Math.Min(FirstPosition, edges[^1] / 8);
+        var groups = new List<(int Begin, int End)>();
+        var begin = Array.FindIndex(edges, edge => edge >= from);
+        var held = 0.0;
+        for (var bucket = begin; bucket < edges.Length - 1; bucket++)
+        {
+            held += counts.Sum(unit => unit[bucket]);
+            if (held >= LeastTokens)
+            {
+                groups.Add((begin, bucket + 1));
+                (begin, held) = (bucket + 1, 0);
+            }
+        }
+
+        // Too few tokens at the end join the bucket before them; too few in all are one bucket.
+        if (begin < edges.Length - 1)
+        {
+            var last = groups.Count == 0 ? (Begin: begin, 0) : groups[^1];
+            if (groups.Count > 0)
+            {
+                groups.RemoveAt(groups.Count - 1);
+            }
+
+            groups.Add((last.Begin, edges.Length - 1));
+        }
+
+        return groups;
+    }
+
+    private static double Mean(IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, int[] draw, (int Begin, int End) group)
+    {
+        double sum = 0, count = 0;
+        for (var unit = 0; unit < draw.Length; unit++)
+        {
+            for (var bucket = group.Begin; draw[unit] > 0 && bucket < group.End; bucket++)
+            {
+                sum += draw[unit] * sums[unit][bucket];
+                count += draw[unit] * counts[unit][bucket];
+            }
+        }
+
+        return sum / count;
+    }
+}

@@ -1,0 +1,79 @@
+namespace CutoffLen.Evaluation.Statistics;
+
+/// <summary>Perplexity at a length.</summary>
+/// <param name="Length">Context length in tokens.</param>
+/// <param name="MeanNll">Nats, averaged as the protocol says; null when no text reaches the length.</param>
+/// <param name="Interval">95% interval of the mean NLL, nats; null where a single unit gives none.</param>
+/// <param name="Texts">Texts measured.</param>
+/// <param name="TextsLeftOut">Texts too short for the length.</param>
+/// <param name="Tokens">Tokens scored, each as often as the protocol scores it.</param>
+/// <param name="Windows">Windows scored.</param>
+/// <param name="Gain">What the longer context gave over the shortest length on the same tokens, where they are the same.</param>
+public sealed record LengthResult(
+    int Length, double? MeanNll, Interval? Interval, int Texts, int TextsLeftOut, long Tokens, int Windows, ContextGain? Gain)
+{
+    /// <summary>exp of the mean NLL.</summary>
+    public double? Perplexity => MeanNll is { } nll ? Math.Exp(nll) : null;
+
+    /// <summary>95% interval of the perplexity.</summary>
+    public Interval? PerplexityInterval => Interval?.Map(Math.Exp);
+
+    /// <summary>Per word, byte and bit, where the protocol defines them.</summary>
+    public PerWordAndByte? PerWordAndByte { get; init; }
+}
+
+/// <summary>The lm-evaluation-harness's metrics: the summed NLL over the words and bytes of the texts.</summary>
+/// <param name="WordPerplexity">exp(nats / words).</param>
+/// <param name="BytePerplexity">exp(nats / bytes).</param>
+/// <param name="BitsPerByte">nats / bytes / ln 2.</param>
+public sealed record PerWordAndByte(double WordPerplexity, double BytePerplexity, double BitsPerByte)
+{
+    internal static PerWordAndByte Of(double nats, long words, long bytes) =>
+        new(Math.Exp(nats / words), Math.Exp(nats / bytes), nats / bytes / Math.Log(2));
+}
+
+/// <summary>
+/// How much lower the NLL of the same tokens is with more context: above 0 the model uses the far context, at 0 it
+/// ignores it, below 0 it suffers from it.
+/// </summary>
+/// <param name="From">The shorter length, tokens.</param>
+/// <param name="Nats">NLL at the shorter length minus NLL at this length, per token.</param>
+/// <param name="Interval">95% interval.</param>
+/// <param name="Tokens">Tokens that both lengths score alone in the same stretch.</param>
+public sealed record ContextGain(int From, double Nats, Interval? Interval, long Tokens);
+
+/// <summary>NLL of the targets with From to To - 1 tokens of context.</summary>
+/// <param name="From">First position of the bucket.</param>
+/// <param name="To">One past its last.</param>
+/// <param name="Nll">Mean, nats.</param>
+/// <param name="Interval">95% interval.</param>
+/// <param name="Tokens">Tokens in the bucket.</param>
+public sealed record CurvePoint(int From, int To, double Nll, Interval? Interval, long Tokens);
+
+/// <summary>What a protocol says of a model with a position method.</summary>
+/// <param name="Protocol">Name, with the stride where it is not the source's own.</param>
+/// <param name="Unit">What the bootstrap draws: <c>texts</c>, or <c>windows</c> of a single text.</param>
+/// <param name="Lengths">One result for each length asked for.</param>
+public sealed record ProtocolResult(string Protocol, string Unit, IReadOnlyList<LengthResult> Lengths);
+
+/// <summary>NLL by position and what follows from it.</summary>
+/// <param name="Length">Window length in tokens.</param>
+/// <param name="Windows">Windows averaged.</param>
+/// <param name="Unit">What the bootstrap draws: <c>texts</c>, or <c>windows</c> of a single text.</param>
+/// <param name="Points">Bucket by bucket.</param>
+/// <param name="EffectiveContext">Where the context ends.</param>
+public sealed record PositionCurve(
+    int Length, int Windows, string Unit, IReadOnlyList<CurvePoint> Points, EffectiveContextLimit EffectiveContext);
+
+/// <summary>The difference of two measurements of the same texts, paired by text.</summary>
+/// <param name="Length">Context length in tokens.</param>
+/// <param name="Nats">Mean NLL of the one minus that of the baseline.</param>
+/// <param name="Interval">95% interval.</param>
+public sealed record PairedDifference(int Length, double Nats, Interval? Interval)
+{
+    /// <summary>Perplexity of the one over that of the baseline.</summary>
+    public double PerplexityRatio => Math.Exp(Nats);
+
+    /// <summary>Whether the interval leaves out 0.</summary>
+    public bool IsSignificant => Interval is { } i && i.Excludes(0);
+}

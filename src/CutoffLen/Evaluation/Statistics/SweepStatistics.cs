@@ -1,0 +1,137 @@
+using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Sweeps;
+
+namespace CutoffLen.Evaluation.Statistics;
+
+/// <summary>
+/// Averages, intervals and differences of a sweep's scores. The bootstrap draws texts; where only one text reaches a
+/// length it draws that text's windows, and says so.
+/// </summary>
+public static class SweepStatistics
+{
+    /// <summary>Perplexity at every length under one of the sweep's protocols.</summary>
+    public static ProtocolResult Perplexity(SweepScores scores, int protocol)
+    {
+        var rule = scores.Plan.Protocols[protocol];
+        var byLength = scores.Windows.Where(w => w.Demand.Protocol == protocol).ToLookup(w => w.Demand.Length);
+        var shortest = scores.Plan.Lengths.FirstOrDefault(byLength.Contains);
+        var unit = scores.Plan.Lengths.Any(length => byLength[length].Any() && !DrawsTexts(byLength[length])) ? "windows" : "texts";
+        return new ProtocolResult(rule.Name, unit, [.. scores.Plan.Lengths.Select(length => At(length))]);
+
+        LengthResult At(int length)
+        {
+            var windows = byLength[length].ToList();
+            var texts = windows.Select(w => w.Text).Distinct().Count();
+            if (texts == 0)
+            {
+                return new LengthResult(length, null, null, 0, scores.Texts.Count, 0, 0, null);
+            }
+
+            var units = Units(windows, rule.Averaging);
+            return new LengthResult(
+                length, Ratio.Of(units), new Bootstrap(units.Count).OfRatio(units), texts, scores.Texts.Count - texts,
+                windows.Sum(w => (long)w.Count), windows.Count, length == shortest ? null : Gain(byLength[shortest], windows, shortest))
+            {
+                PerWordAndByte = rule is LmEvalDisjoint ? Wordwise(scores, windows) : null,
+            };
+        }
+    }
+
+    /// <summary>NLL by position and the effective context; null when no text has a whole window.</summary>
+    public static PositionCurve? Curve(SweepScores scores, double delta = EffectiveContext.StandardDelta)
+    {
+        if (scores.CurveLength is not { } length)
+        {
+            return null;
+        }
+
+        var buckets = new PositionBuckets(length);
+        var texts = scores.Curves.GroupBy(c => c.Text).ToList();
+        var units = texts.Count > 1 ? texts.Select(g => g.ToList()) : scores.Curves.Select(c => new List<TextCurveScore> { c });
+        var sums = units.Select(unit => Enumerable.Range(0, buckets.Count).Select(b => unit.Sum(c => c.Sums[b])).ToArray()).ToList();
+        var counts = units.Select(unit => Enumerable.Range(0, buckets.Count)
+            .Select(b => (double)unit.Count * (buckets.Edges[b + 1] - buckets.Edges[b])).ToArray()).ToList();
+        var bootstrap = new Bootstrap(sums.Count);
+        var points = Enumerable.Range(0, buckets.Count).Select(b =>
+        {
+            var ratios = sums.Zip(counts, (s, c) => new Ratio(s[b], c[b])).ToList();
+            return new CurvePoint(
+                buckets.Edges[b], buckets.Edges[b + 1], Ratio.Of(ratios), bootstrap.OfRatio(ratios), (long)counts.Sum(c => c[b]));
+        });
+        return new PositionCurve(
+            length, scores.Curves.Count, texts.Count > 1 ? "texts" : "windows", [.. points],
+            EffectiveContext.Of(buckets.Edges, sums, counts, bootstrap, delta));
+    }
+
+    /// <summary>
+    /// The differences of a sweep from a baseline, one for each length that both measured, paired by text: both sweeps
+    /// have the same texts and protocols.
+    /// </summary>
+    public static IReadOnlyList<PairedDifference> Differences(SweepScores scores, SweepScores baseline, int protocol)
+    {
+        var averaging = scores.Plan.Protocols[protocol].Averaging;
+        var differences = new List<PairedDifference>();
+        foreach (var length in scores.Plan.Lengths)
+        {
+            var units = Units(WindowsAt(scores), averaging);
+            var others = Units(WindowsAt(baseline), averaging);
+            if (units.Count > 0 && units.Count == others.Count)
+            {
+                differences.Add(new PairedDifference(
+                    length, Ratio.Of(units) - Ratio.Of(others), new Bootstrap(units.Count).OfDifference(units, others)));
+            }
+
+            List<TextWindowScore> WindowsAt(SweepScores sweep) =>
+                [.. sweep.Windows.Where(w => w.Demand.Protocol == protocol && w.Demand.Length == length)];
+        }
+
+        return differences;
+    }
+
+    private static bool DrawsTexts(IEnumerable<TextWindowScore> windows) => windows.Select(w => w.Text).Distinct().Skip(1).Any();
+
+    private static List<Ratio> Units(IReadOnlyList<TextWindowScore> windows, Averaging averaging) => DrawsTexts(windows)
+        ? [.. windows.GroupBy(w => w.Text).OrderBy(g => g.Key).Select(g => Weigh(g, averaging))]
+        : [.. windows.Select(w => Weigh([w], averaging))];
+
+    private static Ratio Weigh(IEnumerable<TextWindowScore> windows, Averaging averaging)
+    {
+        double sum = 0, tokens = 0, means = 0, count = 0;
+        foreach (var window in windows)
+        {
+            sum += window.Sum;
+            tokens += window.Count;
+            means += window.Sum / window.Count;
+            count++;
+        }
+
+        return averaging switch
+        {
+            Averaging.Tokens => new Ratio(sum, tokens),
+            Averaging.Windows => new Ratio(means, count),
+            _ => new Ratio(sum / tokens, 1),
+        };
+    }
+
+    private static ContextGain? Gain(IEnumerable<TextWindowScore> shorter, IReadOnlyList<TextWindowScore> longer, int from)
+    {
+        var known = shorter.ToDictionary(w => (w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd), w => w.Sum);
+        var pairs = longer
+            .Select(w => (Window: w, Found: known.TryGetValue((w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd), out var sum), Short: sum))
+            .Where(pair => pair.Found)
+            .ToList();
+        if (pairs.Count == 0)
+        {
+            return null;
+        }
+
+        var gains = Units([.. pairs.Select(pair => pair.Window with { Sum = pair.Short - pair.Window.Sum })], Averaging.Tokens);
+        return new ContextGain(from, Ratio.Of(gains), new Bootstrap(gains.Count).OfRatio(gains), pairs.Sum(pair => (long)pair.Window.Count));
+    }
+
+    private static PerWordAndByte Wordwise(SweepScores scores, IReadOnlyList<TextWindowScore> windows)
+    {
+        var texts = windows.Select(w => w.Text).Distinct().Select(i => scores.Texts[i]).ToList();
+        return PerWordAndByte.Of(windows.Sum(w => w.Sum), texts.Sum(t => t.Words), texts.Sum(t => t.Bytes));
+    }
+}
