@@ -14,9 +14,10 @@ internal sealed unsafe class Op(string name, string overload = "")
     private const int MostResults = 8;
 
     private nint _handle;
+    private bool? _exists;
 
     /// <summary>Whether the libtorch at hand has the operator.</summary>
-    internal bool Exists => _handle != 0 || Native.binding_find("aten::" + name, overload) != 0;
+    internal bool Exists => _exists ??= Native.binding_find("aten::" + name, overload) != 0;
 
     private nint Handle
     {
