@@ -26,14 +26,14 @@ public sealed class Bootstrap
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(units);
         Units = units;
-        var random = new Random(seed);
+        var random = new KeyedRandom(seed, "bootstrap", units);
         draws = new int[resamples][];
         for (var r = 0; r < resamples; r++)
         {
             var counts = draws[r] = new int[units];
             for (var i = 0; i < units; i++)
             {
-                counts[random.Next(units)]++;
+                counts[random.Below(units)]++;
             }
         }
     }

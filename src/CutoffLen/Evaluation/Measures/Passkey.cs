@@ -1,0 +1,109 @@
+namespace CutoffLen.Evaluation.Measures;
+
+/// <summary>What a model makes of a prompt.</summary>
+/// <param name="Decoded">The tokens that greedy decoding gives after the prompt.</param>
+/// <param name="Nll">For each of the answers asked for, its NLL after the prompt, nats.</param>
+public sealed record AnswerScores(int[] Decoded, double[] Nll);
+
+/// <summary>A model that answers prompts.</summary>
+public interface IAnswerScorer
+{
+    /// <summary>Decodes greedily after a prompt and scores given answers after the same prompt.</summary>
+    /// <param name="prompt">Token ids.</param>
+    /// <param name="decode">How many tokens to decode.</param>
+    /// <param name="answers">Token ids of each answer.</param>
+    AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers);
+}
+
+/// <summary>Passkey retrieval at one length and depth.</summary>
+/// <param name="Length">Prompt with answer, tokens.</param>
+/// <param name="Depth">0 at the beginning of the prompt, 1 at its end.</param>
+/// <param name="Distance">Mean number of tokens from the key to the end of the prompt.</param>
+/// <param name="Trials">Keys tried.</param>
+/// <param name="Found">Keys that greedy decoding gave.</param>
+/// <param name="MeanRank">Mean rank of the key's likelihood among itself and the alternatives, 1 the best.</param>
+/// <param name="Candidates">The key and its alternatives: a guess has mean rank (Candidates + 1) / 2.</param>
+public sealed record PasskeyCell(int Length, double Depth, double Distance, int Trials, int Found, double MeanRank, int Candidates)
+{
+    /// <summary>Share of keys found.</summary>
+    public double Accuracy => (double)Found / Trials;
+}
+
+/// <summary>Passkey retrieval over lengths and depths.</summary>
+/// <param name="Cells">By length, then depth.</param>
+public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
+{
+    /// <summary>The success rate that counts in k_max.</summary>
+    public const double LeastAccuracy = 0.2;
+
+    /// <summary>
+    /// k_max of Position Interpolation (arXiv 2306.15595, section 3.3) for prompts of a length: the largest distance k
+    /// such that keys at every distance up to k are found at least 20% of the time; 0 when the nearest is not.
+    /// </summary>
+    public double LargestDistance(int length) => Cells
+        .Where(cell => cell.Length == length)
+        .OrderBy(cell => cell.Distance)
+        .TakeWhile(cell => cell.Accuracy >= LeastAccuracy)
+        .Select(cell => cell.Distance)
+        .DefaultIfEmpty(0)
+        .Last();
+}
+
+/// <summary>
+/// Passkey retrieval: a five-digit key hidden at some depth of filler text is asked for at its end. The answer counts as
+/// found when greedy decoding begins with the key. Models too small to answer still show whether they see the key: its
+/// likelihood is ranked among other keys'.
+/// </summary>
+/// <param name="Lengths">Prompt lengths, tokens.</param>
+/// <param name="Depths">How many depths, spread evenly from 0 to 1.</param>
+/// <param name="Trials">Keys for each length and depth.</param>
+/// <param name="Alternatives">Other keys that the ranking holds.</param>
+/// <param name="Seed">Decides the keys: the same for every model and method.</param>
+public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0)
+{
+    /// <summary>Runs every length and depth; cells are handed on as they finish.</summary>
+    public PasskeyResult Run(
+        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, CancellationToken cancel = default)
+    {
+        var cells = new List<PasskeyCell>();
+        foreach (var length in Lengths)
+        {
+            for (var depth = 0; depth < Depths; depth++)
+            {
+                var at = Depths == 1 ? 0.5 : (double)depth / (Depths - 1);
+                var trials = Enumerable.Range(0, Trials).Select(trial =>
+                {
+                    cancel.ThrowIfCancellationRequested();
+                    return Try(model, encode, decode, length, at, new KeyedRandom(Seed, "passkey", length, depth, trial));
+                }).ToList();
+                var cell = new PasskeyCell(
+                    length, at, trials.Average(t => t.Distance), Trials, trials.Count(t => t.Found), trials.Average(t => t.Rank), trials.Max(t => t.Candidates));
+                cells.Add(cell);
+                progress?.Report(cell);
+            }
+        }
+
+        return new PasskeyResult(cells);
+    }
+
+    private (bool Found, int Rank, int Candidates, int Distance) Try(
+        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, int length, double depth, KeyedRandom random)
+    {
+        // A cell's keys do not depend on which other lengths and depths are measured.
+        var keys = new List<string>();
+        while (keys.Count <= Alternatives)
+        {
+            var key = (10_000 + random.Below(90_000)).ToString();
+            if (!keys.Contains(key))
+            {
+                keys.Add(key);
+            }
+        }
+
+        var prompt = PasskeyPrompt.Of(length, depth, keys[0], encode);
+        var others = PasskeyPrompt.Alternatives(prompt, keys.Skip(1), encode);
+        var scores = model.Answer(prompt.Prompt, prompt.Answer.Length, [prompt.Answer, .. others]);
+        var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || decode(scores.Decoded).TrimStart().StartsWith(keys[0], StringComparison.Ordinal);
+        return (found, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance);
+    }
+}
