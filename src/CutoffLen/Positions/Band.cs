@@ -43,18 +43,26 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
     /// <param name="positions">[T] positions in tokens, whole or not.</param>
     /// <param name="frequencies">Inverse frequencies [D/2] and the attention scale.</param>
     /// <param name="magnitude">Factor for (token index, pair index), null for 1.</param>
-    public static Rotation Of(ReadOnlySpan<double> positions, Frequencies frequencies, Func<int, int, double>? magnitude = null)
+    public static Rotation Of(ReadOnlySpan<double> positions, Frequencies frequencies, Func<int, int, double>? magnitude = null) =>
+        Of(positions, frequencies.InverseFrequencies.Length, _ => frequencies, magnitude);
+
+    /// <summary>The rotation of a row whose tokens do not all share their frequencies.</summary>
+    /// <param name="positions">[T] positions in tokens, whole or not.</param>
+    /// <param name="half">D/2.</param>
+    /// <param name="frequenciesAt">Inverse frequencies [D/2] and attention scale of the token of an index.</param>
+    /// <param name="magnitude">Factor for (token index, pair index), null for 1.</param>
+    public static Rotation Of(
+        ReadOnlySpan<double> positions, int half, Func<int, Frequencies> frequenciesAt, Func<int, int, double>? magnitude = null)
     {
-        var inverse = frequencies.InverseFrequencies;
-        var half = inverse.Length;
         var cos = new float[positions.Length * half];
         var sin = new float[positions.Length * half];
         for (int t = 0, at = 0; t < positions.Length; t++)
         {
+            var frequencies = frequenciesAt(t);
             for (var n = 0; n < half; n++, at++)
             {
                 var scale = frequencies.AttentionScale * (magnitude?.Invoke(t, n) ?? 1.0);
-                var (s, c) = Math.SinCos(positions[t] * inverse[n]);
+                var (s, c) = Math.SinCos(positions[t] * frequencies.InverseFrequencies[n]);
                 cos[at] = (float)(c * scale);
                 sin[at] = (float)(s * scale);
             }

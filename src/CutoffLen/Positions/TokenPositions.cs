@@ -29,7 +29,7 @@ public sealed class TokenPositions
     /// <summary>T, the number of tokens.</summary>
     public int Length => Ids.Length;
 
-    /// <summary>The largest position id plus one: the length, in tokens, that a length-dependent method sees.</summary>
+    /// <summary>The largest position id plus one.</summary>
     public int Extent { get; }
 
     /// <summary>One document of <paramref name="length"/> tokens at offset, offset + 1, ...</summary>
@@ -51,6 +51,43 @@ public sealed class TokenPositions
     /// <summary>The half-open index range of document <paramref name="document"/>.</summary>
     public (int Start, int End) Document(int document) =>
         (DocumentStarts[document], document + 1 < DocumentStarts.Length ? DocumentStarts[document + 1] : Length);
+
+    /// <summary>
+    /// From the first position id of a document to its last, in tokens: the length that a length-dependent method sees. It
+    /// does not change when all ids are shifted, nor with what else is packed into the row.
+    /// </summary>
+    public int Span(int document)
+    {
+        var (start, end) = Document(document);
+        return end == start ? 0 : Ids[end - 1] - Ids[start] + 1;
+    }
+
+    /// <summary>[T] position ids counted from the first one of the token's document.</summary>
+    public int[] WithinDocument() => [.. StartOfDocument().Select((start, token) => Ids[token] - Ids[start])];
+
+    /// <summary>
+    /// [T] for each token the first index of its document whose position within the document is at least
+    /// <paramref name="least"/>(token), and one past the token's own when there is none up to it.
+    /// </summary>
+    public int[] FirstAtLeast(Func<int, int> least)
+    {
+        var starts = StartOfDocument();
+        var first = new int[Length];
+        for (var token = 0; token < Length; token++)
+        {
+            var wanted = (long)least(token) + Ids[starts[token]];
+            var (low, high) = (starts[token], token + 1);
+            while (low < high)
+            {
+                var middle = (low + high) / 2;
+                (low, high) = Ids[middle] < wanted ? (middle + 1, high) : (low, middle);
+            }
+
+            first[token] = low;
+        }
+
+        return first;
+    }
 
     /// <summary>[T] the index of the first token of each token's document.</summary>
     public int[] StartOfDocument()
