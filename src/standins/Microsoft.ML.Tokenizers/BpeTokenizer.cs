@@ -62,14 +62,14 @@ public sealed class BpeTokenizer : Tokenizer
 
     /// <summary>A tokenizer made of these parts.</summary>
     /// <exception cref="ArgumentNullException"><paramref name="options"/> is null.</exception>
-    /// <exception cref="ArgumentException">A token, an id or a merge is given twice.</exception>
+    /// <exception cref="ArgumentException">A token, an id or a merge is given twice, or an id is negative.</exception>
     /// <exception cref="InvalidOperationException">The vocabulary is empty or lacks the unknown token or a token that a merge needs, or a merge is not two tokens and one space.</exception>
     public static BpeTokenizer Create(BpeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var (token, id) in options.Vocabulary)
-            vocabulary.Add(token, id);
+            vocabulary.Add(token, id >= 0 ? id : throw new ArgumentException($"The token '{token}' has the id {id}; ids begin at 0."));
         if (vocabulary.Count == 0)
             throw new InvalidOperationException("The vocabulary cannot be empty.");
         return new BpeTokenizer(options, vocabulary);
