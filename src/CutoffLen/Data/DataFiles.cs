@@ -1,0 +1,119 @@
+using Microsoft.Extensions.FileSystemGlobbing;
+
+namespace CutoffLen.Data;
+
+/// <summary>How a data file holds documents.</summary>
+public enum DataFormat
+{
+    /// <summary>.txt: the file is one document.</summary>
+    Text,
+
+    /// <summary>.jsonl: every line is a JSON object whose <c>text</c> is a document.</summary>
+    JsonLines,
+}
+
+/// <summary>A file of documents.</summary>
+/// <param name="Path">As the user may open it.</param>
+/// <param name="Format">How it holds documents.</param>
+public sealed record DataFile(string Path, DataFormat Format);
+
+/// <summary>
+/// Finds the files that the user's paths mean: files, folders (every .txt and .jsonl below) and globs with
+/// <c>*</c> and <c>**</c>. The order is that of the paths, and ordinal by relative path inside a folder or glob, the
+/// same on every machine. A file reached twice is taken once. Names that begin with a dot are left out of folders and
+/// globs, and links to folders are not followed, so that no loop can be walked.
+/// </summary>
+public static class DataFiles
+{
+    private const string Allowed = ".txt (a document a file) and .jsonl (a document a line, field text)";
+
+    /// <summary>The files, in order.</summary>
+    /// <exception cref="UserException">A path that is not there, of another kind, or that means no file at all.</exception>
+    public static IReadOnlyList<DataFile> Find(IEnumerable<string> paths)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var files = new List<DataFile>();
+        foreach (var path in paths)
+        {
+            files.AddRange(Expand(path).Where(file => seen.Add(Path.GetFullPath(file.Path))));
+        }
+
+        return files.Count > 0 ? files : throw new UserException($"no data given; allowed are files, folders and globs of {Allowed}");
+    }
+
+    private static List<DataFile> Expand(string path)
+    {
+        if (File.Exists(path))
+        {
+            return [new(path, FormatOf(path) ?? throw new UserException($"{path}: not a kind of data that can be read; allowed are {Allowed}"))];
+        }
+
+        var glob = !Directory.Exists(path) && path.Contains('*');
+        if (!glob && !Directory.Exists(path))
+        {
+            throw new UserException($"{path}: no such file or folder");
+        }
+
+        var found = glob ? Glob(path) : Below(path, "");
+        return found.Count > 0
+            ? found
+            : throw new UserException($"{path}: {(glob ? "matches no file" : "the folder holds no file")} that can be read; allowed are {Allowed}");
+    }
+
+    private static List<DataFile> Glob(string path)
+    {
+        // Matching happens below the last folder that is written out, on relative paths with forward slashes.
+        var parts = path.Split('/', Path.DirectorySeparatorChar);
+        var plain = parts.TakeWhile(part => !part.Contains('*')).ToArray();
+        var root = plain.Length == 0 ? "." : plain is [""] ? "/" : string.Join('/', plain);
+        var matcher = new Matcher(StringComparison.Ordinal).AddInclude(string.Join('/', parts[plain.Length..]));
+        return Directory.Exists(root)
+            ? [.. Below(root, plain.Length == 0 ? "" : root).Where(file => matcher.Match(Path.GetRelativePath(root, file.Path)).HasMatches)]
+            : throw new UserException($"{path}: no folder {root}");
+    }
+
+    /// <summary>All data files below a folder, written with the given prefix.</summary>
+    private static List<DataFile> Below(string folder, string prefix)
+    {
+        var options = new EnumerationOptions
+        {
+            RecurseSubdirectories = false,
+            AttributesToSkip = FileAttributes.Hidden | FileAttributes.System,
+            IgnoreInaccessible = false,
+        };
+        var found = new List<string>();
+        var open = new Stack<DirectoryInfo>([new(folder)]);
+        while (open.TryPop(out var next))
+        {
+            try
+            {
+                foreach (var entry in next.EnumerateFileSystemInfos("*", options))
+                {
+                    if (entry is DirectoryInfo { LinkTarget: null } directory)
+                    {
+                        open.Push(directory);
+                    }
+                    else if (entry is FileInfo && FormatOf(entry.Name) is not null)
+                    {
+                        found.Add(Path.GetRelativePath(folder, entry.FullName));
+                    }
+                }
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                throw new UserException($"{next.FullName}: cannot list the folder: {fault.Message}", fault);
+            }
+        }
+
+        found.Sort(StringComparer.Ordinal);
+        var start = prefix.Length > 0 || folder == "." ? prefix : folder;
+        return [.. found.Select(name => new DataFile(Path.Join(start, name), FormatOf(name)!.Value))];
+    }
+
+    private static DataFormat? FormatOf(string path) => Path.GetExtension(path).ToUpperInvariant() switch
+    {
+        ".TXT" => DataFormat.Text,
+        ".JSONL" => DataFormat.JsonLines,
+        _ => null,
+    };
+}

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace CutoffLen.Data;
+
+/// <summary>Reads a .jsonl file: every line an object with a string <c>text</c>; blank lines are passed over.</summary>
+internal static class JsonLinesFile
+{
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
+    public static IEnumerable<TextPiece> Read(string path, int file)
+    {
+        foreach (var (number, line) in Lines(path))
+        {
+            if (line.Span.IndexOfAnyExcept(" \t\r"u8) < 0)
+            {
+                continue;
+            }
+
+            var text = TextOf(line.Span, path, number);
+            var start = 0;
+            while (text.Length - start > 2 * TextPiece.LongPiece && CutAfter(text, start) is var end and > 0)
+            {
+                yield return new TextPiece(file, number, text[start..end], Begins: start == 0, Ends: false);
+                start = end;
+            }
+
+            yield return new TextPiece(file, number, text[start..], Begins: start == 0, Ends: true);
+        }
+    }
+
+    /// <summary>
+    /// Where the piece from <paramref name="start"/> ends: the last place within two pieces' length, else, in text of
+    /// very long lines, the first place after; 0 when there is none.
+    /// </summary>
+    private static int CutAfter(string text, int start)
+    {
+        var window = text.AsSpan(start);
+        for (long length = 2 * TextPiece.LongPiece; ; length *= 2)
+        {
+            var place = TextPiece.CutPlace(window[..(int)Math.Min(length, window.Length)], TextPiece.LongPiece);
+            if (place > 0 || length >= window.Length)
+            {
+                return place == 0 ? 0 : start + place;
+            }
+        }
+    }
+
+    private static string TextOf(ReadOnlySpan<byte> line, string path, int number)
+    {
+        if (!Utf8.IsValid(line))
+        {
+            throw new UserException(Utf8Fault.Describe(path));
+        }
+
+        try
+        {
+            return FindText(line) ?? throw new UserException($"{path} line {number}: the object has no field 'text'");
+        }
+        catch (JsonException fault)
+        {
+            var what = fault.Message.Split(" LineNumber:")[0];
+            throw new UserException($"{path} line {number}, byte {fault.BytePositionInLine + 1}: not JSON: {what}", fault);
+        }
+        catch (Exception fault) when (fault is InvalidDataException or InvalidOperationException)
+        {
+            throw new UserException($"{path} line {number}: {fault.Message}; a line must be an object with a string 'text'", fault);
+        }
+    }
+
+    /// <summary>The value of the outermost <c>text</c>; the whole line is read, so that a fault anywhere is seen.</summary>
+    private static string? FindText(ReadOnlySpan<byte> line)
+    {
+        var reader = new Utf8JsonReader(line);
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
+        {
+            throw new InvalidDataException($"the line is a JSON {Kind(reader.TokenType)}");
+        }
+
+        string? text = null;
+        while (reader.Read())
+        {
+            if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
+            {
+                reader.Read();
+                text = reader.TokenType == JsonTokenType.String
+                    ? reader.GetString()
+                    : throw new InvalidDataException($"the field 'text' is a JSON {Kind(reader.TokenType)}");
+            }
+        }
+
+        return text;
+    }
+
+    private static string Kind(JsonTokenType token) => token switch
+    {
+        JsonTokenType.StartArray => "array",
+        JsonTokenType.StartObject => "object",
+        JsonTokenType.String => "string",
+        JsonTokenType.Number => "number",
+        JsonTokenType.Null => "null",
+        _ => "truth value",
+    };
+
+    /// <summary>The lines with their numbers from 1; the bytes are good until the next line is asked for.</summary>
+    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        var buffer = new byte[1 << 18];
+        var end = stream.ReadAtLeast(buffer, ByteOrderMark.Length, throwOnEndOfStream: false);
+        var start = buffer.AsSpan(0, end).StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
+        var number = 1;
+        while (true)
+        {
+            var feed = buffer.AsSpan(start, end - start).IndexOf((byte)'\n');
+            if (feed >= 0)
+            {
+                yield return (number++, buffer.AsMemory(start, feed));
+                start += feed + 1;
+                continue;
+            }
+
+            (start, end) = MakeRoom(ref buffer, start, end, path);
+            var count = stream.Read(buffer, end, buffer.Length - end);
+            if (count == 0)
+            {
+                break;
+            }
+
+            end += count;
+        }
+
+        if (end > start)
+        {
+            yield return (number, buffer.AsMemory(start, end - start));
+        }
+    }
+
+    /// <summary>Moves the unfinished line to the front; doubles a buffer that it fills.</summary>
+    private static (int Start, int End) MakeRoom(ref byte[] buffer, int start, int end, string path)
+    {
+        var target = end - start == buffer.Length ? new byte[TextPiece.CheckedLength(path, 2L * buffer.Length)] : buffer;
+        buffer.AsSpan(start, end - start).CopyTo(target);
+        buffer = target;
+        return (0, end - start);
+    }
+}

@@ -1,0 +1,39 @@
+namespace CutoffLen.Data;
+
+/// <summary>
+/// A part of a document: all of it, or, of a long one, a stretch that ends at a line's end. Pieces come in order.
+/// </summary>
+/// <param name="File">Index of the file among those read.</param>
+/// <param name="Line">The line, from 1, where the document begins.</param>
+/// <param name="Text">The characters, never null; the pieces of a document joined are the document.</param>
+/// <param name="Begins">Whether this is the document's first piece.</param>
+/// <param name="Ends">Whether this is the document's last piece.</param>
+public sealed record TextPiece(int File, int Line, string Text, bool Begins, bool Ends)
+{
+    /// <summary>Characters after which a piece is ended at the next good place.</summary>
+    public const int LongPiece = 1 << 20;
+
+    /// <summary>
+    /// Where a text may be cut so that tokenizing the parts gives the tokens of the whole: the last place, at or after
+    /// <paramref name="least"/>, between a line feed and a letter or digit. There no tokenizer in use merges across:
+    /// byte-level BPE's patterns split before a letter that follows a line feed, and in SentencePiece vocabularies a
+    /// line feed is a piece of its own or a space. 0 when there is none.
+    /// </summary>
+    public static int CutPlace(ReadOnlySpan<char> text, int least)
+    {
+        for (var place = text.Length - 1; place >= Math.Max(1, least); place--)
+        {
+            if (text[place - 1] == '\n' && char.IsLetterOrDigit(text[place]))
+            {
+                return place;
+            }
+        }
+
+        return 0;
+    }
+
+    /// <summary>A buffer's next length, or the error that a line is too long to be text.</summary>
+    internal static int CheckedLength(string path, long length) => length <= 1 << 30
+        ? (int)length
+        : throw new UserException($"{path}: a stretch of {length / 2} characters without a line end; break the text into lines");
+}

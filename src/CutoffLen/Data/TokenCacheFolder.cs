@@ -1,0 +1,175 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace CutoffLen.Data;
+
+/// <summary>How far the making of a token cache is.</summary>
+/// <param name="Characters">Characters tokenized.</param>
+/// <param name="Tokens">Tokens made of them.</param>
+/// <param name="TotalBytes">Bytes of all files, for an estimate of what is left.</param>
+public readonly record struct TokenizingProgress(long Characters, long Tokens, long TotalBytes);
+
+/// <summary>
+/// The folder of token caches. A cache belongs to the SHA-256 of the files' contents, in order, and of the tokenizer's
+/// fingerprint; names and times of files don't matter. Runs that need one cache at once make it once: the others wait.
+/// </summary>
+/// <param name="folder">The folder, made when needed.</param>
+public sealed class TokenCacheFolder(string folder)
+{
+    // What the systems say when another process holds the lock file.
+    private const int LinuxWouldBlock = 11;
+    private const int MacWouldBlock = 35;
+    private const int WindowsSharingViolation = 32;
+
+    /// <summary><c>cutoff/tokens</c> in the user's cache folder: XDG_CACHE_HOME, else <c>~/.cache</c>.</summary>
+    public static string DefaultPath
+    {
+        get
+        {
+            var xdg = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
+            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+            var root = Path.IsPathRooted(xdg) ? xdg : Path.Combine(home.Length > 0 ? home : Path.GetTempPath(), ".cache");
+            return Path.Combine(root, "cutoff", "tokens");
+        }
+    }
+
+    /// <summary>The tokens of the files: from the cache, or made now and cached.</summary>
+    /// <param name="files">What to read, in order.</param>
+    /// <param name="encoder">The tokenizer.</param>
+    /// <param name="say">Told in a sentence what is waited for or mended.</param>
+    /// <param name="progress">Told how far tokenizing is.</param>
+    /// <param name="stop">Stops the work; nothing is left behind.</param>
+    /// <exception cref="UserException">A file cannot be read, the folder cannot be written, or no text is in the files.</exception>
+    public TokenCache Open(
+        IReadOnlyList<DataFile> files, ITextEncoder encoder, Action<string>? say = null,
+        IProgress<TokenizingProgress>? progress = null, CancellationToken stop = default)
+    {
+        var contents = files.Select(file => FileContent.Of(file, stop)).ToList();
+        var key = Key(contents, encoder);
+        var path = Path.Combine(folder, Convert.ToHexStringLower(key) + ".tokens");
+        try
+        {
+            var cache = Existing(path, key, files, say: null) ?? Make(path, key, contents, encoder, say, progress, stop);
+            if (cache.Documents > 0)
+            {
+                return cache;
+            }
+
+            cache.Dispose();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{folder}: cannot keep the token cache there: {fault.Message}; choose another folder with --cache-dir", fault);
+        }
+
+        var others = files.Count > 1 ? $" and {files.Count - 1} more files" : "";
+        throw new UserException($"{files[0].Path}{others}: no text; all documents are empty");
+    }
+
+    private static byte[] Key(IEnumerable<FileContent> contents, ITextEncoder encoder)
+    {
+        var text = new StringBuilder($"tokens 1 {encoder.VocabularySize} {encoder.Fingerprint}\n");
+        foreach (var content in contents)
+        {
+            text.Append($"{content.File.Format} {Convert.ToHexStringLower(content.Sha256)}\n");
+        }
+
+        return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
+    }
+
+    private static TokenCache? Existing(string path, byte[] key, IReadOnlyList<DataFile> files, Action<string>? say)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        var cache = TokenCache.TryOpen(path, key, files);
+        if (cache is null)
+        {
+            say?.Invoke($"{path} is damaged and is made anew");
+        }
+
+        return cache;
+    }
+
+    private TokenCache Make(
+        string path, byte[] key, IReadOnlyList<FileContent> contents, ITextEncoder encoder, Action<string>? say,
+        IProgress<TokenizingProgress>? progress, CancellationToken stop)
+    {
+        Directory.CreateDirectory(folder);
+        using var alone = Lock(path + ".lock", say, stop);
+        DataFile[] files = [.. contents.Select(content => content.File)];
+        if (Existing(path, key, files, say) is { } madeMeanwhile)
+        {
+            return madeMeanwhile;
+        }
+
+        using (var writer = new TokenCacheWriter(path, encoder.VocabularySize))
+        {
+            new Tokenizing(encoder, contents.Sum(content => content.Length), progress).Write(Documents.Read(files), writer, stop);
+            foreach (var content in contents)
+            {
+                content.ThrowIfChanged();
+            }
+
+            writer.Commit(path, key);
+        }
+
+        return TokenCache.TryOpen(path, key, files)
+            ?? throw new IOException($"{path} does not read back as it was written");
+    }
+
+    /// <summary>
+    /// Holds the lock file open alone; the system lets go of it when the process ends, however it ends. The file stays:
+    /// removing it would let a third run lock a new one while the second still waits on the old.
+    /// </summary>
+    private static FileStream Lock(string path, Action<string>? say, CancellationToken stop)
+    {
+        for (var waited = false; ; waited = true)
+        {
+            stop.ThrowIfCancellationRequested();
+            try
+            {
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+            }
+            catch (IOException fault) when ((fault.HResult & 0xFFFF) is LinuxWouldBlock or MacWouldBlock or WindowsSharingViolation)
+            {
+                if (!waited)
+                {
+                    say?.Invoke("another run is tokenizing the same files; waiting for it");
+                }
+
+                stop.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(100));
+            }
+        }
+    }
+
+    /// <summary>A file, and what was in it when the run began.</summary>
+    private sealed record FileContent(DataFile File, byte[] Sha256, long Length, DateTime Written)
+    {
+        public static FileContent Of(DataFile file, CancellationToken stop)
+        {
+            stop.ThrowIfCancellationRequested();
+            try
+            {
+                using var stream = System.IO.File.OpenRead(file.Path);
+                var (length, written) = (stream.Length, System.IO.File.GetLastWriteTimeUtc(file.Path));
+                return new(file, SHA256.HashData(stream), length, written);
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                throw new UserException($"{file.Path}: cannot be read: {fault.Message}", fault);
+            }
+        }
+
+        public void ThrowIfChanged()
+        {
+            var now = new FileInfo(File.Path);
+            if (now.Length != Length || now.LastWriteTimeUtc != Written)
+            {
+                throw new UserException($"{File.Path}: the file changed while it was read; start again when it is complete");
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+namespace CutoffLen.Data;
+
+/// <summary>
+/// The documents of a token cache with the tokens that the tokenizer puts around each (BOS, EOS): what a model is
+/// trained and measured on.
+/// </summary>
+/// <param name="cache">The tokens of the text.</param>
+/// <param name="markers">What stands around every document.</param>
+public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers)
+{
+    private readonly int[] before = [.. markers.Before];
+    private readonly int[] after = [.. markers.After];
+
+    /// <summary>Number of documents, those without text not counted.</summary>
+    public int Count => cache.Documents;
+
+    /// <summary>Documents without text, left out.</summary>
+    public long EmptyDocuments => cache.EmptyDocuments;
+
+    /// <summary>Tokens of all documents, markers included.</summary>
+    public long Tokens => Start(Count - 1) + Length(Count - 1);
+
+    /// <summary>Markers around all documents together.</summary>
+    public long Markers => (long)Count * (before.Length + after.Length);
+
+    /// <summary>Tokens of a document, markers included; at least 1.</summary>
+    public long Length(int document) => before.Length + cache.Length(document) + after.Length;
+
+    /// <summary>Index of a document's first token when all documents stand one after the other.</summary>
+    public long Start(int document) => cache.Start(document) + ((long)document * (before.Length + after.Length));
+
+    /// <summary>The document that the token at an index of the whole stream belongs to.</summary>
+    public int At(long index)
+    {
+        var (low, high) = (0, Count - 1);
+        while (low < high)
+        {
+            var middle = low + ((high - low + 1) / 2);
+            (low, high) = Start(middle) <= index ? (middle, high) : (low, middle - 1);
+        }
+
+        return low;
+    }
+
+    /// <summary>Copies tokens of a document, from <paramref name="offset"/> on, as many as fit the span.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The document has fewer.</exception>
+    public void Read(int document, long offset, Span<int> tokens)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset + tokens.Length, Length(document), nameof(tokens));
+        var text = cache.Length(document);
+        var done = 0;
+        if (offset < before.Length)
+        {
+            done = (int)Math.Min(before.Length - offset, tokens.Length);
+            before.AsSpan((int)offset, done).CopyTo(tokens);
+        }
+
+        var at = offset + done - before.Length; // in the text
+        if (at < text && done < tokens.Length)
+        {
+            var count = (int)Math.Min(text - at, tokens.Length - done);
+            cache.Read(document, at, tokens.Slice(done, count));
+            done += count;
+            at += count;
+        }
+
+        if (done < tokens.Length)
+        {
+            after.AsSpan((int)(at - text), tokens.Length - done).CopyTo(tokens[done..]);
+        }
+    }
+
+    /// <summary>The whole document.</summary>
+    public int[] Read(int document)
+    {
+        var tokens = new int[Length(document)];
+        Read(document, 0, tokens);
+        return tokens;
+    }
+
+    /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
+    public string Describe(int document) => cache.Describe(document);
+}

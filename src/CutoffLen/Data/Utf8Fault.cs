@@ -1,0 +1,52 @@
+using System.Buffers;
+using System.Text;
+
+namespace CutoffLen.Data;
+
+/// <summary>Finds where a file stops being UTF-8, to tell the user; only files already known to be broken come here.</summary>
+internal static class Utf8Fault
+{
+    /// <summary>One sentence: file, line, byte offset, what stands there, what to do.</summary>
+    public static string Describe(string path)
+    {
+        using var stream = File.OpenRead(path);
+        var buffer = new byte[1 << 20];
+        var (kept, line, offset) = (0, 1, 0L);
+        while (true)
+        {
+            var count = stream.ReadAtLeast(buffer.AsSpan(kept), buffer.Length - kept, throwOnEndOfStream: false);
+            var last = count < buffer.Length - kept;
+            var block = buffer.AsSpan(0, kept + count);
+            if (offset == 0 && (block.StartsWith<byte>([0xFF, 0xFE]) || block.StartsWith<byte>([0xFE, 0xFF])))
+            {
+                return $"{path}: the file is UTF-16; convert it with: iconv -f UTF-16 -t UTF-8";
+            }
+
+            while (!block.IsEmpty)
+            {
+                var status = Rune.DecodeFromUtf8(block, out var rune, out var length);
+                if (status == OperationStatus.NeedMoreData && !last)
+                {
+                    break;
+                }
+
+                if (status != OperationStatus.Done)
+                {
+                    return $"{path} line {line}: not UTF-8: byte 0x{block[0]:X2} at offset {offset}; convert the file to UTF-8";
+                }
+
+                line += rune.Value == '\n' ? 1 : 0;
+                offset += length;
+                block = block[length..];
+            }
+
+            if (last)
+            {
+                return $"{path}: not UTF-8; the file changed while it was read";
+            }
+
+            kept = block.Length;
+            block.CopyTo(buffer);
+        }
+    }
+}
