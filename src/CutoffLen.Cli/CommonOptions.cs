@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Hardware;
 
 namespace CutoffLen.Cli;
 
@@ -31,6 +32,7 @@ internal static class CommonOptions
         Description = "Where the model lives: auto, cpu, cuda or cuda:N.",
         HelpName = "DEVICE",
         DefaultValueFactory = _ => "auto",
+        CompletionSources = { "auto", "cpu", "cuda" },
     };
 
     /// <summary><c>auto</c>, <c>fp32</c> or <c>bf16</c>.</summary>
@@ -39,10 +41,11 @@ internal static class CommonOptions
         Description = "Number format of the model: auto, fp32 or bf16.",
         HelpName = "DTYPE",
         DefaultValueFactory = _ => "auto",
+        CompletionSources = { "auto", "fp32", "bf16" },
     };
 
-    /// <summary>CPU threads of one operation; 0 leaves torch's choice (or OMP_NUM_THREADS).</summary>
-    public static Option<int> Threads { get; } = Whole("--threads", "CPU threads; 0 leaves the choice to torch.", 0, 4096, 0);
+    /// <summary>CPU threads of one operation; 0 is one a core, or what OMP_NUM_THREADS says.</summary>
+    public static Option<int> Threads { get; } = Whole("--threads", "CPU threads; 0: OMP_NUM_THREADS where set, else one a core.", 0, 4096, 0);
 
     /// <summary>Seed of every random draw.</summary>
     public static Option<int> Seed { get; } = Whole("--seed", "Seed of every random draw.", 0, int.MaxValue, 0);
@@ -55,6 +58,18 @@ internal static class CommonOptions
 
     /// <summary>Only warnings and errors; on every verb.</summary>
     public static Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "Log warnings and errors only.", Recursive = true };
+
+    /// <summary>
+    /// The device and dtype of a command that takes <see cref="Device"/>, <see cref="Dtype"/> and <see cref="Threads"/>;
+    /// loads libtorch and sets its threads.
+    /// </summary>
+    /// <exception cref="UserException">See <see cref="Compute.Choose(string, string)"/>.</exception>
+    public static Compute GetCompute(this ParseResult parsed)
+    {
+        var compute = Compute.Choose(parsed.GetValue(Device)!, parsed.GetValue(Dtype)!);
+        CpuThreads.Use(parsed.GetValue(Threads));
+        return compute;
+    }
 
     /// <summary>A whole number from <paramref name="least"/> to <paramref name="most"/>.</summary>
     public static Option<int> Whole(string name, string description, int least, int most, int standard) =>

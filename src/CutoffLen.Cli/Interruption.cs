@@ -35,7 +35,7 @@ internal sealed class Interruption : IDisposable
         source.Dispose();
     }
 
-    private void Handle(PosixSignalContext context)
+    internal void Handle(PosixSignalContext context)
     {
         if (source.IsCancellationRequested)
         {

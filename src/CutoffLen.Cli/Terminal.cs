@@ -37,6 +37,16 @@ internal static class Terminal
     /// </summary>
     public static void PrintJson<T>(T value) => Console.Out.WriteLine(JsonSerializer.Serialize(value, JsonOptions));
 
+    /// <summary>Names and values on stdout, a line each, values below each other; never folded.</summary>
+    public static void PrintFields(IReadOnlyList<(string Name, string Value)> fields)
+    {
+        var width = fields.Max(field => field.Name.Length);
+        foreach (var (name, value) in fields)
+        {
+            Console.Out.WriteLine($"{name.PadRight(width)}  {value}".TrimEnd());
+        }
+    }
+
     private static IAnsiConsole Create(TextWriter writer, bool redirected)
     {
         var plain = redirected || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));

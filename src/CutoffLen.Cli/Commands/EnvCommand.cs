@@ -1,28 +1,116 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
-using Spectre.Console;
+using CutoffLen.Hardware;
+using TorchSharp;
 
 namespace CutoffLen.Cli.Commands;
 
-/// <summary><c>cutoff env</c>: what the program runs on.</summary>
+/// <summary><c>cutoff env</c>: what the program runs on, and what <c>auto</c> chooses here.</summary>
 internal static class EnvCommand
 {
+    private const double Gibibyte = 1L << 30;
+
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
-        new Command("env", "Show what cutoff runs on.") { CommonOptions.Json }.Runs((parsed, _) =>
+        new Command("env", "Show what cutoff runs on: torch, devices, BLAS, CPU, memory, and what auto chooses.")
         {
-            var report = new Report(CutoffVersion.Text, RuntimeInformation.FrameworkDescription, RuntimeInformation.OSDescription);
+            CommonOptions.Device,
+            CommonOptions.Dtype,
+            CommonOptions.Threads,
+            CommonOptions.Json,
+        }
+        .Runs((parsed, _) =>
+        {
+            var report = Examine(parsed);
             if (parsed.GetValue(CommonOptions.Json))
             {
                 Terminal.PrintJson(report);
-                return;
             }
-
-            Terminal.Out.Write(new Grid().AddColumns(2)
-                .AddRow("cutoff", report.Cutoff)
-                .AddRow(".NET", report.Dotnet)
-                .AddRow("system", report.System));
+            else
+            {
+                Print(report);
+            }
         });
 
-    private sealed record Report(string Cutoff, string Dotnet, string System);
+    private static Report Examine(ParseResult parsed)
+    {
+        var library = TorchLibrary.Load();
+        var report = new Report(
+            CutoffVersion.Text, library, [], null, Cpu.Detect(), null, null, null, null,
+            RuntimeInformation.FrameworkDescription, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}", HostMemory.Read());
+        return library.Problem is null ? WithTorch(report, parsed) : report;
+    }
+
+    private static Report WithTorch(Report report, ParseResult parsed)
+    {
+        var compute = parsed.GetCompute();
+        var driver = CudaDriver.Devices();
+        var cuda = Enumerable.Range(0, torch.cuda.device_count()).Select(index => new DeviceReport(
+            $"cuda:{index}", driver.ElementAtOrDefault(index)?.Name, driver.ElementAtOrDefault(index)?.Capability.ToString(), driver.ElementAtOrDefault(index)?.TotalBytes));
+        return report with
+        {
+            Devices = [new DeviceReport("cpu", report.Cpu.Model, null, report.Memory.TotalBytes), .. cuda],
+            Blas = Blas.OfLibtorch(),
+            Threads = torch.get_num_threads(),
+            Device = compute.DeviceName,
+            Dtype = compute.DtypeName,
+            DtypeReason = compute.Reason,
+        };
+    }
+
+    private static void Print(Report report)
+    {
+        var fields = new List<(string, string)>
+        {
+            ("cutoff", report.Cutoff),
+            ("torch", $"libtorch {report.Torch.Libtorch ?? $"does not load: {report.Torch.Problem}"}"),
+            ("from", report.Torch.Source == "package"
+                ? $"the NuGet packages, TorchSharp {report.Torch.Torchsharp}"
+                : $"this system, through the project's own binding {report.Torch.Torchsharp}"),
+        };
+        fields.AddRange(report.Devices.Select(device => (device.Id, Describe(device))));
+        fields.Add(("features", report.Cpu.Features.Count == 0 ? "none that matter to torch" : string.Join(' ', report.Cpu.Features)));
+        if (report.Blas is { } blas)
+        {
+            var kernel = blas.Kernel is null ? "" : $", kernel {blas.Kernel}";
+            var advice = blas.IsReference ? "; some 80 times slower than OpenBLAS, which scripts/setup installs" : "";
+            fields.Add(("BLAS", $"{blas.Name}{kernel} ({blas.Library}){advice}"));
+        }
+
+        if (report.Device is not null)
+        {
+            fields.Add(("threads", $"{report.Threads} on {report.Cpu.Cores} cores, {report.Cpu.Processors} processors"));
+            fields.Add(("device", report.Device));
+            fields.Add(("dtype", $"{report.Dtype} ({report.DtypeReason})"));
+        }
+
+        fields.Add(("memory", $"{report.Memory.AvailableBytes / Gibibyte:0.0} GiB available of {report.Memory.TotalBytes / Gibibyte:0.0} GiB"));
+        fields.Add((".NET", report.Dotnet));
+        fields.Add(("system", report.System));
+        Terminal.PrintFields(fields);
+    }
+
+    private static string Describe(DeviceReport device)
+    {
+        var capability = device.Capability is null ? "" : $", capability {device.Capability}";
+        var memory = device.TotalBytes is { } bytes ? $", {bytes / Gibibyte:0.0} GiB" : "";
+        return (device.Name ?? "unknown") + capability + memory;
+    }
+
+    private sealed record DeviceReport(string Id, string? Name, string? Capability, long? TotalBytes);
+
+    // What only torch can tell is null when it does not load.
+    private sealed record Report(
+        string Cutoff,
+        TorchLibrary Torch,
+        IReadOnlyList<DeviceReport> Devices,
+        Blas? Blas,
+        Cpu Cpu,
+        int? Threads,
+        string? Device,
+        string? Dtype,
+        string? DtypeReason,
+        string Dotnet,
+        string System,
+        HostMemory Memory);
 }

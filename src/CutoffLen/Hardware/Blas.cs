@@ -36,6 +36,18 @@ public sealed record Blas(string Name, string Library, string? Kernel)
         return file is null ? null : Describe(file, libtorch);
     }
 
+    /// <summary>
+    /// Threads of one product. OpenBLAS mostly has threads of its own, which <c>torch.set_num_threads</c> does not reach;
+    /// any other BLAS follows torch and is left alone.
+    /// </summary>
+    public unsafe void SetThreads(int count)
+    {
+        if (Kernel is not null && OpenBlasFunction(NativeLibrary.Load(Library), "openblas_set_num_threads") is { } function)
+        {
+            ((delegate* unmanaged<int, void>)function)(count);
+        }
+    }
+
     /// <summary>The file whose code lies at an address, after the lines of a /proc/PID/maps; null when it is no file's.</summary>
     public static string? FileAt(IEnumerable<string> maps, nint address)
     {
@@ -64,17 +76,16 @@ public sealed record Blas(string Name, string Library, string? Kernel)
         return new Blas(name, file, kernel);
     }
 
-    private static unsafe string? OpenBlasKernel(nint library)
-    {
-        // The second name is that of builds with 64-bit integers.
-        if (!NativeLibrary.TryGetExport(library, "openblas_get_corename", out var address)
-            && !NativeLibrary.TryGetExport(library, "openblas_get_corename64_", out address))
-        {
-            return null;
-        }
+    private static unsafe string? OpenBlasKernel(nint library) =>
+        OpenBlasFunction(library, "openblas_get_corename") is { } function
+            ? Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)function)())
+            : null;
 
-        return Marshal.PtrToStringUTF8(((delegate* unmanaged<nint>)address)());
-    }
+    // Builds with 64-bit integers add a suffix to every name.
+    private static nint? OpenBlasFunction(nint library, string name) =>
+        NativeLibrary.TryGetExport(library, name, out var function) || NativeLibrary.TryGetExport(library, name + "64_", out function)
+            ? function
+            : null;
 
     private static string FileOf(string line) =>
         line.IndexOf('/', StringComparison.Ordinal) is var start and >= 0 ? line[start..] : "";

@@ -10,7 +10,7 @@ namespace CutoffLen.Hardware;
 public sealed record CudaDevice(string Name, Version Capability, long TotalBytes)
 {
     /// <summary>Whether its tensor cores multiply bfloat16: Ampere (8.0) and later.</summary>
-    public bool MultipliesBFloat16 => Capability.Major >= 8;
+    public bool MultipliesBf16 => Capability.Major >= 8;
 }
 
 /// <summary>

@@ -49,6 +49,18 @@ public sealed class CommandLineTests
         Assert.Contains("--quiet", Assert.Single(CutoffProcess.Run("env", "-v", "-q").Exits(1).ErrorLines), StringComparison.Ordinal);
 
     [Fact]
+    public void Starting_does_not_load_libtorch()
+    {
+        var trace = Path.Combine(Directory.CreateTempSubdirectory("cutoff-loader").FullName, "trace");
+        var environment = new Dictionary<string, string?> { ["LD_DEBUG"] = "files", ["LD_DEBUG_OUTPUT"] = trace };
+        CutoffProcess.Run(["--help"], null, environment).Exits(0);
+        var loaded = Directory.GetFiles(Path.GetDirectoryName(trace)!).SelectMany(File.ReadLines).ToList();
+        Assert.Contains(loaded, line => line.Contains("libcoreclr", StringComparison.Ordinal));
+        Assert.DoesNotContain(loaded, line => line.Contains("torch", StringComparison.OrdinalIgnoreCase));
+        Directory.Delete(Path.GetDirectoryName(trace)!, recursive: true);
+    }
+
+    [Fact]
     public void Completion_suggests_the_commands_that_begin_so() =>
         Assert.Equal("env\n", CutoffProcess.Run("[suggest:2]", "en").Exits(0).Output);
 }

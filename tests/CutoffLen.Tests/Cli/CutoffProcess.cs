@@ -33,14 +33,16 @@ internal static class CutoffProcess
     /// <param name="environment">Variables to set; null as value removes one.</param>
     /// <param name="workingDirectory">The current folder when not that of the tests.</param>
     /// <param name="timeoutSeconds">Generous by default: the machine may be busy.</param>
+    /// <param name="executable">A copy of the program elsewhere.</param>
     public static CutoffResult Run(
         string[] arguments,
         string? input,
         IReadOnlyDictionary<string, string?>? environment = null,
         string? workingDirectory = null,
-        int timeoutSeconds = 300)
+        int timeoutSeconds = 300,
+        string? executable = null)
     {
-        using var process = Start(arguments, environment, workingDirectory);
+        using var process = Start(arguments, environment, workingDirectory, executable);
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         WriteInput(process, input);
@@ -59,9 +61,10 @@ internal static class CutoffProcess
     public static Process Start(
         string[] arguments,
         IReadOnlyDictionary<string, string?>? environment = null,
-        string? workingDirectory = null)
+        string? workingDirectory = null,
+        string? executable = null)
     {
-        var start = new ProcessStartInfo(Executable, arguments)
+        var start = new ProcessStartInfo(executable ?? Executable, arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

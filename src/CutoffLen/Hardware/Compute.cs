@@ -1,0 +1,94 @@
+using System.Globalization;
+using TorchSharp;
+
+namespace CutoffLen.Hardware;
+
+/// <summary>Where and in which number format a model runs.</summary>
+/// <param name="Device">The CPU or one CUDA device.</param>
+/// <param name="Dtype">Of the model's weights and activations; master weights and losses are float32 either way.</param>
+/// <param name="Reason">Why this dtype, for people.</param>
+public sealed record Compute(torch.Device Device, torch.ScalarType Dtype, string Reason)
+{
+    private const string AllowedDtypes = "auto, fp32 and bf16";
+
+    /// <summary>The dtype as the command line spells it.</summary>
+    public string DtypeName => Dtype == torch.ScalarType.BFloat16 ? "bf16" : "fp32";
+
+    /// <summary>The device as the command line spells it: <c>cpu</c> or <c>cuda:0</c>.</summary>
+    public string DeviceName => Device.type == DeviceType.CPU ? "cpu" : $"cuda:{Device.index}";
+
+    /// <summary>
+    /// Follows the options <c>--device</c> and <c>--dtype</c>. <c>auto</c> is the first CUDA device where there is one, and
+    /// bfloat16 where that device multiplies it.
+    /// </summary>
+    /// <exception cref="UserException">An unknown name, a device that is not there, or libtorch does not load.</exception>
+    public static Compute Choose(string device = "auto", string dtype = "auto")
+    {
+        TorchLibrary.Require();
+        return Choose(device, dtype, torch.cuda.is_available() ? torch.cuda.device_count() : 0, CudaDriver.Devices, Cpu.Detect);
+    }
+
+    /// <summary>The same for a given machine.</summary>
+    internal static Compute Choose(string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu)
+    {
+        var index = CudaIndex(device, cudaCount);
+        var chosen = index < 0 ? new torch.Device(DeviceType.CPU) : new torch.Device(DeviceType.CUDA, index);
+        return dtype.ToLowerInvariant() switch
+        {
+            "fp32" or "float32" => new Compute(chosen, torch.ScalarType.Float32, "asked for"),
+            "bf16" or "bfloat16" => new Compute(chosen, torch.ScalarType.BFloat16, "asked for"),
+            "auto" => index < 0 ? AutoCpu(chosen, cpu()) : AutoCuda(chosen, index, cudaDevices()),
+            _ => throw new UserException($"--dtype {dtype}: not a number format of cutoff; allowed are {AllowedDtypes}"),
+        };
+    }
+
+    // -1 is the CPU.
+    private static int CudaIndex(string device, int count)
+    {
+        var name = device.ToLowerInvariant();
+        if (name == "cpu" || (name == "auto" && count == 0))
+        {
+            return -1;
+        }
+
+        if (name != "auto" && name != "cuda" && !name.StartsWith("cuda:", StringComparison.Ordinal))
+        {
+            throw new UserException($"--device {device}: not a device; allowed are {AllowedDevices(count)}");
+        }
+
+        var index = 0;
+        if (name.StartsWith("cuda:", StringComparison.Ordinal) && !int.TryParse(name["cuda:".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out index))
+        {
+            throw new UserException($"--device {device}: '{device["cuda:".Length..]}' is not a device number; allowed are {AllowedDevices(count)}");
+        }
+
+        if (count == 0)
+        {
+            throw new UserException($"--device {device}: this torch sees no CUDA device ('cutoff env' shows what it sees); allowed are {AllowedDevices(count)}");
+        }
+
+        return index < count
+            ? index
+            : throw new UserException($"--device {device}: there {(count == 1 ? "is one CUDA device" : $"are {count} CUDA devices")}; allowed are {AllowedDevices(count)}");
+    }
+
+    private static string AllowedDevices(int count) =>
+        "auto, cpu" + string.Concat(Enumerable.Range(0, count).Select(index => $", cuda:{index}"));
+
+    private static Compute AutoCpu(torch.Device device, Cpu cpu) => cpu.MultipliesBf16
+        ? new Compute(device, torch.ScalarType.BFloat16, "the CPU multiplies bfloat16")
+        : new Compute(device, torch.ScalarType.Float32, "the CPU does not multiply bfloat16");
+
+    private static Compute AutoCuda(torch.Device device, int index, IReadOnlyList<CudaDevice> devices)
+    {
+        if (index >= devices.Count)
+        {
+            return new Compute(device, torch.ScalarType.Float32, "the driver does not tell whether the GPU multiplies bfloat16");
+        }
+
+        var gpu = devices[index];
+        return gpu.MultipliesBf16
+            ? new Compute(device, torch.ScalarType.BFloat16, "the GPU multiplies bfloat16")
+            : new Compute(device, torch.ScalarType.Float32, $"the GPU's compute capability {gpu.Capability} is below 8.0");
+    }
+}

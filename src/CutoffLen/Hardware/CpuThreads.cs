@@ -1,0 +1,28 @@
+using TorchSharp;
+
+namespace CutoffLen.Hardware;
+
+/// <summary>How many CPU threads torch's operations and its BLAS use.</summary>
+public static class CpuThreads
+{
+    /// <summary>
+    /// Sets the number of threads: <paramref name="asked"/>, or when that is 0 what OMP_NUM_THREADS or MKL_NUM_THREADS says,
+    /// else one a core. libtorch itself takes half the processors on x86, which idles half of a machine without SMT.
+    /// </summary>
+    public static void Use(int asked)
+    {
+        if (asked == 0 && (IsSet("OMP_NUM_THREADS") || IsSet("MKL_NUM_THREADS")))
+        {
+            return;
+        }
+
+        var count = asked > 0 ? asked : Cpu.Detect().Cores;
+        torch.set_num_threads(count);
+        if (asked > 0 || !IsSet("OPENBLAS_NUM_THREADS"))
+        {
+            Blas.OfLibtorch()?.SetThreads(count);
+        }
+    }
+
+    private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));
+}

@@ -1,0 +1,86 @@
+using CutoffLen.Hardware;
+using TorchSharp;
+
+namespace CutoffLen.Tests.Hardware;
+
+public sealed class ComputeTests
+{
+    private static readonly Cpu PlainCpu = new("old", 4, 2, ["avx2"]);
+    private static readonly Cpu Bf16Cpu = new("new", 4, 2, ["avx2", "avx512f", "amx_bf16"]);
+    private static readonly CudaDevice Ampere = new("A100", new Version(8, 0), 40L << 30);
+    private static readonly CudaDevice Turing = new("T4", new Version(7, 5), 16L << 30);
+
+    [Fact]
+    public void Auto_is_the_cpu_where_there_is_no_gpu()
+    {
+        Assert.Equal(("cpu", "fp32"), Choose("auto", "auto", PlainCpu));
+        Assert.Equal(("cpu", "bf16"), Choose("auto", "auto", Bf16Cpu));
+    }
+
+    [Fact]
+    public void Auto_is_the_first_gpu_and_its_own_dtype()
+    {
+        Assert.Equal(("cuda:0", "bf16"), Choose("auto", "auto", PlainCpu, Ampere, Turing));
+        Assert.Equal(("cuda:0", "fp32"), Choose("auto", "auto", Bf16Cpu, Turing, Ampere));
+        Assert.Equal(("cuda:1", "bf16"), Choose("cuda:1", "auto", Bf16Cpu, Turing, Ampere));
+    }
+
+    [Fact]
+    public void A_gpu_without_a_driver_that_tells_gets_float32() =>
+        Assert.Equal("fp32", Compute.Choose("cuda", "auto", cudaCount: 1, () => [], () => Bf16Cpu).DtypeName);
+
+    [Theory]
+    [InlineData("cpu", "fp32", "cpu", "fp32")]
+    [InlineData("CPU", "bf16", "cpu", "bf16")]
+    [InlineData("cuda", "fp32", "cuda:0", "fp32")]
+    [InlineData("cuda:1", "bfloat16", "cuda:1", "bf16")]
+    [InlineData("auto", "float32", "cuda:0", "fp32")]
+    public void What_is_asked_for_is_taken(string device, string dtype, string expectedDevice, string expectedDtype) =>
+        Assert.Equal((expectedDevice, expectedDtype), Choose(device, dtype, PlainCpu, Turing, Turing));
+
+    [Theory]
+    [InlineData("gpu", "auto", "--device gpu: not a device; allowed are auto, cpu, cuda:0")]
+    [InlineData("cuda:", "auto", "--device cuda:: '' is not a device number; allowed are auto, cpu, cuda:0")]
+    [InlineData("cuda:x", "auto", "--device cuda:x: 'x' is not a device number; allowed are auto, cpu, cuda:0")]
+    [InlineData("cuda:-1", "auto", "--device cuda:-1: '-1' is not a device number; allowed are auto, cpu, cuda:0")]
+    [InlineData("cuda:1", "auto", "--device cuda:1: there is one CUDA device; allowed are auto, cpu, cuda:0")]
+    [InlineData("", "auto", "--device : not a device; allowed are auto, cpu, cuda:0")]
+    [InlineData("cpu", "fp16", "--dtype fp16: not a number format of cutoff; allowed are auto, fp32 and bf16")]
+    public void Errors_name_what_was_given_and_what_is_allowed(string device, string dtype, string expected) =>
+        Assert.Equal(expected, Assert.Throws<UserException>(() => Choose(device, dtype, PlainCpu, Ampere)).Message);
+
+    [Fact]
+    public void Cuda_without_a_device_says_so() =>
+        Assert.Contains("sees no CUDA device", Assert.Throws<UserException>(() => Choose("cuda", "auto", PlainCpu)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_tensor_lives_where_the_choice_says()
+    {
+        using var scope = torch.NewDisposeScope();
+        var compute = Compute.Choose("cpu", "bf16");
+        var tensor = torch.ones(2, dtype: compute.Dtype, device: compute.Device);
+        Assert.Equal(torch.ScalarType.BFloat16, tensor.dtype);
+        Assert.Equal(DeviceType.CPU, tensor.device_type);
+    }
+
+    [Fact]
+    public void Threads_reach_torch()
+    {
+        var before = torch.get_num_threads();
+        try
+        {
+            CpuThreads.Use(3);
+            Assert.Equal(3, torch.get_num_threads());
+        }
+        finally
+        {
+            CpuThreads.Use(before);
+        }
+    }
+
+    private static (string Device, string Dtype) Choose(string device, string dtype, Cpu cpu, params CudaDevice[] gpus)
+    {
+        var compute = Compute.Choose(device, dtype, gpus.Length, () => gpus, () => cpu);
+        return (compute.DeviceName, compute.DtypeName);
+    }
+}
