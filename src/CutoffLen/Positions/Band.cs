@@ -83,8 +83,9 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
 /// </summary>
 /// <param name="Index">[K, T, D], row-major.</param>
 /// <param name="Scale">[K, T] factor, or null for 1.</param>
+/// <param name="Heads">K.</param>
 /// <param name="HeadDim">D.</param>
-public sealed record Reordering(int[] Index, float[]? Scale, int HeadDim) : PositionEncoding;
+public sealed record Reordering(int[] Index, float[]? Scale, int Heads, int HeadDim) : PositionEncoding;
 
 /// <summary>What every frequency method answers for a length.</summary>
 /// <param name="InverseFrequencies">[D/2] radians per token.</param>

@@ -1,0 +1,132 @@
+using CutoffLen.Positions;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Models;
+
+/// <summary>
+/// How the attention of one forward sees positions: a method's bands with their tables on the device. Built once
+/// for a row and shared by all layers and by every row of the batch.
+/// </summary>
+public sealed class AttentionPlan : IDisposable
+{
+    private readonly List<DeviceBand> bands;
+    private readonly bool ownsBands;
+    private readonly EdgeMasks masks = new();
+    private readonly Dictionary<int, AttentionBlock[]> blocks = []; // by rows per block
+
+    private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, bool ownsBands)
+    {
+        (this.bands, this.ownsBands) = (bands, ownsBands);
+        (FirstQuery, Length, DocumentStarts) = (firstQuery, length, documentStarts);
+    }
+
+    /// <summary>The token index of the first query: 0, or the number of tokens already in the cache.</summary>
+    public int FirstQuery { get; }
+
+    /// <summary>T, the number of keys.</summary>
+    public int Length { get; }
+
+    internal IReadOnlyList<DeviceBand> Bands => bands;
+
+    internal int[] DocumentStarts { get; }
+
+    /// <summary>The plan of <paramref name="method"/> for a row whose tokens stand at <paramref name="positions"/>.</summary>
+    public static AttentionPlan Create(PositionMethod method, TokenPositions positions, LlamaConfig config, Device device)
+    {
+        var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
+        var bands = method.Bands(positions).Select(band => new DeviceBand(
+            band, KeysOf(band), positions, config, device)).ToList();
+        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, ownsBands: true);
+
+        DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
+            ? known
+            : encodedKeys[band.Keys] = DeviceEncoding.Create(band.Keys, 1, device);
+    }
+
+    /// <summary>
+    /// The part of this plan in which the tokens from <paramref name="firstQuery"/> up to
+    /// <paramref name="length"/> ask about all before them. It shares the tables, so it lives as long as this plan;
+    /// right for decoding with a method that does not depend on the length.
+    /// </summary>
+    public AttentionPlan Window(int firstQuery, int length) =>
+        new(bands, firstQuery, length, DocumentStarts, ownsBands: false);
+
+    /// <summary>
+    /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], none of them encoded yet; the result
+    /// is [B, H, n, D] in the values' dtype. Differentiable only by <see cref="BlockedAttention.Backward"/>.
+    /// </summary>
+    public Tensor Attend(Tensor queries, Tensor keys, Tensor values)
+    {
+        using var noGrad = no_grad();
+        return BlockedAttention.Forward(this, queries, keys, values);
+    }
+
+    /// <summary>The blocks of queries that are attended together, for a batch of this size.</summary>
+    internal AttentionBlock[] Blocks(int batch, int heads)
+    {
+        var rows = AttentionBlock.RowsFor(batch, heads, Length);
+        if (!blocks.TryGetValue(rows, out var found))
+        {
+            found = AttentionBlock.Cut(this, rows, masks);
+            blocks.Add(rows, found);
+        }
+
+        return found;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        masks.Dispose();
+        if (ownsBands)
+        {
+            bands.ForEach(band => band.Dispose());
+        }
+    }
+}
+
+/// <summary>A band with its encodings on the device. The scores' factor 1/sqrt(D) is in the queries' encoding.</summary>
+internal sealed class DeviceBand : IDisposable
+{
+    private readonly Tensor? slopes; // [K, G, 1, 1] float32
+    private readonly Tensor? positions; // [T] float32
+
+    public DeviceBand(Band band, DeviceEncoding keys, TokenPositions tokens, LlamaConfig config, Device device)
+    {
+        (Band, Keys) = (band, keys);
+        Queries = DeviceEncoding.Create(band.Queries, 1 / Math.Sqrt(config.HeadDim), device);
+        if (band.BiasSlopes is { } given)
+        {
+            using var scope = NewDisposeScope();
+            slopes = tensor(given, [config.NumKeyValueHeads, -1, 1, 1], ScalarType.Float32).to(device).DetachFromDisposeScope();
+            positions = tensor(Array.ConvertAll(tokens.Ids, id => (float)id)).to(device).DetachFromDisposeScope();
+        }
+    }
+
+    public Band Band { get; }
+
+    public DeviceEncoding Queries { get; }
+
+    public DeviceEncoding Keys { get; }
+
+    /// <summary>Adds the band's bias to float32 scores [B, K, G, n, keys], in place.</summary>
+    public void AddBias(Tensor scores, int firstQuery, int firstKey)
+    {
+        if (slopes is null || positions is null)
+        {
+            return;
+        }
+
+        var (queries, keys) = (scores.shape[3], scores.shape[4]);
+        var distance = positions.narrow(0, firstKey, keys) - positions.narrow(0, firstQuery, queries).unsqueeze(-1);
+        scores.addcmul_(slopes, distance, 1);
+    }
+
+    public void Dispose()
+    {
+        Queries.Dispose();
+        Keys.Dispose();
+        slopes?.Dispose();
+        positions?.Dispose();
+    }
+}
