@@ -1,0 +1,179 @@
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Training;
+
+/// <summary>What the backward pass keeps of the dense parts of the network.</summary>
+public enum Recompute
+{
+    /// <summary>Their graphs: fastest.</summary>
+    None,
+
+    /// <summary>Only their inputs; each part is computed again when its turn comes.</summary>
+    Layers,
+}
+
+/// <summary>
+/// Backpropagation without custom autograd functions. The decoder is a chain of dense segments (norm, projections,
+/// MLP), cut around every attention. Tensors are detached at each cut: inside a segment autograd works, between
+/// segments the chain rule is applied here. Attention runs without a graph and has its own backward pass
+/// (<see cref="BlockedAttention"/>), the head runs in chunks (<see cref="HeadLoss"/>), so memory is linear in the
+/// length for every position method. Gradients are added to those the parameters already hold.
+/// </summary>
+/// <param name="model">The model.</param>
+/// <param name="recompute">What is kept of the dense segments.</param>
+/// <param name="embeddingGradient">[V, C] what the embedding's gradient is added to; null when it is not trained.</param>
+/// <param name="headGradient">[V, C] the same for the head (the embedding's own where they are tied).</param>
+public sealed class LayerwiseBackprop(
+    Llama model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient)
+{
+    /// <summary>Forward and backward of one micro-batch.</summary>
+    /// <param name="tokens">[B, T] int64.</param>
+    /// <param name="targets">[B, T] int64, the token after each, -100 where none is learned.</param>
+    /// <param name="plan">How attention sees positions.</param>
+    /// <param name="scale">Factor of the summed loss: one over the target tokens of the whole accumulated batch.</param>
+    /// <returns>The summed loss in nats, a float64 scalar.</returns>
+    public Tensor Run(Tensor tokens, Tensor targets, AttentionPlan plan, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var segments = Forward(tokens, plan);
+        var hidden = segments[^1].Outputs[0].detach();
+        var (sum, hiddenGradient) = HeadLoss.ForwardBackward(
+            hidden.flatten(0, 1), model.HeadWeight.detach(), targets.flatten(), scale, headGradient);
+        var streamGradient = Backward(segments, plan, hiddenGradient.view_as(hidden));
+        embeddingGradient?.index_add_(0, tokens.flatten(), streamGradient.flatten(0, 1), 1);
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    private List<Segment> Forward(Tensor tokens, AttentionPlan plan)
+    {
+        using var noGrad = no_grad();
+        List<Segment> segments = [new Segment(model, 0, model.Embed(tokens), null)];
+        for (var n = 0; n < model.Layers.Count; n++)
+        {
+            var segment = segments[n];
+            segment.Compute(keepGraph: recompute == Recompute.None);
+            var (q, k, v) = segment.Heads();
+            (var attended, segment.LogSumExp) = BlockedAttention.Forward(plan, q, k, v, keepLogSumExp: true);
+            segments.Add(new Segment(model, n + 1, segment.Outputs[0].detach(), attended));
+            if (recompute == Recompute.Layers)
+            {
+                segment.Forget();
+            }
+        }
+
+        segments[^1].Compute(keepGraph: true);
+        return segments;
+    }
+
+    /// <summary>Walks the segments from the last to the first; the result is the gradient of the embedded tokens.</summary>
+    private static Tensor Backward(List<Segment> segments, AttentionPlan plan, Tensor hiddenGradient)
+    {
+        using var scope = NewDisposeScope();
+        var (stream, attended) = segments[^1].Backward([hiddenGradient]);
+        for (var n = segments.Count - 2; n >= 0; n--)
+        {
+            using var step = NewDisposeScope();
+            var (segment, next) = (segments[n], segments[n + 1]);
+            segment.Compute(keepGraph: true);
+            var (dq, dk, dv) = AttentionBackward(plan, segment, next.Attended!, attended!);
+            next.Dispose();
+            (stream, attended) = segment.Backward([stream, dq, dk, dv]);
+            stream.MoveToOuterDisposeScope();
+            attended?.MoveToOuterDisposeScope();
+        }
+
+        segments[0].Dispose();
+        return stream.MoveToOuterDisposeScope();
+    }
+
+    private static (Tensor Queries, Tensor Keys, Tensor Values) AttentionBackward(
+        AttentionPlan plan, Segment segment, Tensor output, Tensor gradient)
+    {
+        using var noGrad = no_grad();
+        var (q, k, v) = segment.Heads();
+        return BlockedAttention.Backward(plan, q, k, v, output.detach(), segment.LogSumExp!, gradient);
+    }
+
+    /// <summary>
+    /// The dense part between two attentions: from the residual stream and the attention before it (none for the
+    /// first) to the stream, queries, keys and values; after the last attention to the normed hidden states.
+    /// </summary>
+    private sealed class Segment(Llama model, int index, Tensor stream, Tensor? attended) : IDisposable
+    {
+        private readonly Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
+        private bool hasGraph;
+
+        /// <summary>[B, H, T, D] what attention before this segment gave, a leaf.</summary>
+        public Tensor? Attended { get; } = attended?.requires_grad_();
+
+        /// <summary>Stream, queries, keys, values; or the hidden states alone.</summary>
+        public Tensor[] Outputs { get; private set; } = [];
+
+        /// <summary>What the attention after this segment keeps for its backward pass.</summary>
+        public Tensor? LogSumExp { get; set; }
+
+        /// <summary>Computes the outputs, unless they are there with their graph.</summary>
+        public void Compute(bool keepGraph)
+        {
+            if (hasGraph)
+            {
+                return;
+            }
+
+            using var scope = NewDisposeScope();
+            using var mode = set_grad_enabled(keepGraph);
+            var x = Attended is null ? stream : model.Layers[index - 1].Finish(stream, Attended);
+            if (index == model.Layers.Count)
+            {
+                Outputs = [model.Norm(x)];
+            }
+            else
+            {
+                var (q, k, v) = model.Layers[index].Project(x);
+                Outputs = [x, q, k, v];
+            }
+
+            foreach (var output in Outputs)
+            {
+                output.MoveToOuterDisposeScope();
+            }
+
+            hasGraph = keepGraph;
+        }
+
+        /// <summary>Queries, keys and values without their graph.</summary>
+        public (Tensor Queries, Tensor Keys, Tensor Values) Heads() =>
+            (Outputs[1].detach(), Outputs[2].detach(), Outputs[3].detach());
+
+        /// <summary>Drops the outputs.</summary>
+        public void Forget()
+        {
+            foreach (var output in Outputs)
+            {
+                if (!ReferenceEquals(output, stream))
+                {
+                    output.Dispose();
+                }
+            }
+
+            (Outputs, hasGraph) = ([], false);
+        }
+
+        /// <summary>The gradients of the segment's inputs; those of its parameters are added where they belong.</summary>
+        public (Tensor Stream, Tensor? Attended) Backward(Tensor[] gradients)
+        {
+            autograd.backward(Outputs, gradients);
+            Forget();
+            return (stream.grad!, Attended?.grad);
+        }
+
+        public void Dispose()
+        {
+            Forget();
+            stream.Dispose();
+            Attended?.Dispose();
+            LogSumExp?.Dispose();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Tests.Models;
+using CutoffLen.Training;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn.functional;
+
+namespace CutoffLen.Tests.Training;
+
+public sealed class LayerwiseBackpropTests
+{
+    public static TheoryData<bool, Recompute> Modes => new()
+    {
+        { false, Recompute.None }, { true, Recompute.None }, { false, Recompute.Layers }, { true, Recompute.Layers },
+    };
+
+    [Theory]
+    [MemberData(nameof(Modes))]
+    public void Gives_the_gradients_of_an_ordinary_graph(bool tied, Recompute recompute)
+    {
+        var config = TinyModels.Config(tied: tied, layers: 3);
+        AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Sequential(70), 2, recompute);
+        AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Packed([30, 1, 39]), 1, recompute);
+    }
+
+    internal static void AssertOrdinaryGradients(
+        LlamaConfig config, PositionMethod method, TokenPositions positions, int batch, Recompute recompute)
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModels.Random(config);
+        var tokens = TinyModels.Tokens(config, batch, positions.Length);
+        var targets = TinyModels.Tokens(config, batch, positions.Length, seed: 8);
+        targets[0, 3] = -100;
+        var count = (batch * positions.Length) - 1;
+
+        var expected = OrdinaryGradients(model, method, positions, tokens, targets, out var expectedLoss);
+        using var flat = Flatten(model);
+        using var trained = new Llama(config, (name, _) => flat.View(name));
+        flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
+        using var plan = AttentionPlan.Create(method, positions, config, CPU);
+        var backprop = new LayerwiseBackprop(
+            trained, recompute, flat.GradientView("model.embed_tokens.weight"),
+            flat.GradientView(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"));
+        var loss = backprop.Run(tokens, targets, plan, 1.0 / count).item<double>() / count;
+
+        Assert.Equal(expectedLoss, loss, 1e-5);
+        foreach (var (name, gradient) in expected)
+        {
+            var away = (gradient - flat.GradientView(name)).abs().max().item<float>() / gradient.abs().max().item<float>();
+            Assert.True(away < 1e-5, $"the gradient of {name} is {away} away, relative to its largest element");
+        }
+    }
+
+    private static FlatParameters Flatten(Llama model)
+    {
+        var shapes = model.named_parameters().Select(p => new ParameterShape(p.name, p.parameter.shape));
+        var flat = new FlatParameters(ParameterGroup.ByShape(shapes), ScalarType.Float32, CPU);
+        using var noGrad = no_grad();
+        foreach (var (name, parameter) in model.named_parameters())
+        {
+            flat.View(name).copy_(parameter);
+        }
+
+        return flat;
+    }
+
+    private static Dictionary<string, Tensor> OrdinaryGradients(
+        Llama model, PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets, out double loss)
+    {
+        foreach (var parameter in model.parameters())
+        {
+            parameter.requires_grad = true;
+        }
+
+        var x = model.Embed(tokens);
+        foreach (var layer in model.Layers)
+        {
+            var (q, k, v) = layer.Project(x);
+            x = layer.Finish(x, DenseAttention.Attend(method, positions, model.Config, q, k, v));
+        }
+
+        var logits = model.Logits(model.Norm(x)).flatten(0, 1);
+        var mean = cross_entropy(logits, targets.flatten());
+        mean.backward();
+        loss = mean.item<float>();
+        return model.named_parameters().ToDictionary(p => p.name, p => p.parameter.grad!);
+    }
+}
