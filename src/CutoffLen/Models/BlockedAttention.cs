@@ -37,7 +37,8 @@ internal static class BlockedAttention
             var weights = scores.sub_(most).exp_();
             var total = weights.sum([-1], keepdim: true);
             logSumExp?.narrow(3, at, block.Rows).copy_(total.log().add_(most));
-            var attended = heads.WeightedValues(block, weights.to(values.dtype)).div_(total.to(values.dtype));
+            var attended = heads.WeightedValues(block, weights.to(values.dtype)); // [B*K, G*n, D]
+            attended.div_(total.view(attended.shape[0], attended.shape[1], 1).to(values.dtype));
             output.narrow(1, at, block.Rows).copy_(heads.MergeHeads(attended)); // [B, n, H, D]
         }
 

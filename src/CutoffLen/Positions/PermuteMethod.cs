@@ -74,7 +74,7 @@ public sealed class PermuteMethod : PositionMethod
             }
         }
 
-        return new Reordering(index, null, model.HeadDim);
+        return new Reordering(index, null, permutations.Length, model.HeadDim);
     }
 
     // Applying a permutation many times moves each element along its cycle; so any position costs the same.
