@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using CutoffLen.Cli.Commands;
 
@@ -7,13 +8,28 @@ namespace CutoffLen.Cli;
 /// <summary>The root command and what happens to a line that does not parse.</summary>
 internal static class CommandLine
 {
+    private const string Description =
+        """
+        Extends and measures the context limit of LLaMA-type models.
+
+        Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 something given is wrong, 2 a bug.
+        """;
+
     /// <summary>Every verb, in the order of <c>cutoff --help</c>.</summary>
-    public static RootCommand Create() => new("Extends and measures the context limit of LLaMA-type models.")
+    public static RootCommand Create()
     {
-        EnvCommand.Create(),
-        CommonOptions.Verbose,
-        CommonOptions.Quiet,
-    };
+        var root = new RootCommand(Description)
+        {
+            EnvCommand.Create(),
+            CommonOptions.Verbose,
+            CommonOptions.Quiet,
+        };
+        // The library's own also answers to -? and Windows' /h, which only clutter completion.
+        root.Options.Remove(root.Options.OfType<HelpOption>().Single());
+        root.Add(new HelpOption("--help", "-h") { Description = "Show help." });
+        root.Options.OfType<VersionOption>().Single().Description = "Show the version.";
+        return root;
+    }
 
     /// <summary>Runs one command line and returns its exit code; exceptions of the command pass through.</summary>
     public static async Task<int> Run(string[] args, CancellationToken interrupted)

@@ -51,13 +51,13 @@ internal static class CommonOptions
     public static Option<int> Seed { get; } = Whole("--seed", "Seed of every random draw.", 0, int.MaxValue, 0);
 
     /// <summary>The result as one JSON value on stdout, nothing else there.</summary>
-    public static Option<bool> Json { get; } = new("--json") { Description = "Print the result as JSON." };
+    public static Option<bool> Json { get; } = Flag("Print the result as JSON.", "--json");
 
     /// <summary>Debug messages too; on every verb.</summary>
-    public static Option<bool> Verbose { get; } = new("--verbose", "-v") { Description = "Log more.", Recursive = true };
+    public static Option<bool> Verbose { get; } = Global(Flag("Log more.", "--verbose", "-v"));
 
     /// <summary>Only warnings and errors; on every verb.</summary>
-    public static Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "Log warnings and errors only.", Recursive = true };
+    public static Option<bool> Quiet { get; } = Global(Flag("Log warnings and errors only.", "--quiet", "-q"));
 
     /// <summary>
     /// The device and dtype of a command that takes <see cref="Device"/>, <see cref="Dtype"/> and <see cref="Threads"/>;
@@ -70,6 +70,10 @@ internal static class CommonOptions
         CpuThreads.Use(parsed.GetValue(Threads));
         return compute;
     }
+
+    /// <summary>An option without a value, so that completion goes on with the next word.</summary>
+    public static Option<bool> Flag(string description, string name, params string[] aliases) =>
+        new(name, aliases) { Description = description, Arity = ArgumentArity.Zero };
 
     /// <summary>A whole number from <paramref name="least"/> to <paramref name="most"/>.</summary>
     public static Option<int> Whole(string name, string description, int least, int most, int standard) =>
@@ -107,4 +111,10 @@ internal static class CommonOptions
             }
         },
     };
+
+    private static Option<bool> Global(Option<bool> option)
+    {
+        option.Recursive = true;
+        return option;
+    }
 }

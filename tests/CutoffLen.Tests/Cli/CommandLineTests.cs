@@ -59,8 +59,4 @@ public sealed class CommandLineTests
         Assert.DoesNotContain(loaded, line => line.Contains("torch", StringComparison.OrdinalIgnoreCase));
         Directory.Delete(Path.GetDirectoryName(trace)!, recursive: true);
     }
-
-    [Fact]
-    public void Completion_suggests_the_commands_that_begin_so() =>
-        Assert.Equal("env\n", CutoffProcess.Run("[suggest:2]", "en").Exits(0).Output);
 }

@@ -24,6 +24,9 @@ internal static class CutoffProcess
     public static string Executable { get; } =
         Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "cutoff.exe" : "cutoff");
 
+    /// <summary>The runtime that runs the tests runs the program too, wherever it is installed.</summary>
+    public static string DotnetRoot { get; } = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+
     /// <summary>Runs to the end with these arguments and no input.</summary>
     public static CutoffResult Run(params string[] arguments) => Run(arguments, input: null);
 
@@ -71,8 +74,7 @@ internal static class CutoffProcess
             RedirectStandardError = true,
             WorkingDirectory = workingDirectory ?? AppContext.BaseDirectory,
         };
-        // The runtime that runs the tests runs the program too, wherever it is installed.
-        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+        start.Environment["DOTNET_ROOT"] = DotnetRoot;
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;
