@@ -76,6 +76,14 @@ public static partial class torch
 
     public static Tensor from_array(Array rawArray, Device? device = null) => from_array(rawArray, null, device ?? CPU);
 
+    /// <summary>The tensor itself, under another managed object, when type and device already fit.</summary>
+    public static Tensor as_tensor(Tensor data, ScalarType? dtype = null, Device? device = null)
+    {
+        Device place = device ?? data.device;
+        bool fits = (dtype ?? data.dtype) == data.dtype && place.type == data.device_type && (place.index < 0 || place.index == data.device_index);
+        return fits ? data.alias() : data.to(dtype ?? data.dtype, place).requires_grad_(data.requires_grad);
+    }
+
     public static Tensor as_tensor(Array data, ScalarType? dtype = null, Device? device = null) => from_array(data, dtype, device);
 
     /// <summary>A tensor over part of an array's memory; offset and count are in elements of the array.</summary>
@@ -182,6 +190,12 @@ public static partial class torch
         _ when array is Complex[] => ScalarType.ComplexFloat64,
         _ => throw new NotSupportedException($"The type {array.GetType().GetElementType()} is not supported."),
     };
+
+    private static Device Unnamed(Device? device, string[]? names)
+    {
+        Unnamed(names);
+        return InitializeDevice(device);
+    }
 
     private static Tensor Unnamed(Tensor input, string[]? names)
     {

@@ -38,6 +38,7 @@ public static partial class torch
     public static (Tensor values, Tensor indices) mode(Tensor input, long dim = -1, bool keepdim = false) => input.mode(dim, keepdim);
     public static Tensor nanmedian(Tensor input) => input.nanmedian();
     public static Tensor nanquantile(Tensor input, Tensor q, long dim = -1, bool keepdim = false) => input.nanquantile(q, dim, keepdim);
+    public static Tensor nanmean(Tensor input, int? dim = null, bool keepdim = false, ScalarType? dtype = null) => input.nanmean(dim, keepdim, dtype);
     public static Tensor nansum(Tensor input) => input.nansum();
     public static Tensor norm(Tensor input, float p = 2f) => input.norm(p);
     public static Tensor norm(Tensor input, int dimension, bool keepdim = false, float p = 2f) => input.norm(dimension, keepdim, p);

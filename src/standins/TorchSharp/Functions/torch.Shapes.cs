@@ -22,6 +22,17 @@ public static partial class torch
     public static Tensor hstack(IList<Tensor> tensors) => hstack(tensors.ToArray());
     public static Tensor hstack(IEnumerable<Tensor> tensors) => hstack(tensors.ToArray());
     public static Tensor hstack(ReadOnlySpan<Tensor> tensors) => hstack(tensors.ToArray());
+    public static Tensor dstack(params Tensor[] tensors) => Ops.dstack.Call(tensors);
+    public static Tensor dstack(IList<Tensor> tensors) => dstack(tensors.ToArray());
+    public static Tensor dstack(IEnumerable<Tensor> tensors) => dstack(tensors.ToArray());
+    public static Tensor dstack(ReadOnlySpan<Tensor> tensors) => dstack(tensors.ToArray());
+    public static Tensor column_stack(params Tensor[] tensors) => Ops.column_stack.Call(tensors);
+    public static Tensor column_stack(IList<Tensor> tensors) => column_stack(tensors.ToArray());
+    public static Tensor column_stack(ReadOnlySpan<Tensor> tensors) => column_stack(tensors.ToArray());
+    public static Tensor cartesian_prod(params Tensor[] tensors) => Ops.cartesian_prod.Call(tensors);
+    public static Tensor cartesian_prod(IList<Tensor> tensors) => cartesian_prod(tensors.ToArray());
+    public static Tensor cartesian_prod(ReadOnlySpan<Tensor> tensors) => cartesian_prod(tensors.ToArray());
+    public static Tensor combinations(Tensor input, int r = 2, bool with_replacement = false) => Ops.combinations.Call(input, r, with_replacement);
     public static Tensor block_diag(params Tensor[] tensors) => Ops.block_diag.Call(tensors);
     public static IList<Tensor> broadcast_tensors(params Tensor[] tensors) => Ops.broadcast_tensors.CallList(tensors);
     public static Tensor[] meshgrid(IEnumerable<Tensor> tensors, string indexing = "ij") => Ops.meshgrid__indexing.CallList(tensors.ToArray(), indexing);

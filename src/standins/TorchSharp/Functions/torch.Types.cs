@@ -43,6 +43,46 @@ public static partial class torch
 
     public static long numel(Tensor input) => input.numel();
 
+    /// <summary>The limits of a floating type.</summary>
+    public static FInfo finfo(ScalarType dtype) => dtype switch
+    {
+        ScalarType.BFloat16 => Limits(16, Math.ScaleB(1, -7), Math.ScaleB(2 - Math.ScaleB(1, -7), 127), Math.ScaleB(1, -126), 0.01),
+        ScalarType.Float16 => Limits(16, Math.ScaleB(1, -10), 65504, Math.ScaleB(1, -14), 0.001),
+        ScalarType.Float32 or ScalarType.ComplexFloat32 => Limits(32, Math.ScaleB(1, -23), float.MaxValue, Math.ScaleB(1, -126), 1e-6),
+        ScalarType.Float64 or ScalarType.ComplexFloat64 => Limits(64, Math.ScaleB(1, -52), double.MaxValue, Math.ScaleB(1, -1022), 1e-15),
+        _ => throw new ArgumentException("'dtype' must be floating point or complex"),
+    };
+
+    public static FInfo finfo() => finfo(get_default_dtype());
+
+    /// <summary>The greatest number of a whole type.</summary>
+    public static long max_int_value(ScalarType type) => type switch
+    {
+        ScalarType.Byte => byte.MaxValue,
+        ScalarType.Int8 => sbyte.MaxValue,
+        ScalarType.Int16 => short.MaxValue,
+        ScalarType.Int32 => int.MaxValue,
+        ScalarType.Int64 => long.MaxValue,
+        _ => throw new NotImplementedException(),
+    };
+
+    private static FInfo Limits(int bits, double eps, double max, double tiny, double resolution) => new()
+    {
+        bits = bits, eps = eps, max = max, min = -max, tiny = tiny, smallest_normal = tiny, resolution = resolution,
+    };
+
+    /// <summary>The limits of a floating type; eps is the step above 1, tiny the least number of full precision.</summary>
+    public struct FInfo
+    {
+        public int bits;
+        public double eps;
+        public double max;
+        public double min;
+        public double tiny;
+        public double smallest_normal;
+        public double resolution;
+    }
+
     /// <summary>The type of what an operation of the two tensors gives.</summary>
     public static ScalarType result_type(Tensor tensor1, Tensor tensor2) =>
         (ScalarType)Ops.result_type__Tensor.CallValue(tensor1, tensor2).Bits;

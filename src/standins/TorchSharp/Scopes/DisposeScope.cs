@@ -285,9 +285,9 @@ public sealed class DisposeScope : IDisposable
     private void Compact()
     {
         int kept = 0;
-        foreach (Tensor? tensor in _tensors)
+        for (int slot = 0; slot < _tensors.Count; slot++)
         {
-            if (tensor is not null)
+            if (_tensors[slot] is { } tensor)
             {
                 tensor.ScopeSlot = kept;
                 _tensors[kept++] = tensor;

@@ -37,6 +37,8 @@ public static partial class torch
         public Tensor less_equal(Tensor target) => le(target);
         public Tensor greater(Tensor target) => gt(target);
         public Tensor greater_equal(Tensor target) => ge(target);
+        public Tensor less_equal_(Tensor target) => le_(target);
+        public Tensor not_equal_(Tensor target) => ne_(target);
         public bool allclose(Tensor target, double rtol = 1E-05, double atol = 1E-08, bool equal_nan = false) => Ops.allclose.CallValue(this, target, rtol, atol, equal_nan).Bits != 0;
         public Tensor isclose(Tensor other, double rtol = 1E-05, double atol = 1E-08, bool nanEqual = false) => Ops.isclose.Call(this, other, rtol, atol, nanEqual);
         public Tensor isin(Tensor test_elements, bool assumeUnique = false, bool invert = false) => Ops.isin__Tensor_Tensor.Call(this, test_elements, assumeUnique, invert);

@@ -30,6 +30,7 @@ public static partial class torch
         public Tensor det() => Ops.det.Of(this);
         public Tensor logdet() => Ops.logdet.Of(this);
         public Tensor inverse() => Ops.inverse.Of(this);
+        public Tensor pinverse(double rcond = 1E-15, bool hermitian = false) => Ops.linalg_pinv.Call(this, rcond, hermitian);
         public Tensor matrix_power(int n) => Ops.matrix_power.Call(this, n);
         public Tensor matrix_exp() => Ops.matrix_exp.Of(this);
         public Tensor cholesky(bool upper = false) => Ops.cholesky.Call(this, upper);

@@ -40,6 +40,7 @@ public static partial class torch
         public Tensor any(long dim, bool keepdim = false) => Ops.any__dim.Call(this, dim, keepdim);
         public Tensor count_nonzero(long[]? dims = null) => Ops.count_nonzero__dim_IntList.Call(this, dims ?? []);
         public Tensor nansum() => Ops.nansum.Of(this);
+        public Tensor nanmean(int? dim = null, bool keepdim = false, ScalarType? dtype = null) => Ops.nanmean.Call(this, dim is { } one ? new long[] { one } : Arg.None, keepdim, dtype);
         public Tensor logsumexp(long dim, bool keepdim = false) => Ops.logsumexp.Call(this, new[] { dim }, keepdim);
         public Tensor logcumsumexp(long dim) => Ops.logcumsumexp.Call(this, dim);
         public Tensor cumsum(long dim, ScalarType? type = null) => Ops.cumsum.Call(this, dim, type);

@@ -73,5 +73,13 @@ public static partial class torch
         public Tensor repeat_interleave(long repeats, long? dim = null, long? output_size = null) => Ops.repeat_interleave__self_int.Call(this, repeats, dim, output_size);
         public Tensor repeat_interleave(Tensor repeats, long? dim = null, long? output_size = null) => Ops.repeat_interleave__self_Tensor.Call(this, repeats, dim, output_size);
         public Tensor clone() => Ops.clone.Of(this);
+
+        /// <summary>The dimensions in reverse.</summary>
+        public Tensor T => permute(Enumerable.Range(0, (int)ndim).Reverse().Select(dim => (long)dim));
+        public Tensor H => is_complex() ? transpose(0, 1).conj() : transpose(0, 1);
+        public Tensor mT => Ops.mT.Of(this);
+        public Tensor mH => Ops.mH.Of(this);
+        public Tensor real => Ops.real.Of(this);
+        public Tensor imag => Ops.imag.Of(this);
     }
 }

@@ -132,12 +132,15 @@ public static partial class torch
         /// <summary>Another managed tensor for the same native one; each is disposed by itself.</summary>
         public Tensor alias() => new(Read(Native.binding_alias(Handle)));
 
-        /// <summary>The same object? Element-wise comparison is <c>equal</c>.</summary>
-        public bool Equals(Tensor target) => Ops.equal.CallValue(this, target).Bits != 0;
+        /// <summary>Same shape and same elements; element by element it is <c>eq</c>.</summary>
+        public bool Equals(Tensor target) => target is not null && Ops.equal.CallValue(this, target).Bits != 0;
 
         public override bool Equals(object? obj) => obj is Tensor tensor && Equals(tensor);
 
         public override int GetHashCode() => RuntimeHelpers.GetHashCode(this);
+
+        /// <summary>Shape, element type and device.</summary>
+        public override string ToString() => $"[{string.Join("x", shape)}], type = {dtype}, device = {device}";
 
         public void Dispose()
         {

@@ -13,7 +13,7 @@
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
-#include <torch/csrc/api/include/torch/version.h>
+#include <torch/version.h>
 
 #define BINDING_API extern "C" __attribute__((visibility("default")))
 

@@ -6,11 +6,11 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
-#include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
-#include <torch/csrc/api/include/torch/cuda.h>
+#include <torch/cuda.h>
 #include <torch/csrc/autograd/anomaly_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -325,10 +325,8 @@ BINDING_API int32_t binding_switch(int32_t which, int32_t value) {
         if (value >= 0) context.setAllowTF32CuDNN(value != 0);
         return context.allowTF32CuDNN() ? 1 : 0;
       case 2:
-        if (value >= 0) context.setAllowFP16ReductionCuBLAS(value != 0);
-        return context.allowFP16ReductionCuBLAS() ? 1 : 0;
       case 3:
-        if (value >= 0) context.setDeterministicAlgorithms(value != 0, false);
+        if (value >= 0) context.setDeterministicAlgorithms(value != 0, /*warn_only=*/which == 3);
         return context.deterministicAlgorithms() ? 1 : 0;
       default:
         TORCH_CHECK(false, "unknown switch ", which);
