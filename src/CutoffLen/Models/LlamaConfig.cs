@@ -41,6 +41,12 @@ public sealed record LlamaConfig
     /// <summary>rope_scaling, or version 5's rope_parameters, as read; null for vanilla RoPE.</summary>
     public JsonObject? RopeScaling { get; init; }
 
+    /// <summary>original_max_position_embeddings beside rope_scaling, in tokens (longrope's place for it, and ours); null for none.</summary>
+    public int? OriginalMaxPositionEmbeddings { get; init; }
+
+    /// <summary>The spec of a method that Hugging Face does not know, from our own key; null for none.</summary>
+    public string? PositionMethod { get; init; }
+
     /// <summary>Epsilon inside RMSNorm's root.</summary>
     public double RmsNormEps { get; init; } = 1e-6;
 
@@ -66,11 +72,28 @@ public sealed record LlamaConfig
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
     /// <summary>Tokens the model was trained at before any extension.</summary>
-    public int NativeLength =>
-        RopeScaling?["original_max_position_embeddings"] is JsonValue original && original.TryGetValue(out int tokens)
-            ? tokens
-            : MaxPositionEmbeddings;
+    public int NativeLength => PositionConfig.NativeLength;
 
     /// <summary>What position methods need to know of this model.</summary>
     public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads);
+
+    /// <summary>The keys of config.json that are about positions.</summary>
+    public PositionConfig PositionConfig => new()
+    {
+        MaxPositionEmbeddings = MaxPositionEmbeddings,
+        RopeTheta = RopeTheta,
+        RopeScaling = RopeScaling,
+        OriginalMaxPositionEmbeddings = OriginalMaxPositionEmbeddings,
+        Method = PositionMethod,
+    };
+
+    /// <summary>This model with other positions.</summary>
+    public LlamaConfig With(PositionConfig positions) => this with
+    {
+        MaxPositionEmbeddings = positions.MaxPositionEmbeddings,
+        RopeTheta = positions.RopeTheta,
+        RopeScaling = positions.RopeScaling,
+        OriginalMaxPositionEmbeddings = positions.OriginalMaxPositionEmbeddings,
+        PositionMethod = positions.Method,
+    };
 }

@@ -1,0 +1,148 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Checkpoints;
+
+/// <summary>Writes checkpoint folders that Hugging Face's transformers read back, whole or not at all.</summary>
+public static class CheckpointWriter
+{
+    /// <summary>Hugging Face's default size of a shard (bytes).</summary>
+    public const long DefaultShardBytes = 5_000_000_000;
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Files that belong to the tokenizer and are copied as they are.</summary>
+    private static readonly string[] TokenizerFiles =
+    [
+        "tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "chat_template.jinja", "chat_template.json",
+    ];
+
+    /// <summary>Saves a model.</summary>
+    /// <param name="folder">Created, or replaced when it is a checkpoint; a folder with other files is not touched.</param>
+    /// <param name="config">The architecture, with the positions that the weights are meant for.</param>
+    /// <param name="weights">Every parameter under its Hugging Face name, on any device; a model's <c>named_parameters()</c>.</param>
+    /// <param name="dtype">The type to store; null for each weight's own.</param>
+    /// <param name="source">The checkpoint folder to take tokenizer and generation settings from, or null.</param>
+    /// <param name="maxShardBytes">Size from which weights are split into several files.</param>
+    /// <param name="extraFiles">More files for the folder: name, and what writes it to a path.</param>
+    /// <exception cref="UserException">The folder holds other files, or the file system refuses.</exception>
+    public static void Save(
+        string folder,
+        LlamaConfig config,
+        IEnumerable<(string Name, Tensor Tensor)> weights,
+        ScalarType? dtype = null,
+        string? source = null,
+        long maxShardBytes = DefaultShardBytes,
+        IReadOnlyDictionary<string, Action<string>>? extraFiles = null)
+    {
+        var ordered = InOrder(config, weights);
+        var extra = extraFiles ?? new Dictionary<string, Action<string>>();
+        AtomicFolder.Write(folder, name => IsOurs(name) || extra.ContainsKey(name), staged =>
+        {
+            WriteConfig(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
+            CopyTokenizer(staged, source);
+            WriteWeights(staged, ordered, dtype, maxShardBytes);
+            foreach (var (name, write) in extra)
+            {
+                write(Path.Combine(staged, name));
+            }
+        });
+    }
+
+    private static List<(string Name, Tensor Tensor)> InOrder(LlamaConfig config, IEnumerable<(string Name, Tensor Tensor)> weights)
+    {
+        var byName = weights.ToDictionary(weight => weight.Name, weight => weight.Tensor, StringComparer.Ordinal);
+        var ordered = new List<(string, Tensor)>(byName.Count);
+        foreach (var (name, shape) in LlamaParameters.Of(config))
+        {
+            if (!byName.Remove(name, out var tensor) || !tensor.shape.AsSpan().SequenceEqual(shape))
+            {
+                throw new ArgumentException($"no weight {name} of shape [{string.Join(", ", shape)}]", nameof(weights));
+            }
+
+            ordered.Add((name, tensor));
+        }
+
+        return byName.Count == 0
+            ? ordered
+            : throw new ArgumentException($"the configuration has no {string.Join(", ", byName.Keys)}", nameof(weights));
+    }
+
+    private static bool IsOurs(string name) =>
+        name is "config.json" or "generation_config.json" or ShardIndex.FileName
+        || TokenizerFiles.Contains(name)
+        || (name.StartsWith("model", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
+
+    private static void WriteConfig(string staged, LlamaConfig config, ScalarType dtype, string? source)
+    {
+        var original = source is null ? null : Path.Combine(source, "config.json");
+        var json = LlamaConfigFile.Write(config, Name(dtype), File.Exists(original) ? JsonFile.ReadObject(original) : null);
+        WriteJson(Path.Combine(staged, "config.json"), json);
+        var generation = Path.Combine(staged, "generation_config.json");
+        if (!TryCopy(source, "generation_config.json", generation))
+        {
+            WriteJson(generation, new JsonObject
+            {
+                ["_from_model_config"] = true,
+                ["bos_token_id"] = json["bos_token_id"]?.DeepClone(),
+                ["eos_token_id"] = json["eos_token_id"]?.DeepClone(),
+            });
+        }
+    }
+
+    private static string Name(ScalarType dtype) => dtype switch
+    {
+        ScalarType.BFloat16 => "bfloat16",
+        ScalarType.Float16 => "float16",
+        ScalarType.Float32 => "float32",
+        _ => throw new ArgumentException($"weights are not saved as {dtype}", nameof(dtype)),
+    };
+
+    private static void CopyTokenizer(string staged, string? source)
+    {
+        foreach (var name in TokenizerFiles)
+        {
+            TryCopy(source, name, Path.Combine(staged, name));
+        }
+    }
+
+    /// <summary>Copies the bytes only: the permissions of the original may be read-only.</summary>
+    private static bool TryCopy(string? source, string name, string path)
+    {
+        if (source is null || !File.Exists(Path.Combine(source, name)))
+        {
+            return false;
+        }
+
+        using var from = File.OpenRead(Path.Combine(source, name));
+        using var to = File.Create(path);
+        from.CopyTo(to);
+        return true;
+    }
+
+    private static void WriteJson(string path, JsonObject json) => File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+
+    private static void WriteWeights(string staged, List<(string Name, Tensor Tensor)> weights, ScalarType? dtype, long maxShardBytes)
+    {
+        var bytes = weights.ConvertAll(weight => SafetensorsWriter.StoredBytes(weight.Tensor, dtype));
+        var shards = ShardIndex.Plan(bytes, maxShardBytes);
+        var count = shards[^1] + 1;
+        if (count == 1)
+        {
+            SafetensorsWriter.WriteInPlace(Path.Combine(staged, ShardIndex.SingleFile), weights, dtype);
+            return;
+        }
+
+        for (var shard = 0; shard < count; shard++)
+        {
+            var part = weights.Where((_, at) => shards[at] == shard).ToList();
+            SafetensorsWriter.WriteInPlace(Path.Combine(staged, ShardIndex.ShardName(shard + 1, count)), part, dtype);
+        }
+
+        var places = weights.Select((weight, at) => (weight.Name, ShardIndex.ShardName(shards[at] + 1, count)));
+        WriteJson(Path.Combine(staged, ShardIndex.FileName), ShardIndex.Write(places, bytes.Sum()));
+    }
+}

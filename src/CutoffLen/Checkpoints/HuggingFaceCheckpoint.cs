@@ -1,0 +1,143 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Checkpoints;
+
+/// <summary>
+/// A checkpoint folder in Hugging Face's layout: config.json, safetensors (one file, or shards with an index),
+/// generation_config.json and tokenizer files. Opening checks everything but the weights' values and reads none of
+/// them; an open checkpoint can be loaded as often as wanted.
+/// </summary>
+public sealed class HuggingFaceCheckpoint : IDisposable
+{
+    private const string ConfigFile = "config.json";
+    private const string GenerationFile = "generation_config.json";
+
+    private readonly WeightFiles weights;
+
+    private HuggingFaceCheckpoint(string folder, JsonObject configJson, LlamaConfig config, JsonObject? generation, WeightFiles weights)
+    {
+        (Folder, ConfigJson, Config, GenerationConfig, this.weights) = (folder, configJson, config, generation, weights);
+    }
+
+    /// <summary>Where it is.</summary>
+    public string Folder { get; }
+
+    /// <summary>The architecture.</summary>
+    public LlamaConfig Config { get; }
+
+    /// <summary>config.json as it is.</summary>
+    public JsonObject ConfigJson { get; }
+
+    /// <summary>generation_config.json as it is, or null.</summary>
+    public JsonObject? GenerationConfig { get; }
+
+    /// <summary>The stored tensors, by name.</summary>
+    public IReadOnlyDictionary<string, SafetensorsEntry> Tensors =>
+        weights.Tensors.ToDictionary(tensor => tensor.Key, tensor => tensor.Value.Entry, StringComparer.Ordinal);
+
+    /// <summary>The type that most of the stored numbers have.</summary>
+    public ScalarType StoredDtype => weights.Tensors.Values
+        .GroupBy(tensor => tensor.Entry.Dtype, tensor => tensor.Entry.Bytes).MaxBy(bytes => bytes.Sum())!.Key;
+
+    /// <summary>Bytes of the stored tensors.</summary>
+    public long StoredBytes => weights.Bytes;
+
+    /// <summary>In how many files they are.</summary>
+    public int FileCount => weights.FileCount;
+
+    /// <summary>Tokens that end a text: generation_config.json's where it has any, else config.json's.</summary>
+    public IReadOnlyList<int> EosTokenIds =>
+        GenerationConfig is null ? Config.EosTokenIds
+        : new ConfigReader(GenerationConfig).TokenIds("eos_token_id", Config.VocabSize) is { Length: > 0 } ids ? ids : Config.EosTokenIds;
+
+    /// <summary>Opens a folder and checks it.</summary>
+    /// <exception cref="UserException">All that is wrong with it, one line each.</exception>
+    public static HuggingFaceCheckpoint Open(string folder)
+    {
+        CheckFolder(folder);
+        var problems = new List<string>();
+        var (json, config) = ReadConfig(Path.Combine(folder, ConfigFile), problems);
+        var generation = ReadGeneration(Path.Combine(folder, GenerationFile), config, problems);
+        var weights = WeightFiles.Open(folder, problems);
+        if (problems.Count == 0)
+        {
+            weights.Compare(config, folder, problems);
+        }
+
+        if (problems.Count > 0)
+        {
+            weights.Dispose();
+            throw new UserException(string.Join('\n', problems));
+        }
+
+        return new HuggingFaceCheckpoint(folder, json, config, generation, weights);
+    }
+
+    private static void CheckFolder(string folder)
+    {
+        if (AtomicFolder.InterruptedPrevious(folder) is { } previous)
+        {
+            throw new UserException($"{folder}: a save was interrupted; the checkpoint before it is whole in {previous}, rename it back");
+        }
+
+        if (!Directory.Exists(folder))
+        {
+            throw new UserException(File.Exists(folder)
+                ? $"{folder}: is a file; give the folder with config.json and the weights"
+                : $"{folder}: no such folder; give one with config.json and safetensors files");
+        }
+    }
+
+    private static (JsonObject Json, LlamaConfig Config) ReadConfig(string path, List<string> problems)
+    {
+        var json = new JsonObject();
+        var found = new List<string>();
+        try
+        {
+            json = JsonFile.ReadObject(path);
+        }
+        catch (UserException fault)
+        {
+            problems.Add(fault.Message);
+            return (json, LlamaConfigFile.Read(json, []));
+        }
+
+        var config = LlamaConfigFile.Read(json, found);
+        problems.AddRange(found.Select(problem => $"{path}: {problem}"));
+        return (json, config);
+    }
+
+    private static JsonObject? ReadGeneration(string path, LlamaConfig config, List<string> problems)
+    {
+        try
+        {
+            var json = File.Exists(path) ? JsonFile.ReadObject(path) : null;
+            var reader = new ConfigReader(json ?? []);
+            _ = reader.TokenIds("eos_token_id", config.VocabSize);
+            problems.AddRange(reader.Problems.Select(problem => $"{path}: {problem}"));
+            return json;
+        }
+        catch (UserException fault)
+        {
+            problems.Add(fault.Message);
+            return null;
+        }
+    }
+
+    /// <summary>Builds the model around the stored weights.</summary>
+    /// <param name="device">Where it shall be; null for the CPU.</param>
+    /// <param name="dtype">Type of its weights; null for the stored one. The stored one on the CPU is not read but mapped.</param>
+    public Llama Load(Device? device = null, ScalarType? dtype = null) => new(Config, Weights(device, dtype));
+
+    /// <summary>Hands out each weight once, in the wanted dtype and on the wanted device.</summary>
+    public WeightSource Weights(Device? device = null, ScalarType? dtype = null)
+    {
+        weights.CheckTiedHead(Config);
+        return weights.Source(dtype ?? StoredDtype, device ?? CPU);
+    }
+
+    /// <summary>Lets go of the files; loaded models stay valid.</summary>
+    public void Dispose() => weights.Dispose();
+}

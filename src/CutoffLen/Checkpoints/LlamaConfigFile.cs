@@ -1,0 +1,247 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+
+namespace CutoffLen.Checkpoints;
+
+/// <summary>
+/// config.json to <see cref="LlamaConfig"/>. Understood are model types that are the same network: llama, mistral
+/// without an effective sliding window, qwen2 (biases on q, k, v) without one. Each key is used, or known not to
+/// matter (<see cref="UnusedKeys"/>), or named in the error.
+/// </summary>
+internal static class LlamaConfigFile
+{
+    private const int MostTokens = 1 << 30;
+    private const int MostUnits = 1 << 24;
+
+    private static readonly string[] PositionKeys =
+    [
+        "max_position_embeddings", "rope_theta", "rope_scaling", "rope_parameters",
+        "original_max_position_embeddings", PositionConfig.MethodKey,
+    ];
+
+    /// <summary>Reads a configuration; every problem is added to <paramref name="problems"/>.</summary>
+    /// <returns>The architecture, meaningless when there are problems.</returns>
+    public static LlamaConfig Read(JsonObject json, List<string> problems)
+    {
+        var reader = new ConfigReader(json);
+        var type = reader.Text("model_type") ?? "";
+        if (type is not ("llama" or "mistral" or "qwen2"))
+        {
+            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral and qwen2");
+            problems.AddRange(reader.Problems);
+            return Architecture(reader, "llama");
+        }
+
+        var config = ReadPositions(reader, json, Architecture(reader, type));
+        RefuseOtherNetworks(reader, config);
+        reader.Ignore(UnusedKeys.All);
+        if (reader.Unread.ToList() is { Count: > 0 } unknown)
+        {
+            reader.Problems.Add(
+                $"unknown keys: {string.Join(", ", unknown.Take(20).Select(JsonFile.Show))}; "
+                + "remove them if the network does not depend on them");
+        }
+
+        problems.AddRange(reader.Problems);
+        return config;
+    }
+
+    private static LlamaConfig Architecture(ConfigReader reader, string type)
+    {
+        var vocabulary = reader.Int("vocab_size", 1, MostTokens);
+        // Not a second complaint about token ids when the size itself is wrong.
+        var ids = reader.Problems.Count == 0 ? vocabulary : MostTokens;
+        var hidden = reader.Int("hidden_size", 1, MostUnits);
+        var heads = reader.Int("num_attention_heads", 1, MostUnits);
+        // Hugging Face's default is "as many" for llama only; for the others it is a fixed number nobody relies on.
+        var keyHeads = reader.Int("num_key_value_heads", 1, MostUnits, absent: type == "llama" ? heads : null);
+        var attentionBias = reader.Flag("attention_bias", type == "qwen2");
+        return new LlamaConfig
+        {
+            ModelType = type,
+            VocabSize = vocabulary,
+            HiddenSize = hidden,
+            IntermediateSize = reader.Int("intermediate_size", 1, MostUnits),
+            NumHiddenLayers = reader.Int("num_hidden_layers", 1, MostUnits),
+            NumAttentionHeads = heads,
+            NumKeyValueHeads = keyHeads,
+            HeadDim = HeadDim(reader, hidden, heads, keyHeads),
+            MaxPositionEmbeddings = 1,
+            RmsNormEps = reader.Positive("rms_norm_eps", 1e-6),
+            TieWordEmbeddings = reader.Flag("tie_word_embeddings", false),
+            QkvBias = attentionBias,
+            OutputBias = attentionBias && type == "llama",
+            MlpBias = reader.Flag("mlp_bias", false),
+            InitializerRange = reader.Positive("initializer_range", 0.02),
+            BosTokenId = reader.TokenIds("bos_token_id", ids) is [var bos, ..] ? bos : null,
+            EosTokenIds = reader.TokenIds("eos_token_id", ids),
+        };
+    }
+
+    private static LlamaConfig ReadPositions(ConfigReader reader, JsonObject json, LlamaConfig config)
+    {
+        reader.Ignore(PositionKeys);
+        try
+        {
+            return config.With(PositionConfig.Read(json));
+        }
+        catch (UserException fault)
+        {
+            reader.Problems.Add(fault.Message);
+            return config;
+        }
+    }
+
+    private static int HeadDim(ConfigReader reader, int hidden, int heads, int keyHeads)
+    {
+        if (heads % keyHeads != 0)
+        {
+            reader.Problems.Add($"\"num_attention_heads\" ({heads}) is not a multiple of \"num_key_value_heads\" ({keyHeads})");
+        }
+
+        var dim = reader.Int("head_dim", 1, 1 << 16, absent: hidden / heads);
+        if (reader.Node("head_dim") is null && hidden % heads != 0)
+        {
+            reader.Problems.Add($"\"hidden_size\" ({hidden}) is not a multiple of \"num_attention_heads\" ({heads}), and \"head_dim\" is missing");
+        }
+        else if (dim % 2 != 0 || dim == 0)
+        {
+            reader.Problems.Add($"the head dimension is {dim}; rotary embeddings need an even one");
+        }
+
+        return dim;
+    }
+
+    /// <summary>Keys whose other values make another network than the one this program has.</summary>
+    private static void RefuseOtherNetworks(ConfigReader reader, LlamaConfig config)
+    {
+        Require(reader, "hidden_act", "silu (the network's only activation)", node => Text(node) is "silu" or "swish");
+        Require(reader, "attention_dropout", "0 (dropout is not supported)", node => ConfigReader.Number(node) == 0);
+        Require(reader, "partial_rotary_factor", "1: rotating a part of each head is not supported", node => ConfigReader.Number(node) == 1);
+        Require(reader, "pretraining_tp", "1 or more", node => ConfigReader.Number(node) >= 1);
+        Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", _ => false);
+        Require(reader, "layer_types", "a list of \"full_attention\"", node =>
+            node is JsonArray layers && layers.All(layer => Text(layer) == "full_attention"));
+        if (config.ModelType == "mistral")
+        {
+            Require(reader, "attention_bias", "false in mistral", node => Flag(node) == false);
+        }
+        else if (config.ModelType == "qwen2")
+        {
+            Require(reader, "attention_bias", "true in qwen2", node => Flag(node) == true);
+        }
+
+        if (config.ModelType != "llama")
+        {
+            Require(reader, "mlp_bias", $"false in {config.ModelType}", node => Flag(node) == false);
+        }
+
+        RefuseSlidingWindow(reader, config);
+    }
+
+    private static void RefuseSlidingWindow(ConfigReader reader, LlamaConfig config)
+    {
+        // qwen2 writes a window and a layer to begin it at, and says with this flag whether it means them.
+        var switchedOff = config.ModelType == "qwen2" && !reader.Flag("use_sliding_window", false);
+        if (switchedOff)
+        {
+            reader.Ignore(["sliding_window", "max_window_layers"]);
+            return;
+        }
+
+        Require(
+            reader,
+            "sliding_window",
+            $"null, or at least max_position_embeddings ({config.MaxPositionEmbeddings}): attention over a shorter window is not supported",
+            node => ConfigReader.Number(node) >= config.MaxPositionEmbeddings);
+    }
+
+    private static void Require(ConfigReader reader, string key, string allowed, Func<JsonNode, bool> accept)
+    {
+        if (reader.Node(key) is { } node && !accept(node))
+        {
+            reader.Wrong(key, node, allowed, 0);
+        }
+    }
+
+    private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    private static bool? Flag(JsonNode node) => node is JsonValue value && value.TryGetValue(out bool flag) ? flag : null;
+
+    /// <summary>
+    /// The configuration in the form Hugging Face reads. Keys of the checkpoint it came from
+    /// that say nothing about the network (labels, padding token, ...) are kept.
+    /// </summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="dtype">Hugging Face's name of the weights' type, for example "bfloat16".</param>
+    /// <param name="source">config.json of the checkpoint that this one was made from, or null.</param>
+    public static JsonObject Write(LlamaConfig config, string dtype, JsonObject? source)
+    {
+        var json = new JsonObject
+        {
+            ["architectures"] = new JsonArray(Architectures(config)),
+            ["model_type"] = config.ModelType,
+            ["hidden_act"] = "silu",
+            ["vocab_size"] = config.VocabSize,
+            ["hidden_size"] = config.HiddenSize,
+            ["intermediate_size"] = config.IntermediateSize,
+            ["num_hidden_layers"] = config.NumHiddenLayers,
+            ["num_attention_heads"] = config.NumAttentionHeads,
+            ["num_key_value_heads"] = config.NumKeyValueHeads,
+            ["head_dim"] = config.HeadDim,
+            ["rms_norm_eps"] = config.RmsNormEps,
+            ["tie_word_embeddings"] = config.TieWordEmbeddings,
+            ["attention_dropout"] = 0.0,
+            ["initializer_range"] = config.InitializerRange,
+            ["bos_token_id"] = config.BosTokenId,
+            ["eos_token_id"] = EosTokenId(config),
+            ["torch_dtype"] = dtype,
+            ["use_cache"] = true,
+        };
+        foreach (var (key, value) in BiasesAndWindow(config))
+        {
+            json[key] = value;
+        }
+
+        // Version 5's place for the position block is kept where the source has it.
+        if (source?.ContainsKey("rope_parameters") == true)
+        {
+            json["rope_parameters"] = null;
+        }
+
+        config.PositionConfig.Write(json);
+        foreach (var (key, value) in source ?? [])
+        {
+            if (UnusedKeys.Kept.Contains(key) && !json.ContainsKey(key))
+            {
+                json[key] = value?.DeepClone();
+            }
+        }
+
+        return json;
+    }
+
+    private static string Architectures(LlamaConfig config) => config.ModelType switch
+    {
+        "mistral" => "MistralForCausalLM",
+        "qwen2" => "Qwen2ForCausalLM",
+        _ => "LlamaForCausalLM",
+    };
+
+    private static JsonNode? EosTokenId(LlamaConfig config) => config.EosTokenIds switch
+    {
+        [] => null,
+        [var one] => one,
+        var several => new JsonArray([.. several.Select(id => (JsonNode)id)]),
+    };
+
+    private static IEnumerable<(string Key, JsonNode? Value)> BiasesAndWindow(LlamaConfig config) =>
+        (config.ModelType, config.QkvBias, config.OutputBias, config.MlpBias) switch
+        {
+            ("llama", var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
+            ("mistral", false, false, false) => [("sliding_window", null)],
+            ("qwen2", true, false, false) => [("use_sliding_window", false)],
+            _ => throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config)),
+        };
+}

@@ -1,0 +1,213 @@
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Checkpoints;
+
+/// <summary>
+/// The safetensors files of a checkpoint folder as one set of tensors: a single model.safetensors, or shards with an
+/// index. Opening reads headers only.
+/// </summary>
+internal sealed class WeightFiles : IDisposable
+{
+    private const int MostListed = 12;
+
+    private readonly List<SafetensorsFile> files = [];
+    private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> tensors = new(StringComparer.Ordinal);
+
+    private WeightFiles()
+    {
+    }
+
+    /// <summary>Every tensor, by name.</summary>
+    public IReadOnlyDictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> Tensors => tensors;
+
+    /// <summary>How many files there are.</summary>
+    public int FileCount => files.Count;
+
+    /// <summary>Bytes of all tensors.</summary>
+    public long Bytes => tensors.Values.Sum(tensor => tensor.Entry.Bytes);
+
+    /// <summary>Opens the folder's files; what is wrong with them is added to <paramref name="problems"/>.</summary>
+    public static WeightFiles Open(string folder, List<string> problems)
+    {
+        var weights = new WeightFiles();
+        var single = Path.Combine(folder, ShardIndex.SingleFile);
+        var index = Path.Combine(folder, ShardIndex.FileName);
+        try
+        {
+            if (File.Exists(single))
+            {
+                weights.Add(single, problems);
+            }
+            else if (File.Exists(index))
+            {
+                weights.AddShards(folder, index, problems);
+            }
+            else
+            {
+                problems.Add(NoWeights(folder));
+            }
+        }
+        catch (UserException fault)
+        {
+            problems.Add(fault.Message);
+        }
+
+        return weights;
+    }
+
+    private void AddShards(string folder, string index, List<string> problems)
+    {
+        var placed = ShardIndex.Read(index);
+        foreach (var name in placed.Values.Distinct().Order(StringComparer.Ordinal))
+        {
+            var path = Path.Combine(folder, name);
+            if (File.Exists(path))
+            {
+                Add(path, problems);
+            }
+            else
+            {
+                problems.Add($"{index}: names {JsonFile.Show(name)}, which is not in the folder; is the download complete?");
+            }
+        }
+
+        foreach (var (tensor, name) in placed)
+        {
+            if (tensors.TryGetValue(tensor, out var found) ? Path.GetFileName(found.File.Path) != name : files.Any(file => Path.GetFileName(file.Path) == name))
+            {
+                problems.Add($"{index}: places {JsonFile.Show(tensor)} in {JsonFile.Show(name)}, which does not hold it");
+            }
+        }
+
+        foreach (var (name, (file, _)) in tensors)
+        {
+            if (!placed.ContainsKey(name))
+            {
+                problems.Add($"{file.Path}: holds {JsonFile.Show(name)}, which {ShardIndex.FileName} does not name");
+            }
+        }
+    }
+
+    private void Add(string path, List<string> problems)
+    {
+        try
+        {
+            var file = SafetensorsFile.Open(path);
+            files.Add(file);
+            foreach (var entry in file.Tensors)
+            {
+                if (!tensors.TryAdd(entry.Name, (file, entry)))
+                {
+                    problems.Add($"{path}: tensor {JsonFile.Show(entry.Name)} is also in {Path.GetFileName(tensors[entry.Name].File.Path)}");
+                }
+            }
+        }
+        catch (UserException fault)
+        {
+            problems.Add(fault.Message);
+        }
+    }
+
+    private static string NoWeights(string folder)
+    {
+        var names = Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
+        var expected = $"{folder}: has neither {ShardIndex.SingleFile} nor {ShardIndex.FileName}";
+        if (names.Any(name => name!.EndsWith(".bin", StringComparison.Ordinal) || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal)))
+        {
+            return $"{expected}. It holds pickled weights ({names.First(name => name!.Contains(".bin") || name.Contains(".pt"))}), "
+                + "which can run code when opened and are not read. Convert them once, where you trust them: "
+                + "python3 -c \"from transformers import AutoModelForCausalLM as M; "
+                + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)\"";
+        }
+
+        return names.FirstOrDefault(name => name!.EndsWith(".gguf", StringComparison.Ordinal)) is { } gguf
+            ? $"{expected}. {gguf} is llama.cpp's format, which is not read"
+            : $"{expected}; it holds {(names.Count == 0 ? "nothing" : string.Join(", ", names.Take(MostListed)))}";
+    }
+
+    /// <summary>
+    /// Compares with what the configuration asks for: every parameter must be there in its shape and as a floating
+    /// point type, and nothing else may be, but for what old checkpoints have and the network computes itself.
+    /// </summary>
+    public void Compare(LlamaConfig config, string folder, List<string> problems)
+    {
+        // Before the expected names are listed: a damaged count of layers may be in the millions.
+        if (config.NumHiddenLayers > tensors.Count)
+        {
+            problems.Add($"{folder}: config.json says {config.NumHiddenLayers} layers, but the files hold only {tensors.Count} tensors");
+            return;
+        }
+
+        var expected = LlamaParameters.Of(config).ToDictionary(parameter => parameter.Name, parameter => parameter.Shape, StringComparer.Ordinal);
+        var missing = expected.Keys.Where(name => !tensors.ContainsKey(name)).ToList();
+        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsSuperfluous(name, config)).ToList();
+        List(problems, $"{folder}: missing tensors", missing);
+        List(problems, $"{folder}: unexpected tensors", unexpected);
+        if (missing.Contains("lm_head.weight"))
+        {
+            problems.Add($"{folder}: if the head shares the embedding's weights, config.json needs \"tie_word_embeddings\": true");
+        }
+
+        foreach (var (name, shape) in expected)
+        {
+            if (tensors.TryGetValue(name, out var found) && Describe(found.Entry, shape) is { } fault && problems.Count < 4 * MostListed)
+            {
+                problems.Add($"{found.File.Path}: {JsonFile.Show(name)} {fault}");
+            }
+        }
+    }
+
+    private static string? Describe(SafetensorsEntry entry, long[] shape) =>
+        !entry.Shape.AsSpan().SequenceEqual(shape)
+            ? $"has shape [{string.Join(", ", entry.Shape)}], but config.json asks for [{string.Join(", ", shape)}]"
+            : entry.Dtype is not (ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64)
+                ? $"is {SafetensorsHeader.Describe(entry.Dtype).Name}; weights are BF16, F16 or F32"
+                : null;
+
+    private static void List(List<string> problems, string what, List<string> names)
+    {
+        if (names.Count > 0)
+        {
+            var more = names.Count > MostListed ? $" and {names.Count - MostListed} more" : "";
+            problems.Add($"{what}: {string.Join(", ", names.Take(MostListed).Select(JsonFile.Show))}{more}");
+        }
+    }
+
+    /// <summary>
+    /// Rotary frequencies, which old checkpoints stored and config.json determines; and the head of a model whose head
+    /// is the embedding, which <see cref="CheckTiedHead"/> looks at.
+    /// </summary>
+    private static bool IsSuperfluous(string name, LlamaConfig config) =>
+        (name.StartsWith("model.", StringComparison.Ordinal) && name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
+        || (config.TieWordEmbeddings && name == "lm_head.weight");
+
+    /// <summary>A stored head that differs from the embedding it is said to be is an error.</summary>
+    public void CheckTiedHead(LlamaConfig config)
+    {
+        if (!config.TieWordEmbeddings || !tensors.TryGetValue("lm_head.weight", out var head))
+        {
+            return;
+        }
+
+        var (file, embedding) = tensors["model.embed_tokens.weight"];
+        using var scope = NewDisposeScope();
+        if (!head.Entry.Shape.AsSpan().SequenceEqual(embedding.Shape)
+            || !file.Read(embedding.Name).eq(head.File.Read("lm_head.weight", embedding.Dtype)).all().item<bool>())
+        {
+            throw new UserException(
+                $"{head.File.Path}: lm_head.weight differs from model.embed_tokens.weight, but config.json ties them "
+                + "(\"tie_word_embeddings\"); set it to false or remove the tensor");
+        }
+    }
+
+    /// <summary>Hands out each parameter in the wanted dtype, on the wanted device; models from two sources share no memory.</summary>
+    public WeightSource Source(ScalarType dtype, Device device)
+    {
+        files.ForEach(file => file.ForgetMaps());
+        return (name, _) => tensors[name].File.Read(name, dtype, device);
+    }
+
+    /// <summary>Lets go of the files.</summary>
+    public void Dispose() => files.ForEach(file => file.Dispose());
+}

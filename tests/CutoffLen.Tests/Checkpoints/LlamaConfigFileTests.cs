@@ -1,0 +1,170 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+
+namespace CutoffLen.Tests.Checkpoints;
+
+public sealed class LlamaConfigFileTests
+{
+    private const string Llama = """
+        {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_act":"silu","hidden_size":64,"intermediate_size":176,
+        "num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":320,"max_position_embeddings":64,
+        "rope_theta":10000.0,"rope_scaling":null,"rms_norm_eps":1e-05,"tie_word_embeddings":false,"attention_bias":false,
+        "mlp_bias":false,"attention_dropout":0.0,"initializer_range":0.02,"pretraining_tp":1,"use_cache":true,"bos_token_id":1,
+        "eos_token_id":2,"torch_dtype":"float32","transformers_version":"4.56.0.dev0"}
+        """;
+
+    [Fact]
+    public void A_usual_configuration_is_read()
+    {
+        var config = Read(Llama);
+        Assert.Equal((320, 64, 176, 4, 4, 2, 16), (config.VocabSize, config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim));
+        Assert.Equal((64, 10_000.0, 1e-5, 0.02), (config.MaxPositionEmbeddings, config.RopeTheta, config.RmsNormEps, config.InitializerRange));
+        Assert.Equal((1, false, false, false, false), (config.BosTokenId, config.TieWordEmbeddings, config.QkvBias, config.OutputBias, config.MlpBias));
+        Assert.Equal([2], config.EosTokenIds);
+        Assert.Null(config.RopeScaling);
+    }
+
+    [Fact]
+    public void Absent_keys_have_Hugging_Faces_defaults()
+    {
+        var config = Read("""
+            {"model_type":"llama","vocab_size":320,"hidden_size":64,"intermediate_size":176,"num_hidden_layers":4,
+            "num_attention_heads":4,"max_position_embeddings":2048}
+            """);
+        Assert.Equal((4, 16, 10_000.0, 1e-6), (config.NumKeyValueHeads, config.HeadDim, config.RopeTheta, config.RmsNormEps));
+        Assert.False(config.TieWordEmbeddings || config.QkvBias || config.OutputBias || config.MlpBias);
+        Assert.Null(config.BosTokenId);
+        Assert.Empty(config.EosTokenIds);
+    }
+
+    [Fact]
+    public void Qwen2_has_biases_on_queries_keys_and_values_only()
+    {
+        var config = Read(Edit("model_type", "\"qwen2\"", "attention_bias", null, "use_sliding_window", "false", "sliding_window", "32", "max_window_layers", "3"));
+        Assert.Equal((true, false, false), (config.QkvBias, config.OutputBias, config.MlpBias));
+        config = Read(Edit("attention_bias", "true"));
+        Assert.Equal((true, true, false), (config.QkvBias, config.OutputBias, config.MlpBias));
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("64")]
+    public void Mistral_is_the_same_network_when_its_window_never_bites(string window) =>
+        Assert.Equal("mistral", Read(Edit("model_type", "\"mistral\"", "sliding_window", window)).ModelType);
+
+    [Theory]
+    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral and qwen2")]
+    [InlineData("model_type", "7", "\"model_type\" is 7")]
+    [InlineData("model_type", null, "\"model_type\" is ''")]
+    [InlineData("vocab_size", null, "\"vocab_size\" is missing")]
+    [InlineData("vocab_size", "0", "\"vocab_size\" is 0; allowed is a whole number from 1")]
+    [InlineData("vocab_size", "1e400", "\"vocab_size\" is 1e400")]
+    [InlineData("vocab_size", "99999999999", "\"vocab_size\" is 99999999999")]
+    [InlineData("hidden_size", "63.5", "\"hidden_size\" is 63.5")]
+    [InlineData("hidden_size", "66", "not a multiple of \"num_attention_heads\"")]
+    [InlineData("hidden_size", "[64]", "\"hidden_size\" is a list")]
+    [InlineData("num_key_value_heads", "3", "not a multiple of \"num_key_value_heads\"")]
+    [InlineData("head_dim", "15", "even")]
+    [InlineData("max_position_embeddings", null, "max_position_embeddings")]
+    [InlineData("rms_norm_eps", "-1", "\"rms_norm_eps\" is -1")]
+    [InlineData("hidden_act", "\"gelu\"", "\"hidden_act\" is 'gelu'; allowed is silu")]
+    [InlineData("attention_dropout", "0.1", "\"attention_dropout\"")]
+    [InlineData("partial_rotary_factor", "0.5", "\"partial_rotary_factor\"")]
+    [InlineData("quantization_config", "{}", "quantized")]
+    [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\"]", "\"layer_types\"")]
+    [InlineData("sliding_window", "63", "\"sliding_window\" is 63")]
+    [InlineData("tie_word_embeddings", "\"yes\"", "true or false")]
+    [InlineData("bos_token_id", "320", "token ids from 0 to 319")]
+    [InlineData("eos_token_id", "[2,-1]", "token ids from 0 to 319")]
+    [InlineData("rope_scaling", "{\"type\":\"linear\"},\"rope_parameters\":{}", "rope_parameters")]
+    [InlineData("attention_sink", "4", "unknown keys: 'attention_sink'")]
+    public void A_value_that_makes_another_network_is_named(string key, string? value, string fault)
+    {
+        var problems = Problems(Edit(key, value));
+        Assert.Contains(problems, problem => problem.Contains(fault, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void All_problems_come_together()
+    {
+        var problems = Problems(Edit("vocab_size", null, "hidden_act", "\"gelu\"", "foo", "1", "bar", "2"));
+        Assert.Equal(["\"vocab_size\" is missing", "\"hidden_act\" is 'gelu'", "unknown keys: 'foo', 'bar'"], problems.Select(problem => problem.Split(';')[0]));
+    }
+
+    [Theory]
+    [InlineData("rope_scaling", """{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":16}""", 16, 10_000)]
+    [InlineData("rope_scaling", """{"type":"linear","factor":4.0}""", 64, 10_000)]
+    [InlineData("rope_scaling", """{"rope_type":"longrope","short_factor":[1],"long_factor":[2]},"original_max_position_embeddings":32""", 32, 10_000)]
+    [InlineData("rope_parameters", """{"rope_type":"llama3","rope_theta":500000.0,"factor":8.0,"original_max_position_embeddings":16}""", 16, 500_000)]
+    [InlineData("rope_parameters", """{"rope_type":"default","rope_theta":500000.0}""", 64, 500_000)]
+    public void The_position_block_of_versions_4_and_5_is_kept(string key, string block, int native, double theta)
+    {
+        var source = Parse(Edit(key, block));
+        var config = Read(source.ToJsonString());
+        Assert.Equal((native, theta), (config.NativeLength, config.RopeTheta));
+        var written = LlamaConfigFile.Write(config, "float32", source);
+        Assert.True(JsonNode.DeepEquals(source[key], written[key]), written.ToJsonString());
+        Assert.Equal((int?)source["original_max_position_embeddings"], (int?)written["original_max_position_embeddings"]);
+        var again = Read(written.ToJsonString());
+        Assert.Equal((native, theta, 64), (again.NativeLength, again.RopeTheta, again.MaxPositionEmbeddings));
+    }
+
+    [Theory]
+    [InlineData("llama", false, false, false)]
+    [InlineData("llama", true, true, true)]
+    [InlineData("mistral", false, false, false)]
+    [InlineData("qwen2", true, false, false)]
+    public void What_is_written_is_read_back_the_same(string type, bool qkv, bool output, bool mlp)
+    {
+        var config = TinyCheckpoint.Config with
+        {
+            ModelType = type, QkvBias = qkv, OutputBias = output, MlpBias = mlp, TieWordEmbeddings = true, HeadDim = 10, EosTokenIds = [2, 3], RmsNormEps = 1e-5, InitializerRange = 0.01,
+        };
+        var json = LlamaConfigFile.Write(config, "bfloat16", null);
+        Assert.Equal("bfloat16", (string?)json["torch_dtype"]);
+        var again = Read(json.ToJsonString());
+        Assert.Equal([2, 3], again.EosTokenIds);
+        Assert.Equal(config with { EosTokenIds = [] }, again with { EosTokenIds = [] });
+    }
+
+    [Fact]
+    public void A_padding_token_and_labels_of_the_source_stay()
+    {
+        var written = LlamaConfigFile.Write(TinyCheckpoint.Config, "float32", Parse(Edit("pad_token_id", "0", "_name_or_path", "\"x\"")));
+        Assert.Equal(0, (int?)written["pad_token_id"]);
+        Assert.False(written.ContainsKey("_name_or_path"));
+    }
+
+    private static JsonObject Parse(string json) => JsonNode.Parse(json)!.AsObject();
+
+    /// <summary>The usual configuration with keys set to JSON texts, or removed.</summary>
+    private static string Edit(params string?[] edits)
+    {
+        var json = Parse(Llama);
+        var more = "";
+        for (var i = 0; i < edits.Length; i += 2)
+        {
+            json.Remove(edits[i]!);
+            more += edits[i + 1] is { } value ? $",\"{edits[i]}\":{value}" : "";
+        }
+
+        return json.ToJsonString()[..^1] + more + "}";
+    }
+
+    private static List<string> Problems(string json)
+    {
+        var problems = new List<string>();
+        LlamaConfigFile.Read(JsonFile.ParseObject(System.Text.Encoding.UTF8.GetBytes(json), "config.json"), problems);
+        Assert.NotEmpty(problems);
+        return problems;
+    }
+
+    private static LlamaConfig Read(string json)
+    {
+        var problems = new List<string>();
+        var config = LlamaConfigFile.Read(Parse(json), problems);
+        Assert.Empty(problems);
+        return config;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Tests.Checkpoints;
+
+/// <summary>A model of a few kilobytes, made on the fly.</summary>
+internal static class TinyCheckpoint
+{
+    public static LlamaConfig Config { get; } = new()
+    {
+        VocabSize = 40,
+        HiddenSize = 16,
+        IntermediateSize = 24,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 4,
+        NumKeyValueHeads = 2,
+        HeadDim = 4,
+        MaxPositionEmbeddings = 64,
+        BosTokenId = 1,
+        EosTokenIds = [2],
+    };
+
+    /// <summary>Random weights in the current scope; the same for the same seed.</summary>
+    public static List<(string Name, Tensor Tensor)> Weights(LlamaConfig config, int seed = 0, ScalarType dtype = ScalarType.Float32)
+    {
+        var generator = new Generator((ulong)seed, CPU);
+        return [.. LlamaParameters.Of(config).Select(parameter => (parameter.Name, randn(parameter.Shape, generator: generator).to(dtype)))];
+    }
+
+    /// <summary>Saves such a model and returns its folder.</summary>
+    public static string Save(string folder, LlamaConfig? config = null, int seed = 0, ScalarType dtype = ScalarType.Float32, long maxShardBytes = CheckpointWriter.DefaultShardBytes)
+    {
+        using var scope = NewDisposeScope();
+        CheckpointWriter.Save(folder, config ?? Config, Weights(config ?? Config, seed), dtype, maxShardBytes: maxShardBytes);
+        return folder;
+    }
+
+    /// <summary>Changes config.json.</summary>
+    public static void EditConfig(string folder, Action<JsonObject> edit)
+    {
+        var path = Path.Combine(folder, "config.json");
+        var json = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        edit(json);
+        File.WriteAllText(path, json.ToJsonString());
+    }
+
+    /// <summary>The bytes of every weight that a folder's model has once it is loaded.</summary>
+    public static Dictionary<string, byte[]> Load(string folder, ScalarType? dtype = null)
+    {
+        using var scope = NewDisposeScope();
+        using var checkpoint = HuggingFaceCheckpoint.Open(folder);
+        var model = checkpoint.Load(dtype: dtype);
+        return model.named_parameters().ToDictionary(parameter => parameter.name, parameter => parameter.parameter.bytes.ToArray());
+    }
+}
