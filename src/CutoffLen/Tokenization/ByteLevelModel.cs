@@ -1,0 +1,136 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using Microsoft.ML.Tokenizers;
+
+namespace CutoffLen.Tokenization;
+
+/// <summary>
+/// Byte pair encoding over bytes, inside words that regular expressions cut out: LLaMA 3, Qwen 2, GPT-2. It runs in
+/// the package's <see cref="BpeTokenizer"/>.
+/// </summary>
+internal sealed class ByteLevelModel : TokenModel
+{
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
+
+    private readonly BpeTokenizer bpe;
+    private readonly bool addPrefixSpace;
+    private readonly bool normalizeToC;
+
+    private ByteLevelModel(ByteLevelParts parts, IReadOnlyDictionary<int, byte[]> bytes)
+    {
+        (addPrefixSpace, normalizeToC) = (parts.AddPrefixSpace, parts.NormalizeToC);
+        bpe = BpeTokenizer.Create(new BpeOptions(parts.Vocabulary)
+        {
+            ByteLevel = true,
+            Merges = parts.Merges,
+            PreTokenizer = new RegexWords(parts.Words),
+            // The package takes a word that equals a "special token" whole, without merging: exactly ignore_merges.
+            SpecialTokens = parts.IgnoreMerges ? Words(bytes) : null,
+        });
+    }
+
+    /// <inheritdoc/>
+    public override string Kind => "byte-level BPE";
+
+    /// <summary>Builds the model.</summary>
+    public static ByteLevelModel Create(ByteLevelParts parts)
+    {
+        var bytes = new Dictionary<int, byte[]>(parts.Vocabulary.Count);
+        foreach (var (token, id) in parts.Vocabulary)
+        {
+            // Added tokens may stand in the vocabulary as plain text.
+            bytes.Add(id, ByteAlphabet.Decode(token) ?? Encoding.UTF8.GetBytes(token));
+        }
+
+        return new ByteLevelModel(parts, bytes) { TokenBytes = bytes };
+    }
+
+    private static Dictionary<string, int> Words(IReadOnlyDictionary<int, byte[]> bytes)
+    {
+        var words = new Dictionary<string, int>(bytes.Count, StringComparer.Ordinal);
+        foreach (var (id, token) in bytes)
+        {
+            if (System.Text.Unicode.Utf8.IsValid(token))
+            {
+                words.TryAdd(Strict.GetString(token), id);
+            }
+        }
+
+        return words;
+    }
+
+    /// <inheritdoc/>
+    public override string Normalize(string text, bool first) => normalizeToC ? text.Normalize(NormalizationForm.FormC) : text;
+
+    /// <inheritdoc/>
+    public override void Encode(string normalized, List<int> ids)
+    {
+        var text = addPrefixSpace && !normalized.StartsWith(' ') ? " " + normalized : normalized;
+        try
+        {
+            ids.AddRange(bpe.EncodeToIds(text, considerNormalization: false));
+        }
+        catch (RegexMatchTimeoutException fault)
+        {
+            throw new UserException($"the tokenizer's expression {fault.Pattern} does not come to an end on this text", fault);
+        }
+    }
+}
+
+/// <summary>What a byte-level tokenizer.json says.</summary>
+internal sealed record ByteLevelParts(
+    IReadOnlyDictionary<string, int> Vocabulary,
+    IReadOnlyList<string> Merges,
+    IReadOnlyList<Regex> Words,
+    bool IgnoreMerges,
+    bool AddPrefixSpace,
+    bool NormalizeToC);
+
+/// <summary>
+/// Cuts text with one expression after the other: each match is a word and so is what lies between two ("Isolated" in
+/// Hugging Face's words). Characters beyond U+FFFF count as symbols in .NET's expressions, also where they are letters.
+/// </summary>
+internal sealed class RegexWords(IReadOnlyList<Regex> expressions) : PreTokenizer
+{
+    /// <inheritdoc/>
+    public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
+    {
+        List<(int Offset, int Length)> words = [(0, text.Length)];
+        foreach (var expression in expressions)
+        {
+            var cut = new List<(int Offset, int Length)>(words.Count);
+            foreach (var (offset, length) in words)
+            {
+                Cut(expression, text.AsSpan(offset, length), offset, cut);
+            }
+
+            words = cut;
+        }
+
+        return words;
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => PreTokenize(text.ToString());
+
+    private static void Cut(Regex expression, ReadOnlySpan<char> text, int offset, List<(int Offset, int Length)> words)
+    {
+        var end = 0;
+        foreach (var match in expression.EnumerateMatches(text))
+        {
+            Add(end, match.Index);
+            Add(match.Index, match.Index + match.Length);
+            end = match.Index + match.Length;
+        }
+
+        Add(end, text.Length);
+
+        void Add(int from, int to)
+        {
+            if (to > from)
+            {
+                words.Add((offset + from, to - from));
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace CutoffLen.Tokenization;
+
+/// <summary>How SentencePiece-like models treat white space; defaults are LLaMA's.</summary>
+/// <param name="Prefix">Where a space is put before the text.</param>
+/// <param name="RemoveExtra">Whether runs of spaces become one, and those at both ends go.</param>
+/// <param name="SplitRuns">Whether each space begins a word of its own, so that no token has two.</param>
+internal sealed record Whitespace(SpacePrefix Prefix = SpacePrefix.Always, bool RemoveExtra = false, bool SplitRuns = false);
+
+/// <summary>Where a space is put before plain text.</summary>
+internal enum SpacePrefix
+{
+    /// <summary>Nowhere.</summary>
+    Never,
+
+    /// <summary>Before every part, also after an added token.</summary>
+    Always,
+
+    /// <summary>Before every part that has none yet.</summary>
+    AlwaysUnlessThere,
+
+    /// <summary>At the beginning of the text, unless there is one.</summary>
+    FirstUnlessThere,
+}
+
+/// <summary>
+/// Byte pair encoding over characters with U+2581 for spaces and a byte token for each byte of a character that the
+/// vocabulary lacks: LLaMA 1 and 2, Mistral. It runs in the package's <see cref="BpeTokenizer"/>, which knows
+/// neither, so both happen in <see cref="Normalize"/>: bytes are written as characters of a private range that the
+/// vocabulary does not use, and these stand for the byte tokens there. (The package's LlamaTokenizer is not used:
+/// it prefers the rightmost of equal merges where SentencePiece prefers the leftmost, and knows only model files.)
+/// </summary>
+internal sealed class MetaspaceModel : TokenModel
+{
+    /// <summary>What stands for a space.</summary>
+    public const char Space = '\u2581';
+
+    private readonly BpeTokenizer bpe;
+    private readonly Whitespace whitespace;
+    private readonly bool[] isPiece = new bool[char.MaxValue + 1];
+    private readonly HashSet<int> widePieces = [];
+    private readonly char firstByte;
+
+    private MetaspaceModel(Dictionary<string, int> pieces, int[] byteIds, IEnumerable<string> merges, Whitespace whitespace)
+    {
+        this.whitespace = whitespace;
+        firstByte = UnusedRange(pieces.Keys);
+        foreach (var piece in pieces.Keys)
+        {
+            if (Rune.TryGetRuneAt(piece, 0, out var rune) && rune.Utf16SequenceLength == piece.Length)
+            {
+                _ = rune.IsBmp ? isPiece[rune.Value] = true : widePieces.Add(rune.Value);
+            }
+        }
+
+        // A literal U+2581 is the same as a space, whether or not a piece consists of it alone.
+        var vocabulary = pieces.Concat(byteIds.Select((id, value) => KeyValuePair.Create(((char)(firstByte + value)).ToString(), id)));
+        var everySpace = whitespace.SplitRuns || pieces.Keys.All(piece => !piece.AsSpan(1).Contains(Space));
+        var onlyBeforeWords = pieces.Keys.All(piece => !HasSpaceInside(piece));
+        bpe = BpeTokenizer.Create(new BpeOptions(vocabulary)
+        {
+            Merges = merges,
+            PreTokenizer = new MetaspaceWords(firstByte, everySpace, onlyBeforeWords),
+        });
+    }
+
+    /// <inheritdoc/>
+    public override string Kind => "SentencePiece BPE with byte fallback";
+
+    /// <summary>Builds the model.</summary>
+    /// <param name="pieces">Pieces that text may become, U+2581 for spaces; no byte tokens.</param>
+    /// <param name="byteIds">[256] the ids of the byte tokens.</param>
+    /// <param name="merges">"left right", the first merge first.</param>
+    /// <param name="whitespace">How white space is treated.</param>
+    public static MetaspaceModel Create(
+        Dictionary<string, int> pieces, int[] byteIds, IEnumerable<string> merges, Whitespace whitespace) =>
+        new(pieces, byteIds, merges, whitespace)
+        {
+            TokenBytes = Bytes(pieces, byteIds),
+            Strip = whitespace switch
+            {
+                { RemoveExtra: true } => LeadingSpace.All,
+                { Prefix: SpacePrefix.Never } => LeadingSpace.Kept,
+                _ => LeadingSpace.One,
+            },
+        };
+
+    private static Dictionary<int, byte[]> Bytes(Dictionary<string, int> pieces, int[] byteIds)
+    {
+        var bytes = pieces.ToDictionary(piece => piece.Value, piece => Encoding.UTF8.GetBytes(piece.Key.Replace(Space, ' ')));
+        for (var value = 0; value < byteIds.Length; value++)
+        {
+            bytes.Add(byteIds[value], [(byte)value]);
+        }
+
+        return bytes;
+    }
+
+    /// <summary>256 characters of the private use area, in a row, that no piece has.</summary>
+    private static char UnusedRange(IEnumerable<string> pieces)
+    {
+        const char first = '\uE000', last = '\uF700';
+        var used = pieces.SelectMany(piece => piece).Where(c => c is >= first and < (char)(last + 256)).Select(c => c & 0xFF00).ToHashSet();
+        for (var start = first; start <= last; start += (char)256)
+        {
+            if (!used.Contains(start))
+            {
+                return start;
+            }
+        }
+
+        throw new UserException("the vocabulary uses all of Unicode's private use area, which byte fallback needs a part of");
+    }
+
+    private static bool HasSpaceInside(string piece) =>
+        piece.AsSpan().TrimStart(Space).Contains(Space);
+
+    /// <inheritdoc/>
+    public override string Normalize(string text, bool first)
+    {
+        if (whitespace.RemoveExtra)
+        {
+            text = text.TrimStart(' ');
+        }
+
+        if (text.Length == 0)
+        {
+            return "";
+        }
+
+        var normalized = new StringBuilder(text.Length + 1);
+        if (IsPrefixed(text, first))
+        {
+            AppendSpacesAndBytes(normalized, " ");
+        }
+
+        AppendSpacesAndBytes(normalized, text);
+        var result = normalized.ToString();
+        return whitespace.RemoveExtra ? result.TrimEnd(Space) : result;
+    }
+
+    /// <summary>The text of a token that SentencePiece looks for in normalized text.</summary>
+    public string Escape(string token)
+    {
+        var escaped = new StringBuilder(token.Length);
+        AppendSpacesAndBytes(escaped, token);
+        return escaped.ToString();
+    }
+
+    private bool IsPrefixed(string text, bool first)
+    {
+        var hasOne = text[0] is ' ' or Space;
+        return whitespace.Prefix switch
+        {
+            SpacePrefix.Always => true,
+            SpacePrefix.AlwaysUnlessThere => !hasOne,
+            SpacePrefix.FirstUnlessThere => first && !hasOne,
+            _ => false,
+        };
+    }
+
+    private void AppendSpacesAndBytes(StringBuilder normalized, string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            var c = text[i] == ' ' ? Space : text[i];
+            if (text[i] == ' ' && whitespace.RemoveExtra && i > 0 && text[i - 1] == ' ')
+            {
+                continue;
+            }
+
+            if (isPiece[c])
+            {
+                normalized.Append(c);
+            }
+            else if (char.IsSurrogate(c))
+            {
+                // Half a pair is read as U+FFFD, as UTF-8 has it.
+                _ = Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out var length);
+                i += length - 1;
+                AppendRune(normalized, rune);
+            }
+            else
+            {
+                AppendRune(normalized, new Rune(c));
+            }
+        }
+    }
+
+    private void AppendRune(StringBuilder normalized, Rune rune)
+    {
+        if (rune.IsBmp ? isPiece[rune.Value] : widePieces.Contains(rune.Value))
+        {
+            normalized.Append(rune.ToString());
+            return;
+        }
+
+        Span<byte> utf8 = stackalloc byte[4];
+        foreach (var value in utf8[..rune.EncodeToUtf8(utf8)])
+        {
+            normalized.Append((char)(firstByte + value));
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Encode(string normalized, List<int> ids) =>
+        ids.AddRange(bpe.EncodeToIds(normalized, considerNormalization: false));
+}
+
+/// <summary>
+/// Cuts normalized text where no merge can reach across: around byte characters, and before spaces where the
+/// vocabulary has none inside or after a word. That keeps words short and lets the tokenizer remember them.
+/// </summary>
+/// <param name="firstByte">The character of byte 0.</param>
+/// <param name="everySpace">Cut before every space.</param>
+/// <param name="beforeWords">Cut before every run of spaces.</param>
+internal sealed class MetaspaceWords(char firstByte, bool everySpace, bool beforeWords) : PreTokenizer
+{
+    /// <inheritdoc/>
+    public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
+    {
+        var start = 0;
+        for (var i = 1; i <= text.Length; i++)
+        {
+            if (i == text.Length || IsBorder(text[i - 1], text[i]))
+            {
+                yield return (start, i - start);
+                start = i;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => PreTokenize(text.ToString());
+
+    private bool IsBorder(char before, char after) =>
+        (after == MetaspaceModel.Space && (everySpace || (beforeWords && before != MetaspaceModel.Space)))
+        || IsByte(after) || IsByte(before);
+
+    private bool IsByte(char c) => c >= firstByte && c < firstByte + 256;
+}

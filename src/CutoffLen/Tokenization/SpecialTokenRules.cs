@@ -1,0 +1,101 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints;
+
+namespace CutoffLen.Tokenization;
+
+/// <summary>What tokenizer_config.json says about BOS, EOS and further tokens.</summary>
+internal sealed class SpecialTokenRules
+{
+    private readonly JsonObject json;
+    private readonly string path;
+
+    private SpecialTokenRules(JsonObject json, string path)
+    {
+        this.json = json;
+        this.path = path;
+    }
+
+    /// <summary>Reads the folder's file; without one every rule is absent.</summary>
+    public static SpecialTokenRules Read(string folder)
+    {
+        var path = Path.Combine(folder, "tokenizer_config.json");
+        return new SpecialTokenRules(File.Exists(path) ? JsonFile.ReadObject(path) : [], path);
+    }
+
+    /// <summary>
+    /// Whether this is one of LLaMA's tokenizer classes. They add BOS and EOS by the two flags; all others do what
+    /// tokenizer.json's template says and pass over the flags.
+    /// </summary>
+    public bool IsLlamaClass => Text("tokenizer_class")?.Contains("LlamaTokenizer", StringComparison.Ordinal) == true;
+
+    /// <summary>add_bos_token; LLaMA's default is to add it.</summary>
+    public bool AddBos => Flag("add_bos_token") ?? true;
+
+    /// <summary>add_eos_token; LLaMA's default is not to.</summary>
+    public bool AddEos => Flag("add_eos_token") ?? false;
+
+    /// <summary>bos_token, as a text or as an object with its content; null where absent.</summary>
+    public string? Bos => Token("bos_token");
+
+    /// <summary>eos_token, likewise.</summary>
+    public string? Eos => Token("eos_token");
+
+    /// <summary>
+    /// Tokens added to a SentencePiece model, from here and from added_tokens.json: those whose ids it does not have.
+    /// </summary>
+    public IReadOnlyList<AddedToken> AddedTo(int pieces)
+    {
+        var added = new Dictionary<int, AddedToken>();
+        foreach (var (id, node) in json["added_tokens_decoder"] as JsonObject ?? [])
+        {
+            if (int.TryParse(id, out var number) && number >= pieces)
+            {
+                added[number] = new AddedToken(
+                    number,
+                    Content(node) ?? throw Wrong("added_tokens_decoder", node, "objects with a content"),
+                    Flag(node, "special"),
+                    Flag(node, "lstrip"),
+                    Flag(node, "rstrip"),
+                    Flag(node, "single_word"));
+            }
+        }
+
+        var extra = Path.Combine(Path.GetDirectoryName(path)!, "added_tokens.json");
+        foreach (var (content, node) in File.Exists(extra) ? JsonFile.ReadObject(extra) : [])
+        {
+            if (ConfigReader.Number(node) is { } id && id >= pieces && id <= int.MaxValue && content.Length > 0)
+            {
+                added.TryAdd((int)id, new AddedToken((int)id, content, Special: false));
+            }
+        }
+
+        return [.. added.Values];
+    }
+
+    private static bool Flag(JsonNode? node, string key) =>
+        (node as JsonObject)?[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
+
+    private string? Token(string key) => json[key] switch
+    {
+        null => null,
+        var node => Content(node) ?? throw Wrong(key, node, "a text or an object with a content"),
+    };
+
+    private static string? Content(JsonNode? node) =>
+        (node is JsonObject item ? item["content"] : node) is JsonValue value && value.TryGetValue(out string? text) && text.Length > 0
+            ? text
+            : null;
+
+    private string? Text(string key) => json[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+
+    private bool? Flag(string key) => json[key] switch
+    {
+        null => null,
+        JsonValue value when value.TryGetValue(out bool flag) => flag,
+        var node => throw Wrong(key, node, "true or false"),
+    };
+
+    /// <summary>The error of a key with the wrong value.</summary>
+    public UserException Wrong(string key, JsonNode? node, string allowed) =>
+        new($"{path}: \"{key}\" is {JsonFile.Show(node?.ToJsonString() ?? "null")}; allowed is {allowed}");
+}
