@@ -7,7 +7,7 @@
 if [ -n "${ZSH_VERSION:-}" ]; then
     _cutoff() {
         local line="${(j: :)words[2,CURRENT]}"
-        compadd -- ${(f)"$(${~words[1]} "[suggest:${#line}]" "$line" 2>/dev/null)"} || _files
+        compadd -- ${(f)"$(TERM=dumb ${~words[1]} "[suggest:${#line}]" "$line" 2>/dev/null)"} || _files
     }
     compdef _cutoff cutoff
 else
@@ -16,7 +16,7 @@ else
         local line=${COMP_LINE:${#program}+1:COMP_POINT-${#program}-1}
         # The program also suggests what only contains the word; bash wants what begins with it.
         # shellcheck disable=SC2207 # one suggestion a line
-        COMPREPLY=($(compgen -W "$("${program/#\~/$HOME}" "[suggest:${#line}]" "$line" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
+        COMPREPLY=($(compgen -W "$(TERM=dumb "${program/#\~/$HOME}" "[suggest:${#line}]" "$line" 2>/dev/null)" -- "${COMP_WORDS[COMP_CWORD]}"))
     }
     complete -o default -F _cutoff cutoff
 fi
