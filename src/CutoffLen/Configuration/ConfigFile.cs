@@ -1,0 +1,147 @@
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace CutoffLen.Configuration;
+
+/// <summary>A key as somebody wrote it, with the place to name when it is wrong.</summary>
+/// <param name="Name">The name as written.</param>
+/// <param name="Text">What was written for it.</param>
+/// <param name="Place">File and line, or the option.</param>
+internal sealed record ConfigSetting(string Name, ConfigText Text, string Place);
+
+/// <summary>
+/// Reads a YAML file of flat keys with texts or lists of texts. Only the parser's events are used: nothing is built
+/// from anchors, tags or nesting, so that a file can be no bomb.
+/// </summary>
+internal sealed class ConfigFile
+{
+    private const int LargestFile = 1 << 20;
+
+    private readonly string path;
+    private readonly List<ConfigSetting> settings = [];
+    private readonly List<string> problems;
+
+    private ConfigFile(string path, List<string> problems) => (this.path, this.problems) = (path, problems);
+
+    /// <summary>The settings in the file's order; what is wrong is added to the problems.</summary>
+    /// <exception cref="UserException">The file cannot be read.</exception>
+    public static IReadOnlyList<ConfigSetting> Read(string path, List<string> problems)
+    {
+        var file = new ConfigFile(path, problems);
+        try
+        {
+            if (new FileInfo(path) is { Exists: true, Length: > LargestFile } large)
+            {
+                throw new UserException($"{path}: {large.Length} bytes are too large for a configuration");
+            }
+
+            using var reader = new StreamReader(path);
+            file.ReadDocument(new Parser(reader));
+        }
+        catch (YamlException fault)
+        {
+            problems.Add($"{path} line {fault.Start.Line}, column {fault.Start.Column}: not YAML: {fault.Message.Split("): ")[^1]}");
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw new UserException($"{path}: cannot be read: {fault.Message}", fault);
+        }
+
+        return file.settings;
+    }
+
+    private void ReadDocument(Parser parser)
+    {
+        parser.Consume<StreamStart>();
+        if (!parser.TryConsume<DocumentStart>(out _))
+        {
+            return; // an empty file sets nothing
+        }
+
+        if (parser.TryConsume<MappingStart>(out _))
+        {
+            while (!parser.TryConsume<MappingEnd>(out _))
+            {
+                ReadSetting(parser);
+            }
+        }
+        else if (!IsNull(parser.Current))
+        {
+            Problem(parser.Current, "a configuration is lines of 'key: value'");
+            return;
+        }
+        else
+        {
+            parser.MoveNext();
+        }
+
+        parser.Consume<DocumentEnd>();
+        if (parser.TryConsume<DocumentStart>(out var second))
+        {
+            Problem(second, "a configuration is one YAML document");
+        }
+    }
+
+    private void ReadSetting(Parser parser)
+    {
+        if (!parser.TryConsume<Scalar>(out var key))
+        {
+            Problem(parser.Current, "a key must be a word");
+            parser.SkipThisAndNestedEvents();
+            parser.SkipThisAndNestedEvents();
+            return;
+        }
+
+        var place = $"{path} line {key.Start.Line}";
+        if (parser.TryConsume<Scalar>(out var value))
+        {
+            settings.Add(new(key.Value, IsNull(value) ? ConfigText.Null : ConfigText.Of(value.Value), place));
+        }
+        else if (parser.Current is SequenceStart)
+        {
+            ReadList(parser, key.Value, place);
+        }
+        else
+        {
+            Problem(parser.Current, parser.Current is AnchorAlias
+                ? $"{key.Value}: anchors and aliases are not supported; write the value"
+                : $"{key.Value}: holds a mapping, but keys are flat; write {Flat(key.Value)}: value");
+            parser.SkipThisAndNestedEvents();
+        }
+    }
+
+    private void ReadList(Parser parser, string key, string place)
+    {
+        parser.Consume<SequenceStart>();
+        var items = new List<string>();
+        var whole = true;
+        while (!parser.TryConsume<SequenceEnd>(out _))
+        {
+            if (parser.TryConsume<Scalar>(out var item) && !IsNull(item))
+            {
+                items.Add(item.Value);
+                continue;
+            }
+
+            Problem(item ?? parser.Current, $"{key}: the items of a list must be texts or numbers");
+            whole = false;
+            if (item is null)
+            {
+                parser.SkipThisAndNestedEvents();
+            }
+        }
+
+        if (whole)
+        {
+            settings.Add(new(key, new ConfigText(items, IsList: true), place));
+        }
+    }
+
+    private static bool IsNull(ParsingEvent? item) =>
+        item is Scalar { Style: ScalarStyle.Plain, Value: "" or "~" or "null" or "Null" or "NULL" };
+
+    private static string Flat(string section) =>
+        ConfigKeys.All.FirstOrDefault(key => key.Section == section || key.Name.StartsWith(section + '_', StringComparison.Ordinal))?.Name ?? "key";
+
+    private void Problem(ParsingEvent? at, string what) => problems.Add($"{path} line {at?.Start.Line}: {what}");
+}

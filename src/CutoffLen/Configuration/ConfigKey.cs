@@ -1,0 +1,198 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
+
+namespace CutoffLen.Configuration;
+
+/// <summary>What was written for a key: a single text, a list of texts, or nothing (null).</summary>
+/// <param name="Items">The texts; one for a single text.</param>
+/// <param name="IsList">Whether they were written as a list.</param>
+internal sealed record ConfigText(IReadOnlyList<string> Items, bool IsList)
+{
+    public static ConfigText Null { get; } = new([], IsList: false);
+
+    public static ConfigText Of(string text) => new([text], IsList: false);
+
+    public bool IsNull => !IsList && Items.Count == 0;
+}
+
+/// <summary>A key of the configuration: a property of one of <see cref="RunConfig"/>'s sections.</summary>
+public sealed class ConfigKey
+{
+    private readonly PropertyInfo section;
+    private readonly PropertyInfo property;
+    private readonly Type type;
+    private readonly bool canBeNull;
+    private readonly RangeAttribute range;
+    private readonly bool isLength;
+    private readonly IReadOnlyList<string> words;
+    private readonly IReadOnlyList<SynonymAttribute> synonyms;
+
+    internal ConfigKey(PropertyInfo section, PropertyInfo property)
+    {
+        (this.section, this.property) = (section, property);
+        Name = SnakeCase(property.Name);
+        Aliases = property.GetCustomAttribute<AlsoAttribute>()?.Names ?? [];
+        IsList = property.PropertyType.IsGenericType && property.PropertyType.GetGenericTypeDefinition() == typeof(IReadOnlyList<>);
+        var written = IsList ? property.PropertyType.GetGenericArguments()[0] : property.PropertyType;
+        type = Nullable.GetUnderlyingType(written) ?? written;
+        canBeNull = new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
+        range = property.GetCustomAttribute<RangeAttribute>() ?? new RangeAttribute();
+        isLength = property.IsDefined(typeof(TokensAttribute));
+        words = type.IsEnum ? [.. Enum.GetNames(type).Select(SnakeCase)] : property.GetCustomAttribute<OneOfAttribute>()?.Words ?? [];
+        synonyms = [.. property.GetCustomAttributes<SynonymAttribute>()];
+    }
+
+    /// <summary>The name in files: the property's in snake_case.</summary>
+    public string Name { get; }
+
+    /// <summary>Other names that are accepted.</summary>
+    public IReadOnlyList<string> Aliases { get; }
+
+    /// <summary>Whether its value is a list.</summary>
+    public bool IsList { get; }
+
+    /// <summary>The section that sorts it.</summary>
+    public string Section => SnakeCase(section.Name);
+
+    /// <summary>In words: what may stand for it.</summary>
+    public string Allowed
+    {
+        get
+        {
+            var kind = words.Count > 0 ? string.Join(", ", words)
+                : isLength ? "a length in tokens such as 8192 or 8k"
+                : type == typeof(bool) ? "true or false"
+                : type == typeof(double) ? "a number"
+                : type == typeof(string) ? "text"
+                : "a whole number";
+            var ends = range.ToString();
+            return (IsList ? "a list of " : "") + (words.Count > 0 && !IsList ? "one of " : "") + kind
+                + (ends.Length > 0 ? $", {ends}" : "") + (canBeNull ? ", or null" : "");
+        }
+    }
+
+    /// <summary>The value in a configuration.</summary>
+    public object? Get(RunConfig config) => property.GetValue(section.GetValue(config));
+
+    /// <summary>Sets the value in a configuration that is being made.</summary>
+    internal void Set(RunConfig config, object? value) => property.SetValue(section.GetValue(config), value);
+
+    /// <summary>The value that a text means.</summary>
+    /// <exception cref="FormatException">It means none; the message says what is allowed.</exception>
+    internal object? Parse(ConfigText text)
+    {
+        if (text.IsNull)
+        {
+            return canBeNull ? null : throw new FormatException($"null is not {Allowed}");
+        }
+
+        if (!IsList)
+        {
+            return text.IsList ? throw new FormatException($"a list is not {Allowed}") : ParseItem(text.Items[0]);
+        }
+
+        var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(type))!;
+        foreach (var value in isLength ? text.Items.SelectMany(ParseLengths).Distinct().Order().Cast<object>() : text.Items.Select(ParseItem))
+        {
+            list.Add(value);
+        }
+
+        return list;
+    }
+
+    /// <summary>The texts that <see cref="Parse"/> reads back to a value.</summary>
+    internal ConfigText Format(object? value) => value switch
+    {
+        null => ConfigText.Null,
+        IEnumerable list when IsList => new ConfigText([.. list.Cast<object>().Select(FormatItem)], IsList: true),
+        _ => ConfigText.Of(FormatItem(value)),
+    };
+
+    private static string SnakeCase(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+
+    private static string FormatItem(object value) => value switch
+    {
+        bool flag => flag ? "true" : "false",
+        Enum word => SnakeCase(word.ToString()),
+        double number => FormatNumber(number),
+        _ => string.Format(CultureInfo.InvariantCulture, "{0}", value),
+    };
+
+    // 2.0e-05, not 2E-05, which Python's YAML takes for a word.
+    private static string FormatNumber(double number)
+    {
+        var text = number.ToString("R", CultureInfo.InvariantCulture).ToLowerInvariant();
+        return text.Contains('e') && !text.Contains('.') ? text.Replace("e", ".0e") : text;
+    }
+
+    private object ParseItem(string text)
+    {
+        if (isLength)
+        {
+            return ParseLengths(text) is [var length] ? length : throw Wrong(text);
+        }
+
+        if (type == typeof(bool))
+        {
+            return bool.TryParse(text, out var flag) ? flag : throw Wrong(text);
+        }
+
+        return words.Count > 0 ? Word(text) : type == typeof(string) ? text : Number(text);
+    }
+
+    private object Word(string text)
+    {
+        var wanted = text.Trim().ToLowerInvariant();
+        var word = synonyms.FirstOrDefault(synonym => synonym.Word == wanted)?.Meaning ?? words.FirstOrDefault(known => known == wanted);
+        return word is null ? throw Wrong(text) : type.IsEnum ? Enum.GetValues(type).GetValue(IndexOf(word))! : word;
+    }
+
+    // Enum.GetNames and GetValues have one order.
+    private int IndexOf(string word) => words.TakeWhile(known => known != word).Count();
+
+    private object Number(string text)
+    {
+        if (type == typeof(int) && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) && range.Holds(whole))
+        {
+            return whole;
+        }
+
+        return type == typeof(double) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && range.Holds(number)
+            ? number
+            : throw Wrong(text);
+    }
+
+    private IReadOnlyList<int> ParseLengths(string text)
+    {
+        try
+        {
+            var lengths = Lengths.Parse(text);
+            return lengths.All(length => range.Holds(length)) ? lengths : throw Wrong(text);
+        }
+        catch (UserException fault)
+        {
+            throw new FormatException(fault.Message, fault);
+        }
+    }
+
+    private FormatException Wrong(string text) => new($"'{text}' is not {Allowed}");
+}
+
+/// <summary>All keys, read once from the sections of <see cref="RunConfig"/>.</summary>
+public static class ConfigKeys
+{
+    /// <summary>All keys, section by section.</summary>
+    public static IReadOnlyList<ConfigKey> All { get; } =
+        [.. typeof(RunConfig).GetProperties().SelectMany(section => section.PropertyType.GetProperties().Select(key => new ConfigKey(section, key)))];
+
+    private static readonly Dictionary<string, ConfigKey> ByName =
+        All.SelectMany(key => key.Aliases.Prepend(key.Name).Select(name => (name, key))).ToDictionary(pair => pair.name, pair => pair.key);
+
+    /// <summary>Every name and alias.</summary>
+    public static IEnumerable<string> Names => ByName.Keys;
+
+    /// <summary>The key of a name or alias; dashes count as underscores. Null when there is none.</summary>
+    public static ConfigKey? Find(string name) => ByName.GetValueOrDefault(name.Replace('-', '_'));
+}

@@ -1,0 +1,109 @@
+using CutoffLen.Data;
+
+namespace CutoffLen.Configuration;
+
+/// <summary>
+/// Everything that a run can be told. A property is a key: its name in snake_case, its default here, its allowed values
+/// in its attributes; <see cref="ConfigKeys"/> reads them from here, so no key is written down twice. In files the keys
+/// are flat, the sections only sort them. Names are Hugging Face's and PEFT's where those have one.
+/// </summary>
+public sealed record RunConfig
+{
+    /// <summary>The model and where it runs.</summary>
+    public ModelConfig Model { get; init; } = new();
+
+    /// <summary>The data and how sequences are made of it.</summary>
+    public DataConfig Data { get; init; } = new();
+
+    /// <summary>How it is trained.</summary>
+    public TrainingConfig Training { get; init; } = new();
+
+    /// <summary>Adapters, with method: lora.</summary>
+    public LoraConfig Lora { get; init; } = new();
+
+    /// <summary>How it is measured.</summary>
+    public EvaluationConfig Evaluation { get; init; } = new();
+}
+
+/// <summary>The model and where it runs.</summary>
+public sealed record ModelConfig
+{
+    /// <summary>Folder of a checkpoint in Hugging Face layout.</summary>
+    [Also("model_name_or_path", "base_model")]
+    public string? Model { get; init; }
+
+    /// <summary>Position method, METHOD[:key=value,...][+MODIFIER[:...]]; auto reads the checkpoint's own.</summary>
+    public string Rope { get; init; } = "auto";
+
+    /// <summary>Number format of the model; auto takes bf16 where the hardware has it.</summary>
+    [OneOf("auto", "fp32", "bf16")]
+    [Synonym("float32", "fp32")]
+    [Synonym("bfloat16", "bf16")]
+    [Also("torch_dtype")]
+    public string Dtype { get; init; } = "auto";
+
+    /// <summary>auto, cpu, cuda or cuda:N.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>CPU threads of one operation; 0 leaves the choice to torch.</summary>
+    [Range(Least = 0, Most = 4096)]
+    public int Threads { get; init; }
+}
+
+/// <summary>The data and how sequences are made of it.</summary>
+public sealed record DataConfig
+{
+    /// <summary>Files (.txt, .jsonl), folders and globs to train on.</summary>
+    public IReadOnlyList<string> Data { get; init; } = [];
+
+    /// <summary>The cutoff length: tokens of a training sequence.</summary>
+    [Tokens]
+    [Range(Least = 2)]
+    [Also("max_seq_len", "max_seq_length", "sequence_len", "model_max_length", "cutoff")]
+    public int? CutoffLen { get; init; }
+
+    /// <summary>The length whose positions are trained, where positions reach further than the cutoff; null is the cutoff.</summary>
+    [Tokens]
+    [Range(Least = 2)]
+    public int? TargetLen { get; init; }
+
+    /// <summary>How documents become sequences: documents, concat or pad.</summary>
+    public Packing Packing { get; init; } = Packing.Documents;
+
+    /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align.</summary>
+    public string Positions { get; init; } = "plain";
+
+    /// <summary>Folder of the token caches; null is the user's cache folder.</summary>
+    public string? CacheDir { get; init; }
+}
+
+/// <summary>How it is measured.</summary>
+public sealed record EvaluationConfig
+{
+    /// <summary>Files, folders and globs to measure on.</summary>
+    public IReadOnlyList<string> EvalData { get; init; } = [];
+
+    /// <summary>The lengths to measure at, ascending.</summary>
+    [Tokens]
+    [Range(Least = 2)]
+    public IReadOnlyList<int> Lengths { get; init; } = [1024, 2048, 4096, 8192];
+
+    /// <summary>Perplexity protocol.</summary>
+    public string Protocol { get; init; } = "pi-s256";
+
+    /// <summary>Stride of the protocol, in tokens; null is the protocol's own.</summary>
+    [Range(Least = 1)]
+    public int? Stride { get; init; }
+
+    /// <summary>Nats above its running minimum that a loss curve must rise to have reached its limit.</summary>
+    [Range(Above = 0)]
+    public double Delta { get; init; } = 0.1;
+
+    /// <summary>Steps between short perplexity sweeps during training; 0 for none.</summary>
+    [Range(Least = 0)]
+    public int EvalSteps { get; init; }
+
+    /// <summary>Documents of a sweep during training, the first of eval_data; null for all.</summary>
+    [Range(Least = 1)]
+    public int? MaxEvalDocuments { get; init; } = 8;
+}

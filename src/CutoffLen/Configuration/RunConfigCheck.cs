@@ -1,0 +1,86 @@
+using System.Text.RegularExpressions;
+using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Positions;
+using CutoffLen.Positions.TrainingTime;
+
+namespace CutoffLen.Configuration;
+
+/// <summary>What single keys cannot show: texts with a grammar of their own, and keys that must fit together.</summary>
+internal static partial class RunConfigCheck
+{
+    /// <summary>Everything that is wrong, a sentence each.</summary>
+    public static IReadOnlyList<string> Problems(RunConfig config) =>
+    [
+        .. Grammar("rope", () => PositionSpec.Parse(config.Model.Rope)),
+        .. Grammar("positions", () => TrainingPositionsSpec.Parse(config.Data.Positions)),
+        .. Grammar("protocol", () => PerplexityProtocols.Parse(config.Evaluation.Protocol, config.Evaluation.Stride)),
+        .. Device(config.Model.Device),
+        .. Target(config.Data),
+        .. Accumulation(config.Training, config.Data.CutoffLen),
+        .. Adapters(config),
+    ];
+
+    private static IEnumerable<string> Grammar(string key, Action parse)
+    {
+        try
+        {
+            parse();
+            return [];
+        }
+        catch (UserException fault)
+        {
+            return [$"{key}: {fault.Message}"];
+        }
+    }
+
+    private static IEnumerable<string> Device(string device)
+    {
+        if (!DeviceName().IsMatch(device))
+        {
+            yield return $"device: '{device}' is not one of auto, cpu, cuda, cuda:N";
+        }
+    }
+
+    private static IEnumerable<string> Target(DataConfig data)
+    {
+        if (data.TargetLen < data.CutoffLen)
+        {
+            yield return $"target_len: {data.TargetLen} is shorter than cutoff_len {data.CutoffLen}; positions must reach at least as far as a sequence";
+        }
+
+        if (data.TargetLen > data.CutoffLen && data.Positions == "plain")
+        {
+            yield return $"target_len: {data.TargetLen} is longer than cutoff_len {data.CutoffLen}, but positions: plain never reach beyond a sequence; use positions: pose, or leave target_len out";
+        }
+    }
+
+    private static IEnumerable<string> Accumulation(TrainingConfig training, int? cutoff)
+    {
+        if (training.TokensPerStep is not { } tokens)
+        {
+            yield break;
+        }
+
+        if (training.GradientAccumulationSteps > 1)
+        {
+            yield return "tokens_per_step and gradient_accumulation_steps say the same; give one of them";
+        }
+
+        var pass = (long)training.PerDeviceTrainBatchSize * (cutoff ?? 1);
+        if (tokens % pass != 0)
+        {
+            yield return $"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}";
+        }
+    }
+
+    private static IEnumerable<string> Adapters(RunConfig config)
+    {
+        if (config.Training.Method == TrainingMethod.Lora && config.Lora.LoraTargetModules.Count == 0)
+        {
+            yield return "lora_target_modules: the list is empty; with method: lora at least one projection needs adapters";
+        }
+    }
+
+    [GeneratedRegex("^(auto|cpu|cuda(:[0-9]{1,4})?)$")]
+    private static partial Regex DeviceName();
+}
