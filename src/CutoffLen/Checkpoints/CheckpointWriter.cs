@@ -58,9 +58,9 @@ public static class CheckpointWriter
         var ordered = new List<(string, Tensor)>(byName.Count);
         foreach (var (name, shape) in LlamaParameters.Of(config))
         {
-            if (!byName.Remove(name, out var tensor) || !tensor.shape.AsSpan().SequenceEqual(shape))
+            if (!byName.Remove(name, out var tensor) || !tensor.shape.AsSpan().SequenceEqual(shape) || !tensor.is_floating_point())
             {
-                throw new ArgumentException($"no weight {name} of shape [{string.Join(", ", shape)}]", nameof(weights));
+                throw new ArgumentException($"no floating point weight {name} of shape [{string.Join(", ", shape)}]", nameof(weights));
             }
 
             ordered.Add((name, tensor));
