@@ -151,7 +151,7 @@ public sealed class ProtocolTests
     private static SweepScores Sweep(FakeScorer scorer, IReadOnlyList<PerplexityProtocol> protocols, int[] lengths, params EvaluationText[] texts)
     {
         using var folder = new TemporaryFolder();
-        using var log = new ResultLog(folder.File("results.jsonl"));
+        using var log = new ResultLog(folder["results.jsonl"]);
         return new PerplexitySweep(scorer, new SweepPlan(protocols, lengths, WithBos, scorer.DependsOnLength), log, "run", batchTokens: 300).Run(texts);
     }
 

@@ -79,15 +79,18 @@ public sealed class StatisticsTests
     {
         TextWindowScore[] windows =
         [
-            Score(0, 1, 8, 70, length: 8), Score(0, 8, 12, 12, length: 8), Score(0, 12, 16, 16, length: 8),
-            Score(0, 1, 12, 99, length: 12), Score(0, 12, 16, 10, length: 12),
+            Score(0, 1, 4, 33, length: 4), Score(0, 5, 8, 33, length: 4), Score(0, 9, 12, 33, length: 4), Score(0, 13, 16, 33, length: 4),
+            Score(0, 1, 8, 70, length: 8), Score(0, 8, 12, 12, length: 8), Score(0, 12, 16, 16, length: 8), Score(0, 16, 24, 40, length: 8),
+            Score(0, 1, 12, 99, length: 12), Score(0, 12, 16, 10, length: 12), Score(0, 16, 24, 16, length: 12),
         ];
-        var plan = new SweepPlan([new PiSliding(4)], [8, 12], NoSpecial, false);
+        var plan = new SweepPlan([new PiSliding(4)], [4, 8, 12], NoSpecial, false);
         var result = SweepStatistics.Perplexity(new SweepScores(plan, Texts(2), windows, [], null, 0), 0);
+        // Length 4 has other stretches (a window's first token is not scored), so it is compared with nothing.
         Assert.Null(result.Lengths[0].Gain);
-        Assert.Equal(8, result.Lengths[1].Gain!.From);
-        Assert.Equal((16 - 10) / 4.0, result.Lengths[1].Gain!.Nats);
-        Assert.Equal(4, result.Lengths[1].Gain!.Tokens);
+        Assert.Null(result.Lengths[1].Gain);
+        Assert.Equal(8, result.Lengths[2].Gain!.From);
+        Assert.Equal((16 - 10 + 40 - 16) / 12.0, result.Lengths[2].Gain!.Nats);
+        Assert.Equal(12, result.Lengths[2].Gain!.Tokens);
     }
 
     public static TheoryData<double[], int?> Curves => new()

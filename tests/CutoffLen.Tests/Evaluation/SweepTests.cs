@@ -63,7 +63,7 @@ public sealed class SweepTests
         for (var stopAt = 0; stopAt < whole.BatchLengths.Count; stopAt++)
         {
             using var folder = new TemporaryFolder();
-            var file = folder.File("results.jsonl");
+            var file = folder["results.jsonl"];
             var at = stopAt;
             var first = new FakeScorer { BeforeBatch = batch => { if (batch == at) { throw new OperationCanceledException(); } } };
             Assert.Throws<OperationCanceledException>(() => Run(first, file, ["pi-s256", "llamacpp-half"], [64, 128], texts));
@@ -82,7 +82,7 @@ public sealed class SweepTests
     public void A_finished_run_is_read_back_without_a_forward_and_another_run_is_not_taken_for_it()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.File("results.jsonl");
+        var file = folder["results.jsonl"];
         var texts = new[] { Text(500, 1), Text(400, 2) };
         var expected = Run(new FakeScorer(), file, ["pi-s256"], [64], texts);
         var bytes = File.ReadAllBytes(file);
@@ -101,7 +101,7 @@ public sealed class SweepTests
     public void A_text_that_is_renamed_or_moved_keeps_its_results()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.File("results.jsonl");
+        var file = folder["results.jsonl"];
         var texts = new[] { Text(500, 1), Text(400, 2) };
         Run(new FakeScorer(), file, ["pi-s256"], [64], texts);
         var scorer = new FakeScorer();
@@ -114,7 +114,7 @@ public sealed class SweepTests
     public void A_line_in_the_middle_that_is_not_ours_is_an_error_that_names_it()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.File("results.jsonl");
+        var file = folder["results.jsonl"];
         Run(new FakeScorer(), file, ["pi-s256"], [64], Text(500, 1));
         var lines = File.ReadAllLines(file);
         lines[1] = "step 7: loss 3.1";
@@ -127,8 +127,8 @@ public sealed class SweepTests
     public void Two_programs_cannot_write_one_file()
     {
         using var folder = new TemporaryFolder();
-        using var log = new ResultLog(folder.File("results.jsonl"));
-        Assert.Contains("results.jsonl", Assert.Throws<UserException>(() => new ResultLog(folder.File("results.jsonl"))).Message);
+        using var log = new ResultLog(folder["results.jsonl"]);
+        Assert.Contains("results.jsonl", Assert.Throws<UserException>(() => new ResultLog(folder["results.jsonl"])).Message);
     }
 
     [Theory]
@@ -144,7 +144,7 @@ public sealed class SweepTests
     public void Progress_counts_tokens_to_the_end_and_what_was_reused()
     {
         using var folder = new TemporaryFolder();
-        var file = folder.File("results.jsonl");
+        var file = folder["results.jsonl"];
         var seen = new List<SweepProgress>();
         Run(new FakeScorer(), file, ["pi-s256"], [64], [Text(500, 1)], progress: seen);
         Assert.Equal(seen[^1].TokensTotal, seen[^1].TokensDone);
@@ -203,7 +203,7 @@ public sealed class SweepTests
     private static SweepScores Run(FakeScorer scorer, string[] protocols, int[] lengths, params EvaluationText[] texts)
     {
         using var folder = new TemporaryFolder();
-        return Run(scorer, folder.File("results.jsonl"), protocols, lengths, texts);
+        return Run(scorer, folder["results.jsonl"], protocols, lengths, texts);
     }
 
     private static SweepScores Run(FakeScorer scorer, string file, string[] protocols, int[] lengths, params EvaluationText[] texts) =>

@@ -8,7 +8,7 @@ namespace CutoffLen.Evaluation.Statistics;
 /// <param name="TextsLeftOut">Texts too short for the length.</param>
 /// <param name="Tokens">Tokens scored, each as often as the protocol scores it.</param>
 /// <param name="Windows">Windows scored.</param>
-/// <param name="Gain">What the longer context gave over the shortest length on the same tokens, where they are the same.</param>
+/// <param name="Gain">What the longer context gave over a shorter length on the same tokens, where a shorter one scores most of them.</param>
 public sealed record LengthResult(
     int Length, double? MeanNll, Interval? Interval, int Texts, int TextsLeftOut, long Tokens, int Windows, ContextGain? Gain)
 {

@@ -14,7 +14,6 @@ public static class SweepStatistics
     {
         var rule = scores.Plan.Protocols[protocol];
         var byLength = scores.Windows.Where(w => w.Demand.Protocol == protocol).ToLookup(w => w.Demand.Length);
-        var shortest = scores.Plan.Lengths.FirstOrDefault(byLength.Contains);
         var unit = scores.Plan.Lengths.Any(length => byLength[length].Any() && !DrawsTexts(byLength[length])) ? "windows" : "texts";
         return new ProtocolResult(rule.Name, unit, [.. scores.Plan.Lengths.Select(length => At(length))]);
 
@@ -30,7 +29,7 @@ public static class SweepStatistics
             var units = Units(windows, rule.Averaging);
             return new LengthResult(
                 length, Ratio.Of(units), new Bootstrap(units.Count).OfRatio(units), texts, scores.Texts.Count - texts,
-                windows.Sum(w => (long)w.Count), windows.Count, length == shortest ? null : Gain(byLength[shortest], windows, shortest))
+                windows.Sum(w => (long)w.Count), windows.Count, Gain(byLength, windows, length))
             {
                 PerWordAndByte = rule is LmEvalDisjoint ? Wordwise(scores, windows) : null,
             };
@@ -113,20 +112,29 @@ public static class SweepStatistics
         };
     }
 
-    private static ContextGain? Gain(IEnumerable<TextWindowScore> shorter, IReadOnlyList<TextWindowScore> longer, int from)
+    /// <summary>
+    /// The gain over the shortest length that scores most of this length's windows in the same stretches; short lengths
+    /// whose windows are cut by the stride have other stretches.
+    /// </summary>
+    private static ContextGain? Gain(ILookup<int, TextWindowScore> byLength, IReadOnlyList<TextWindowScore> windows, int length)
     {
-        var known = shorter.ToDictionary(w => (w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd), w => w.Sum);
-        var pairs = longer
-            .Select(w => (Window: w, Found: known.TryGetValue((w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd), out var sum), Short: sum))
-            .Where(pair => pair.Found)
-            .ToList();
-        if (pairs.Count == 0)
+        var tokens = windows.Sum(w => (long)w.Count);
+        foreach (var from in byLength.Select(group => group.Key).Where(key => key < length).Order())
         {
-            return null;
+            var known = byLength[from].ToDictionary(w => (w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd), w => w.Sum);
+            var gains = windows
+                .Where(w => known.ContainsKey((w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd)))
+                .Select(w => w with { Sum = known[(w.Text, w.Demand.FirstTarget, w.Demand.TargetEnd)] - w.Sum })
+                .ToList();
+            var shared = gains.Sum(w => (long)w.Count);
+            if (2 * shared >= tokens)
+            {
+                var units = Units(gains, Averaging.Tokens);
+                return new ContextGain(from, Ratio.Of(units), new Bootstrap(units.Count).OfRatio(units), shared);
+            }
         }
 
-        var gains = Units([.. pairs.Select(pair => pair.Window with { Sum = pair.Short - pair.Window.Sum })], Averaging.Tokens);
-        return new ContextGain(from, Ratio.Of(gains), new Bootstrap(gains.Count).OfRatio(gains), pairs.Sum(pair => (long)pair.Window.Count));
+        return null;
     }
 
     private static PerWordAndByte Wordwise(SweepScores scores, IReadOnlyList<TextWindowScore> windows)

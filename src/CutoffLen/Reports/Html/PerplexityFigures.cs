@@ -1,0 +1,86 @@
+using System.Xml.Linq;
+using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Reports.Charts;
+
+namespace CutoffLen.Reports.Html;
+
+/// <summary>The pictures of a sweep, each drawn at any width.</summary>
+internal static class PerplexityFigures
+{
+    // Under this many tokens the openings of texts, not the context, decide the NLL.
+    private const int FirstPosition = 8;
+
+    /// <summary>Perplexity against length under one protocol.</summary>
+    public static Func<double, string, XElement> Perplexity(PerplexityReport report, string protocol)
+    {
+        var series = report.Measured.Select(m => new Series(report.LabelOf(m), [.. Points(m)])).ToList();
+        var chart = new LineChart(
+            $"Perplexity against context length under {protocol}", "context length, tokens", "perplexity (log)", LogY: true, Ceiling: 8, series, Natives(report));
+        return (width, style) => chart.Draw(width, width < 500 ? 330 : 400, style);
+
+        IEnumerable<ChartPoint> Points(MeasuredMethod measured) =>
+            from result in measured.Protocols.First(p => p.Protocol == protocol).Lengths
+            where result.Perplexity is not null
+            select new ChartPoint(result.Length, result.Perplexity!.Value, result.PerplexityInterval, Tip(result));
+
+        static string Tip(LengthResult result) =>
+            $"{Numbers.Count(result.Length)} tokens: perplexity {Numbers.Perplexity(result.Perplexity!.Value)}"
+            + (result.PerplexityInterval is { } i ? $" (95% {Numbers.Perplexity(i)})" : "")
+            + $"\n{Numbers.Count(result.Tokens)} tokens of {result.Texts} {(result.Texts == 1 ? "text" : "texts")}";
+    }
+
+    /// <summary>NLL against position, with what theory predicts for the first result's model.</summary>
+    public static Func<double, string, XElement> ByPosition(PerplexityReport report)
+    {
+        var series = report.Measured.Where(m => m.Curve is not null).Select(m => new Series(report.LabelOf(m), [.. Points(m.Curve!)])).ToList();
+        var references = Natives(report).Concat(report.Measured[0].Bounds
+            .Where(b => double.IsFinite(b.Tokens)).Select(b => new Reference(b.Tokens, b.Name, IsPrediction: true)));
+        var chart = new LineChart("Negative log-likelihood against position", "position in the window, tokens", "nats per token", LogY: false, Ceiling: 2.5, series, [.. references]);
+        return (width, style) => chart.Draw(width, width < 500 ? 330 : 400, style);
+
+        static IEnumerable<ChartPoint> Points(PositionCurve curve) =>
+            from point in curve.Points
+            where point.From >= Math.Min(FirstPosition, curve.Length / 16)
+            let x = Math.Sqrt((double)point.From * point.To)
+            select new ChartPoint(x, point.Nll, point.Interval,
+                $"positions {Numbers.Count(point.From)} to {Numbers.Count(point.To - 1)}: {Numbers.Nats(point.Nll)} nats"
+                + (point.Interval is { } i ? $" (95% {Numbers.Nats(i.Low)}–{Numbers.Nats(i.High)})" : "")
+                + $"\n{Numbers.Count(point.Tokens)} tokens");
+    }
+
+    /// <summary>Effective contexts with their intervals.</summary>
+    public static Func<double, string, XElement> EffectiveContexts(PerplexityReport report)
+    {
+        var measured = report.Measured.Where(m => m.Curve is not null).ToList();
+        var rows = measured.Select(m =>
+        {
+            var limit = m.Curve!.EffectiveContext;
+            var interval = limit.Interval is null || limit.Tokens is null ? "" : $"  ({limit.IntervalText})";
+            return new IntervalRow(report.LabelOf(m), limit.Tokens, limit.Interval, limit.ToString().Replace(">=", "≥") + interval.Replace(">=", "≥"));
+        }).ToList();
+        var chart = new IntervalChart(
+            "Effective context of each method with its 95% interval", "effective context, tokens", measured.Max(m => m.Curve!.EffectiveContext.Swept), rows, Natives(report));
+        return chart.Draw;
+    }
+
+    /// <summary>Passkey retrieval: depth by length.</summary>
+    public static Func<double, string, XElement> Passkey(string label, PasskeyResult passkey)
+    {
+        var lengths = passkey.Cells.Select(c => c.Length).Distinct().Order().ToList();
+        var depths = passkey.Cells.Select(c => c.Depth).Distinct().Order().ToList();
+        var cells = depths.Select(depth => (IReadOnlyList<HeatCell>)[.. lengths.Select(length => Cell(passkey.Cells.First(c => c.Length == length && c.Depth == depth)))]);
+        var map = new HeatMap(
+            $"Passkey retrieval of {label} by depth and length", "prompt length, tokens", "depth of the key",
+            [.. lengths.Select(length => Numbers.Tokens(length))], [.. depths.Select(Numbers.Percent)], [.. cells]);
+        return map.Draw;
+
+        static HeatCell Cell(PasskeyCell cell) => new(
+            cell.Accuracy, Numbers.Percent(cell.Accuracy),
+            $"{Numbers.Count(cell.Length)} tokens, depth {Numbers.Percent(cell.Depth)}: {cell.Found} of {cell.Trials} found\n"
+            + $"{Numbers.Count(cell.Distance)} tokens away; mean rank {cell.MeanRank:0.0} of {cell.Candidates}");
+    }
+
+    private static IReadOnlyList<Reference> Natives(PerplexityReport report) =>
+        [.. report.Measured.Select(m => m.NativeLength).Distinct().Select(length => new Reference(length, "native", IsPrediction: false))];
+}

@@ -1,0 +1,201 @@
+using System.Text.Json.Nodes;
+using System.Xml.Linq;
+using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Reports;
+using CutoffLen.Reports.Charts;
+using CutoffLen.Reports.Html;
+using CutoffLen.Tests.Evaluation;
+
+namespace CutoffLen.Tests.Reports;
+
+public sealed class ReportTests
+{
+    private const string Hostile = "</title><script>alert(\"1\")</script>, 'x' & \u0001\uD800 \"q\"\n\r;=cmd()";
+
+    private static readonly string[] Void = ["meta", "wbr", "circle", "line", "path", "rect"];
+
+    [Fact]
+    public void The_table_has_a_row_for_each_result_and_a_column_for_each_length()
+    {
+        var rows = ParseCsv(PerplexityCsv.Of(Report("models/tiny")));
+        Assert.Equal(["model", "method", "protocol", "dtype", "16", "32", "64", "4096"], rows[0]);
+        Assert.Equal(1 + (2 * 2), rows.Count);
+        var report = Report("models/tiny");
+        Assert.Equal(["models/tiny", "rope", "pi-s16", "fp32"], rows[1].Take(4));
+        // All digits: what is written is the number itself.
+        Assert.Equal(report.Measured[0].Protocols[0].Lengths[1].Perplexity, double.Parse(rows[1][5]));
+        Assert.Equal("", rows[1][7]);
+    }
+
+    [Fact]
+    public void The_json_holds_every_number_and_what_it_is()
+    {
+        var report = Report("tiny");
+        var json = JsonNode.Parse(PerplexityJson.Text(report))!;
+        var result = json["results"]![1]!;
+        Assert.Equal("yarn:factor=4", result["method"]!.GetValue<string>());
+        var at = result["perplexity"]![1]!["lengths"]![2]!;
+        var expected = report.Measured[1].Protocols[1].Lengths[2];
+        Assert.Equal(64, at["length"]!.GetValue<int>());
+        Assert.Equal(expected.Perplexity, at["perplexity"]!.GetValue<double>());
+        Assert.Equal(expected.PerplexityInterval!.Value.High, at["perplexity_interval"]![1]!.GetValue<double>());
+        Assert.Equal(expected.Tokens, at["tokens_scored"]!.GetValue<long>());
+        Assert.NotNull(at["word_perplexity"]);
+        var missing = result["perplexity"]![0]!["lengths"]![3]!;
+        Assert.Null(missing["perplexity"]);
+        Assert.Equal(3, missing["documents_left_out"]!.GetValue<int>());
+        Assert.Equal("fp32", json["dtype"]!.GetValue<string>());
+        Assert.Equal("pi-s16", json["protocols"]![0]!["name"]!.GetValue<string>());
+        Assert.Equal(report.Measured[1].Curve!.Points.Count, result["by_position"]!["buckets"]!.AsArray().Count);
+        Assert.Equal("ab12", result["proof"]!["table_hash"]!.GetValue<string>());
+        Assert.Equal(2, json["comparisons"]!.AsArray().Count);
+        Assert.Equal(3, json["documents"]!["count"]!.GetValue<int>());
+        Assert.Null(result["predicted"]![1]!["tokens"]);
+        Assert.Equal(4, result["passkey"]!["cells"]!.AsArray().Count);
+    }
+
+    [Theory]
+    [InlineData("stories260K")]
+    [InlineData(Hostile)]
+    public void The_page_is_one_well_formed_file_that_fetches_nothing(string model)
+    {
+        var page = PerplexityPage.Of(Report(model));
+        Assert.StartsWith("<!DOCTYPE html>\n", page);
+        var root = XDocument.Parse(page["<!DOCTYPE html>\n".Length..], LoadOptions.PreserveWhitespace).Root!;
+        Assert.DoesNotContain(root.Descendants(), e => e.Name.LocalName is "script" or "link" or "img" or "iframe" or "object");
+        Assert.DoesNotContain(root.DescendantsAndSelf().Attributes(), a => a.Name.LocalName is "src" or "href" || a.Name.LocalName.StartsWith("on", StringComparison.Ordinal));
+        Assert.DoesNotContain("url(", page);
+        // Everything but void elements is closed by its own tag, as HTML needs it.
+        Assert.All(
+            System.Text.RegularExpressions.Regex.Matches(page, "<([a-z0-9]+)[^>]*/>").Select(m => m.Groups[1].Value),
+            name => Assert.Contains(name, Void));
+        // A browser reads the style as it stands: nothing in it may have been escaped.
+        Assert.DoesNotContain("&", page[page.IndexOf("<style>", StringComparison.Ordinal)..page.IndexOf("</style>", StringComparison.Ordinal)]);
+    }
+
+    [Fact]
+    public void Every_picture_has_a_name_and_every_point_its_value()
+    {
+        var root = XDocument.Parse(PerplexityPage.Of(Report("tiny"))["<!DOCTYPE html>\n".Length..]).Root!;
+        var pictures = root.Descendants().Where(e => e.Name.LocalName == "svg").ToList();
+        // Effective context, two protocols, by position, two passkey maps; each wide and narrow.
+        Assert.Equal(2 * 6, pictures.Count);
+        Assert.All(pictures, svg =>
+        {
+            Assert.Equal("img", svg.Attribute("role")!.Value);
+            Assert.NotEqual("", svg.Attribute("aria-label")!.Value);
+        });
+        Assert.All(root.Descendants().Where(e => e.Attribute("class")?.Value == "point"), point => Assert.Contains(point.Elements(), e => e.Name.LocalName == "title"));
+        Assert.DoesNotContain("NaN", root.ToString());
+    }
+
+    [Fact]
+    public void A_report_of_one_method_without_curve_or_interval_is_a_page_too()
+    {
+        var text = new EvaluationText("t", [.. Enumerable.Range(0, 16)], 4, 20);
+        var plan = new SweepPlan([new Prefix()], [16], new SpecialTokens(null, null, false), false);
+        var scores = new SweepScores(plan, [text], [new TextWindowScore(0, new Demand(0, 16, 1, 16), 30)], [], null, 16);
+        var measured = new MeasuredMethod("m", "rope", 16, null, [SweepStatistics.Perplexity(scores, 0)], SweepStatistics.Curve(scores), []);
+        var report = Report("m") with { Measured = [measured], Comparisons = [], Lengths = [16], Protocols = [new ProtocolNote("prefix", "d", "s")] };
+        Assert.NotNull(XDocument.Parse(PerplexityPage.Of(report)["<!DOCTYPE html>\n".Length..]));
+        Assert.Equal(2, ParseCsv(PerplexityCsv.Of(report)).Count);
+    }
+
+    [Fact]
+    public void A_hostile_name_comes_back_from_the_table_as_it_was()
+    {
+        var rows = ParseCsv(PerplexityCsv.Of(Report(Hostile)));
+        Assert.Equal(Hostile, rows[1][0]);
+        Assert.All(rows, row => Assert.Equal(8, row.Count));
+    }
+
+    [Fact]
+    public void Ticks_stand_at_numbers_that_people_count_in()
+    {
+        Assert.Equal(["1.0", "1.5", "2.0", "2.5", "3.0"], new LinearScale(1.03, 2.9, 0, 1, 5).Ticks(5).Select(t => t.Label));
+        Assert.Equal(["5", "10", "20", "50"], new LogScale(4, 60, 0, 1).Ticks(4).Select(t => t.Label));
+        Assert.Equal(["1", "100", "10,000", "1e6"], new LogScale(1, 1e7, 0, 1).Ticks(5).Select(t => t.Label));
+        Assert.Equal(["128", "256", "512", "1k"], new TokenScale(128, 1024, 0, 1).Ticks(8).Select(t => t.Label));
+        Assert.Equal(["", "512", "", "2k", "", "8k"], new TokenScale(256, 8192, 0, 1).Ticks(3).Select(t => t.Label));
+        var scale = new LogScale(4, 60, 100, 0);
+        Assert.InRange(scale[4], 90, 100);
+        Assert.InRange(scale[60], 0, 10);
+        Assert.Equal(scale[8] - scale[16], scale[4] - scale[8], 1e-9);
+    }
+
+    [Fact]
+    public void Labels_at_the_lines_ends_never_overlap()
+    {
+        var places = LineChart.Spread([50, 51, 52, 200, 299, 300], 10, 300);
+        Assert.All(places.Zip(places.Skip(1)), pair => Assert.True(pair.Second - pair.First >= 15 - 1e-9));
+        Assert.True(places[^1] <= 300);
+        Assert.Equal(200, places[3]);
+    }
+
+    private static PerplexityReport Report(string model)
+    {
+        PerplexityProtocol[] protocols = [new PiSliding(16), new LmEvalDisjoint()];
+        int[] lengths = [16, 32, 64, 4096];
+        var texts = new[] { SweepTests.Text(400, 1), SweepTests.Text(300, 2), SweepTests.Text(50, 3) };
+        var methods = new[] { "rope", "yarn:factor=4" };
+        var sweeps = methods.Select((_, i) =>
+        {
+            using var folder = new TemporaryFolder();
+            using var log = new ResultLog(folder["r.jsonl"]);
+            var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, true), i == 1);
+            return new PerplexitySweep(new FakeScorer(i == 1), plan, log, "run", 1024).Run(texts);
+        }).ToList();
+        var cells = new[] { (64, 0.0), (64, 1.0), (128, 0.0), (128, 1.0) }.Select(c => new PasskeyCell(c.Item1, c.Item2, c.Item1, 5, c.Item1 / 32, 2, 10));
+        return new PerplexityReport(
+            new DateTimeOffset(2025, 11, 5, 12, 0, 0, TimeSpan.Zero), "cutoff 0", "fp32", [new Setting("command", Hostile)],
+            [.. protocols.Select(p => new ProtocolNote(p.Name, p.Definition, "BOS first"))], lengths, new Corpus([Hostile], 3, 750, 3000, 400),
+            [.. sweeps.Select((scores, i) => new MeasuredMethod(
+                model, methods[i], 32, new MethodProof("ab12", i), [SweepStatistics.Perplexity(scores, 0), SweepStatistics.Perplexity(scores, 1)],
+                SweepStatistics.Curve(scores), [new PredictedBound("bound", 50, "formula"), new PredictedBound("other", double.PositiveInfinity, Hostile)])
+            {
+                Passkey = new PasskeyResult([.. cells]),
+                LongPpl = new LongPplSummary(3.4, 12, 700, 2, new LongPplSettings()),
+                AttentionResolution = [0.01, 0.02],
+            })],
+            [.. protocols.Select((p, i) => new MethodComparison(model, methods[1], p.Name, SweepStatistics.Differences(sweeps[1], sweeps[0], i)))],
+            [$"a note {Hostile}"]);
+    }
+
+    /// <summary>RFC 4180, written out: quoted fields may hold commas, quotes and line breaks.</summary>
+    private static List<List<string>> ParseCsv(string text)
+    {
+        var rows = new List<List<string>> { new() };
+        var field = new System.Text.StringBuilder();
+        var quoted = false;
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] == '"' && quoted && i + 1 < text.Length && text[i + 1] == '"')
+            {
+                field.Append(text[i++]);
+            }
+            else if (text[i] == '"')
+            {
+                quoted = !quoted;
+            }
+            else if (!quoted && text[i] is ',' or '\n' && !quoted)
+            {
+                rows[^1].Add(field.ToString());
+                field.Clear();
+                if (text[i] == '\n')
+                {
+                    rows.Add([]);
+                }
+            }
+            else
+            {
+                field.Append(text[i]);
+            }
+        }
+
+        return rows[..^1];
+    }
+}
