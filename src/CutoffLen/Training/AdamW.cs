@@ -16,9 +16,6 @@ public sealed record AdamWSettings(double Beta1 = 0.9, double Beta2 = 0.999, dou
 /// </summary>
 public sealed class AdamW : IDisposable
 {
-    private const long CpuSlice = 1 << 19; // elements: six float32 streams of 2 MiB stay in cache
-    private const long CudaSlice = 1 << 26;
-
     private readonly FlatParameters parameters;
     private readonly AdamWSettings settings;
     private readonly bool ownsMaster;
@@ -51,7 +48,7 @@ public sealed class AdamW : IDisposable
     {
         using var noGrad = no_grad();
         Steps++;
-        var most = parameters.Values.device.type == TorchSharp.DeviceType.CPU ? CpuSlice : CudaSlice;
+        var most = parameters.SliceLength;
         long offset = 0;
         foreach (var group in parameters.Groups)
         {

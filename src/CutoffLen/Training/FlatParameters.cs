@@ -97,8 +97,23 @@ public sealed class FlatParameters : IDisposable
         }
     }
 
-    /// <summary>The parameter that holds an element of the buffers.</summary>
-    public string NameAt(long element) => places.Last(p => p.Value.Offset <= element).Key;
+    /// <summary>The Euclidean norm of all gradients, squares summed in float32 slice by slice; NaN or infinite when one is.</summary>
+    public double GradientNorm()
+    {
+        using var scope = NewDisposeScope();
+        var sum = zeros([], ScalarType.Float64, Gradients.device);
+        for (long at = 0; at < Count; at += SliceLength)
+        {
+            using var slice = NewDisposeScope();
+            var part = Gradients.narrow(0, at, Math.Min(SliceLength, Count - at)).to(ScalarType.Float32);
+            sum.add_(part.dot(part));
+        }
+
+        return Math.Sqrt(sum.item<double>());
+    }
+
+    /// <summary>Elements that buffer-wide arithmetic takes at a time: what fits a cache on a CPU, plenty on a GPU.</summary>
+    internal long SliceLength => Values.device.type == TorchSharp.DeviceType.CPU ? 1 << 19 : 1 << 26;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -13,20 +13,23 @@ internal static partial class Startup
     /// <summary>Called once, before the first native call.</summary>
     internal static void Prepare()
     {
-        ChooseOpenBlasKernel();
+        ChooseKernels();
         NativeLibrary.SetDllImportResolver(typeof(Startup).Assembly, Resolve);
     }
 
     /// <summary>
-    /// OpenBLAS takes a slow kernel on Xeons newer than itself; with AVX-512 the Skylake one is right. It reads
-    /// the C environment when libtorch pulls it in, which .NET's own SetEnvironmentVariable does not reach.
+    /// OpenBLAS takes a slow kernel on processors newer than itself; with AVX-512 the Skylake one is right. libtorch 1.13
+    /// has AVX-512 kernels for its own operators but leaves them off unless asked (exp and silu are twice as fast with
+    /// them). Both read the C environment when they are loaded, which .NET's SetEnvironmentVariable does not reach; what
+    /// the user has set stays.
     /// </summary>
-    private static void ChooseOpenBlasKernel()
+    private static void ChooseKernels()
     {
         bool hasAvx512 = Avx512F.IsSupported && Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512CD.IsSupported && Avx512F.VL.IsSupported;
         if (hasAvx512 && OperatingSystem.IsLinux())
         {
             _ = setenv("OPENBLAS_CORETYPE", "SKYLAKEX", overwrite: 0);
+            _ = setenv("ATEN_CPU_CAPABILITY", "avx512", overwrite: 0);
         }
     }
 

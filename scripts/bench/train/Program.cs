@@ -1,0 +1,81 @@
+// usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype bf16|fp32]
+// SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses.
+using System.Diagnostics;
+using System.Text.Json;
+using CutoffLen.Hardware;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Training;
+using static TorchSharp.torch;
+
+var (size, cutoff, steps) = (args[0], int.Parse(args[1]), int.Parse(args[2]));
+string Option(string name, string standard) => Array.IndexOf(args, name) is var at and > 0 ? args[at + 1] : standard;
+
+CpuThreads.Use(0);
+var config = size switch
+{
+    "5M" => Shape(256, 6, 4, 688, 1024),
+    "25M" => Shape(512, 8, 8, 1376, 2048),
+    _ => throw new ArgumentException($"SIZE is 5M or 25M, not {size}"),
+};
+var dtype = Option("--dtype", "bf16") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
+var recompute = Enum.Parse<Recompute>(Option("--recompute", "none"), ignoreCase: true);
+var batch = Math.Max(1, int.Parse(Option("--tokens", "4096")) / cutoff);
+var method = PositionMethods.Create(PositionSpec.Parse(Option("--rope", "rope")), config.Positions, cutoff);
+
+var shapes = new List<ParameterShape>();
+_ = new Llama(config, (name, shape) =>
+{
+    shapes.Add(new ParameterShape(name, shape));
+    return empty(0);
+});
+using var flat = new FlatParameters(ParameterGroup.ByShape(shapes), dtype, CPU);
+using var model = new Llama(config, (name, _) => flat.View(name));
+foreach (var shape in shapes)
+{
+    using var scope = NewDisposeScope();
+    flat.View(shape.Name).copy_(shape.Shape.Length == 1 ? ones(shape.Shape) : randn(shape.Shape) * 0.02);
+}
+
+flat.Attach(model.named_parameters().Select(p => (p.name, p.parameter)));
+using var optimizer = new AdamW(flat, new AdamWSettings(WeightDecay: 0.1));
+using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU);
+var backprop = new LayerwiseBackprop(model, recompute, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"));
+var losses = new List<double>();
+var clock = new Stopwatch();
+for (var step = 0; step <= steps; step++)
+{
+    using var scope = NewDisposeScope();
+    if (step == 1)
+    {
+        clock.Start();
+    }
+
+    var ids = randint(config.VocabSize, [batch, cutoff + 1], dtype: ScalarType.Int64);
+    var count = (double)batch * cutoff;
+    var loss = backprop.Run(ids.narrow(1, 0, cutoff), ids.narrow(1, 1, cutoff).contiguous(), plan, 1 / count);
+    var norm = flat.GradientNorm();
+    optimizer.Step(1e-3, Math.Min(1, 1 / norm));
+    flat.Gradients.zero_();
+    losses.Add(loss.item<double>() / count);
+}
+
+Console.WriteLine(JsonSerializer.Serialize(new
+{
+    tokens_per_second = batch * cutoff * steps / clock.Elapsed.TotalSeconds,
+    peak_mb = Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0,
+    losses,
+    parameters = flat.Count,
+}));
+
+static LlamaConfig Shape(int hidden, int layers, int heads, int inner, int vocabulary) => new()
+{
+    VocabSize = vocabulary,
+    HiddenSize = hidden,
+    IntermediateSize = inner,
+    NumHiddenLayers = layers,
+    NumAttentionHeads = heads,
+    NumKeyValueHeads = heads,
+    HeadDim = hidden / heads,
+    MaxPositionEmbeddings = 2048,
+};
