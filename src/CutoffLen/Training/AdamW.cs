@@ -80,7 +80,7 @@ public sealed class AdamW : IDisposable
         var (weights, first, second) = (Slice(Master), Slice(FirstMoment), Slice(SecondMoment));
         var gradient = Slice(parameters.Gradients).to(ScalarType.Float32);
         gradient = gradientFactor == 1 ? gradient : gradient * gradientFactor;
-        first.lerp_(gradient, 1 - settings.Beta1);
+        first.mul_(settings.Beta1).add_(gradient, 1 - settings.Beta1);
         second.mul_(settings.Beta2).addcmul_(gradient, gradient, 1 - settings.Beta2);
 
         var unbiasedRoot = second.sqrt().div_(Math.Sqrt(1 - Math.Pow(settings.Beta2, Steps))).add_(settings.Epsilon);
