@@ -52,6 +52,18 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
         return result;
     }
 
+    /// <summary>The sum of products.</summary>
+    public static double Dot(double[] one, double[] other)
+    {
+        var sum = 0.0;
+        for (var d = 0; d < one.Length; d++)
+        {
+            sum += one[d] * other[d];
+        }
+
+        return sum;
+    }
+
     /// <summary>The score of a pair over sqrt(D); negative infinity where no band holds it.</summary>
     public double Score(int head, int i, int j)
     {
@@ -63,7 +75,7 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
         }
 
         var (query, key) = Encoded(found[0], head, i, j);
-        return (query.Zip(key, (a, b) => a * b).Sum() / Math.Sqrt(headDim)) + Bias(found[0], head, i, j);
+        return (Dot(query, key) / Math.Sqrt(headDim)) + Bias(found[0], head, i, j);
     }
 
     /// <summary>[T] softmax weights of one query.</summary>
