@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace CutoffLen.Positions;
@@ -12,6 +13,7 @@ namespace CutoffLen.Positions;
 internal sealed record RopeScalingType(string Name, string Method, params (string Json, string Spec)[] Keys)
 {
     private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta"];
+    private static readonly JsonSerializerOptions OnOneLine = new() { WriteIndented = false };
 
     /// <summary>Every type that LLaMA-type models may have.</summary>
     public static IReadOnlyList<RopeScalingType> All { get; } =
@@ -84,7 +86,7 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
             throw new UserException($"type {Name} lacks the key {missing}");
         }
 
-        return Keys.Where(key => scaling[key.Json] is not null).ToDictionary(key => key.Spec, key => TextOf(scaling[key.Json]!));
+        return Keys.Where(key => scaling[key.Json] is not null).ToDictionary(key => key.Spec, key => TextOf(key.Json, scaling[key.Json]!));
     }
 
     /// <summary>The same in JSON, from a spec of the method whose defaults are filled in.</summary>
@@ -105,7 +107,13 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
         return scaling;
     }
 
-    private static string TextOf(JsonNode node) => node is JsonArray list ? string.Join('/', list.Select(item => $"{item}")) : node.ToString();
+    // A text in a spec could mean anything, so texts and objects end here.
+    private static string TextOf(string key, JsonNode node) => node.GetValueKind() switch
+    {
+        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => node.ToJsonString(),
+        JsonValueKind.Array => string.Join('/', node.AsArray().Select(item => TextOf(key, item ?? "null"))),
+        _ => throw new UserException($"{key} must be a number, true, false or a list of numbers, not {node.ToJsonString(OnOneLine)}"),
+    };
 
     // Hugging Face warns about factors written as whole numbers.
     private static JsonNode? Decimal(double number)

@@ -1,0 +1,151 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Positions;
+
+namespace CutoffLen.Tests.Positions;
+
+public sealed class PositionConfigTests
+{
+    private const int Native = 64;
+    private const int Target = 256;
+    private static readonly PositionModel Model = new(16, 10_000, Native, 4, 2);
+
+    public static TheoryData<string> EveryMethod =>
+    [
+        .. PositionMethods.All.Select(entry => entry.Example(Model)),
+        "rope+logn",
+        "yarn+resonance+bca:window=32",
+        "yarn:factor=4,beta_fast=16,beta_slow=2,attention_factor=1.1",
+        "yarn:factor=4,mscale=0.7,mscale_all_dim=1,truncate=false",
+        "yarn:factor=4,extrapolation_factor=0.5",
+        "yarn:factor=2.7,original=50",
+        "longrope:factor=4,long=1/1.5/2/2.5/3/3.5/4/4.5",
+        "longrope:factor=4,long=1/1.5/2/2.5/3/3.5/4/4.5,short=1/1/1/1/1/1/1/1.1,start=4",
+        "longrope:factor=4,long=1/1.5/2/2.5/3/3.5/4/4.5,short=1/1/1/1/1/1/1/1.1,attention_factor=1.2",
+        "dynamic-ntk:factor=2,original=32",
+    ];
+
+    [Theory]
+    [MemberData(nameof(EveryMethod))]
+    public void Every_method_survives_config_json(string spec)
+    {
+        foreach (var config in new[] { Json("{}"), Json("""{"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}""") })
+        {
+            PositionConfig.Of(PositionSpec.Parse(spec), Model, Target).Write(config);
+            var read = PositionConfig.Read(Json(config.ToJsonString()));
+            Assert.Equal(Hash(PositionSpec.Parse(spec), Model, Target), Hash(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, 999));
+            Assert.True(read.NativeLength <= Target);
+            // Reading what was read and writing it again changes nothing.
+            PositionConfig.Of(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, Target).Write(config);
+            Assert.Equal(Hash(PositionSpec.Parse(spec), Model, Target), Hash(PositionConfig.Read(config).ToSpec(), Model with { Base = PositionConfig.Read(config).RopeTheta }, 999));
+        }
+    }
+
+    [Theory]
+    [InlineData("rope", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"rope_theta":10000,"rope_scaling":null}""")]
+    [InlineData("abf:base=500000", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"rope_theta":500000,"rope_scaling":null}""")]
+    [InlineData("linear", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"rope_theta":10000,"rope_scaling":{"rope_type":"linear","factor":4.0}}""")]
+    [InlineData("dynamic-ntk:factor=2", """{"max_position_embeddings":64,"rope_theta":10000,"rope_scaling":{"rope_type":"dynamic","factor":2.0}}""")]
+    [InlineData("yarn", """{"max_position_embeddings":256,"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64}}""")]
+    [InlineData("yarn:factor=8,truncate=false", """{"max_position_embeddings":512,"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":8.0,"original_max_position_embeddings":64,"truncate":false}}""")]
+    [InlineData("llama3", """{"max_position_embeddings":256,"rope_theta":10000,"rope_scaling":{"rope_type":"llama3","factor":4.0,"original_max_position_embeddings":64,"low_freq_factor":1.0,"high_freq_factor":4.0}}""")]
+    [InlineData("rerope", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"cutoff_position_method":"rerope:window=8","rope_theta":10000,"rope_scaling":null}""")]
+    [InlineData("yarn+logn", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"cutoff_position_method":"yarn:factor=4,original=64+logn:original=64","rope_theta":10000,"rope_scaling":null}""")]
+    public void Config_json_is_written_as_hugging_face_writes_it_where_it_can(string spec, string expected)
+    {
+        var config = Json("""{"cutoff_position_method": "alibi", "original_max_position_embeddings": 3, "rope_scaling": {"rope_type": "linear", "factor": 2}}""");
+        PositionConfig.Of(PositionSpec.Parse(spec), Model, Target).Write(config);
+        Assert.True(JsonNode.DeepEquals(Json(expected), Json(config.ToJsonString())), config.ToJsonString());
+    }
+
+    [Fact]
+    public void LongRope_is_written_with_the_original_length_beside_it()
+    {
+        var config = Json("{}");
+        PositionConfig.Of(PositionSpec.Parse(LongRopeMethod.Entry.Example(Model)), Model, Target).Write(config);
+        Assert.Equal((256, 64), ((int)config["max_position_embeddings"]!, (int)config["original_max_position_embeddings"]!));
+        Assert.Equal(["rope_type", "factor", "long_factor", "short_factor"], config["rope_scaling"]!.AsObject().Select(pair => pair.Key));
+    }
+
+    [Fact]
+    public void Version_5_keeps_its_layout()
+    {
+        var config = Json("""{"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}""");
+        PositionConfig.Of(PositionSpec.Parse("yarn"), Model, Target).Write(config);
+        Assert.Equal(["rope_parameters", "max_position_embeddings"], config.Select(pair => pair.Key));
+        Assert.Equal(10_000, (double)config["rope_parameters"]!["rope_theta"]!);
+        Assert.Equal("yarn", (string)config["rope_parameters"]!["rope_type"]!);
+    }
+
+    [Theory]
+    [InlineData("""{}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": null, "rope_theta": 500000}""", "rope", 500_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "default"}}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "linear", "factor": 2.5}}""", "linear:factor=2.5", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 2}}""", "linear:factor=2", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2.0, "original_max_position_embeddings": 64}}""", "dynamic-ntk:factor=2,original=64", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}""", "yarn:factor=4,original=64", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "finetuned": true, "attention_factor": null}}""", "yarn:factor=4,original=16", 10_000, 16)]
+    [InlineData("""{"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6, "factor": 4.0, "original_max_position_embeddings": 16, "truncate": false}}""", "yarn:factor=4,original=16,truncate=false", 1e6, 16)]
+    [InlineData("""{"rope_scaling": {"type": "su", "long_factor": [1, 2.5], "short_factor": [1.0, 1.1]}, "original_max_position_embeddings": 16}""", "longrope:factor=4,original=16,long=1/2.5,short=1/1.1", 10_000, 16)]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 8, "long_factor": [1], "short_factor": [1]}}""", "longrope:factor=8,original=64,long=1,short=1", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}""", "llama3:factor=8,original=16,low_freq_factor=1,high_freq_factor=4", 10_000, 16)]
+    [InlineData("""{"cutoff_position_method": "xpos+bca:window=32", "original_max_position_embeddings": 32}""", "xpos+bca:window=32", 10_000, 32)]
+    public void Checkpoints_are_read_as_hugging_face_reads_them(string json, string spec, double theta, int native)
+    {
+        var config = Json(json);
+        config["max_position_embeddings"] = Native;
+        var read = PositionConfig.Read(Json(config.ToJsonString()));
+        Assert.Equal((spec, theta, native), (read.ToSpec().ToString(), read.RopeTheta, read.NativeLength));
+        Assert.Equal(spec, read.Resolve(PositionSpec.Parse("auto")).ToString());
+        Assert.Equal("alibi", read.Resolve(PositionSpec.Parse("alibi")).ToString());
+    }
+
+    [Fact]
+    public void Auto_takes_modifiers_on_top_of_what_the_checkpoint_says()
+    {
+        var read = new PositionConfig { MaxPositionEmbeddings = Native, RopeScaling = Json("""{"rope_type": "linear", "factor": 2}""") };
+        Assert.Equal("linear:factor=2+bca:window=8+logn", read.Resolve(PositionSpec.Parse("auto+logn+bca:window=8")).ToString());
+    }
+
+    [Theory]
+    [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3")]
+    [InlineData("""{"rope_scaling": {"rope_type": "mrope", "mrope_section": [1]}}""", "unknown rope_type 'mrope'; known are default, linear")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "type": "yarn", "factor": 2}}""", "rope_type is 'linear' but type is 'yarn'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear"}}""", "type linear lacks the key factor")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, factor")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "beta_fst": 32}}""", "key 'beta_fst' of type yarn is not read by any method (did you mean beta_fast?)")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": -2}}""", "linear's factor must be a number from 1 to 65536, not '-2'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "two"}}""", "factor must be a number, true, false or a list of numbers, not \"two\"")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": {"a": 1}}}""", "not {\"a\":1}")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": [2, 3]}}""", "linear's factor must be a number from 1 to 65536, not '2/3'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 2, "long_factor": [1, null], "short_factor": [1]}}""", "not \"null\"")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}}""", "max_position_embeddings / original_max_position_embeddings = 64 / 64 = 1")]
+    [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2, "original_max_position_embeddings": 32}}""", "'dynamic-ntk:factor=2,original=64' by the first, 'dynamic-ntk:factor=2,original=32' by the second")]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "long_factor": [1], "short_factor": [1]}}""", "needs factor or original_max_position_embeddings")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 1.5}}""", "must be a whole number of tokens")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2}, "cutoff_position_method": "alibi"}""", "there is also cutoff_position_method 'alibi'; keep one of the two")]
+    [InlineData("""{"cutoff_position_method": "alibbi"}""", "unknown method 'alibbi' (did you mean alibi?)")]
+    [InlineData("""{"rope_scaling": [1]}""", "rope_scaling must be an object or null")]
+    [InlineData("""{"rope_scaling": {"rope_type": "default"}, "rope_parameters": {"rope_type": "default"}}""", "both rope_scaling and rope_parameters")]
+    [InlineData("""{"rope_theta": -1}""", "rope_theta must be a number above 1")]
+    [InlineData("""{"max_position_embeddings": 0}""", "max_position_embeddings must be a whole number of tokens of at least 1, not 0")]
+    [InlineData("""{"max_position_embeddings": null}""", "lacks max_position_embeddings")]
+    public void A_fault_in_config_json_is_one_line_that_names_it(string json, string part)
+    {
+        var config = Json(json);
+        if (!config.ContainsKey("max_position_embeddings"))
+        {
+            config["max_position_embeddings"] = Native;
+        }
+
+        var problem = Assert.Throws<UserException>(() => PositionConfig.Read(Json(config.ToJsonString())).ToSpec());
+        Assert.Contains(part, problem.Message, StringComparison.Ordinal);
+        Assert.Contains("config.json", problem.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', problem.Message);
+    }
+
+    private static string Hash(PositionSpec spec, PositionModel model, int target) =>
+        PositionProof.HashOf(PositionMethods.Create(spec, model, target).Bands(TokenPositions.Sequential(200)));
+
+    private static JsonObject Json(string text) => JsonNode.Parse(text)!.AsObject();
+}

@@ -1,0 +1,56 @@
+using CutoffLen.Positions;
+
+namespace CutoffLen.Tests.Positions;
+
+public sealed class PositionProofTests
+{
+    private static readonly PositionModel Model = new(16, 10_000, 64, 4, 2);
+
+    [Fact]
+    public void The_hash_is_stable_over_runs()
+    {
+        // ALiBi has no sines, so its bits are the same on every machine.
+        Assert.Equal("c5628d67f7b0669b", Of("alibi", 40).Hash);
+        Assert.Matches("^[0-9a-f]{16}$", Of("yarn", 40).Hash);
+        Assert.Equal(Of("yarn", 40), Of("yarn", 40));
+    }
+
+    [Fact]
+    public void Every_method_has_a_hash_of_its_own()
+    {
+        var hashes = PositionMethods.All.Select(entry => Of(entry.Example(Model), 300).Hash).ToArray();
+        Assert.Equal(hashes.Length, hashes.Distinct().Count());
+        Assert.Equal(hashes.Length - 1, PositionMethods.All.Count(entry => Of(entry.Example(Model), 300).DiffersFromVanilla));
+    }
+
+    [Theory]
+    [InlineData("rope", 300)]
+    [InlineData("linear:factor=1", 300)]
+    [InlineData("dynamic-ntk", 64)]
+    [InlineData("abf:base=10000", 300)]
+    [InlineData("p-rope:fraction=1", 300)]
+    public void What_changes_nothing_equals_vanilla(string spec, int length)
+    {
+        var proof = Of(spec, length);
+        Assert.False(proof.DiffersFromVanilla);
+        proof.Check(largestLogitDifference: 0);
+        Assert.Contains("equals vanilla", Assert.Throws<InvalidOperationException>(() => proof.Check(1)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("linear:factor=2", 10)]
+    [InlineData("dynamic-ntk", 65)]
+    [InlineData("rope+bca:window=8", 20)]
+    [InlineData("rope+logn:original=8", 20)]
+    [InlineData("rerope:window=16", 20)]
+    public void A_method_that_should_change_something_and_does_not_is_an_error(string spec, int length)
+    {
+        var proof = Of(spec, length);
+        Assert.True(proof.DiffersFromVanilla);
+        proof.Check(largestLogitDifference: 0.5);
+        Assert.Contains("was not applied", Assert.Throws<InvalidOperationException>(() => proof.Check(0)).Message, StringComparison.Ordinal);
+    }
+
+    private static PositionProof Of(string spec, int length) =>
+        PositionProof.Of(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength, TokenPositions.Sequential(length));
+}

@@ -1,0 +1,59 @@
+using CutoffLen.Positions;
+
+namespace CutoffLen.Tests.Positions;
+
+public sealed class RopeTheoryTests
+{
+    [Fact]
+    public void Llama_2_has_the_critical_dimension_that_its_paper_names() =>
+        Assert.Equal(92, RopeTheory.CriticalDimension(128, 10_000, 4096));
+
+    [Theory]
+    [InlineData(4, 10_000, 4096, 4)]
+    [InlineData(128, 10_000, 6, 0)]
+    [InlineData(128, 500_000, 8192, 70)]
+    [InlineData(128, 500, 4096, 128)]
+    public void The_critical_dimension_stays_between_0_and_the_head_dimension(int headDim, double rotaryBase, int length, int expected) =>
+        Assert.Equal(expected, RopeTheory.CriticalDimension(headDim, rotaryBase, length));
+
+    [Fact]
+    public void The_extrapolation_bound_is_the_period_of_the_critical_dimension()
+    {
+        // The pair at index 46 of 64 is the first that 4096 tokens do not turn once.
+        Assert.Equal(2 * Math.PI / Math.Pow(1e6, -92.0 / 128), RopeTheory.ExtrapolationBound(128, 92, 1e6), 1e-6);
+        Assert.True(RopeTheory.ExtrapolationBound(128, 92, 1e6) > 128_000);
+        Assert.Equal(double.PositiveInfinity, RopeTheory.ExtrapolationBound(128, 128, 500));
+    }
+
+    [Theory]
+    [InlineData(16_384, 71_738)]
+    public void The_critical_base_of_llama_2_is_that_of_its_paper(int tuningLength, double expected) =>
+        Assert.Equal(expected, RopeTheory.CriticalBase(10_000, 4096, tuningLength), 0.5);
+
+    // Two digits; 1k, 4k, 8k and 64k as in table 2 of arXiv 2405.14591, the others as in Su Jianlin's finer search of the same
+    // condition (kexue.fm/archives/10122), since the paper's wider steps missed the smallest base there (1.6e4, 3.1e5, 6.4e5, 7.8e6).
+    [Theory]
+    [InlineData(1, 4.3e3)]
+    [InlineData(2, 1.2e4)]
+    [InlineData(4, 2.7e4)]
+    [InlineData(8, 8.4e4)]
+    [InlineData(16, 2.3e5)]
+    [InlineData(32, 6.3e5)]
+    [InlineData(64, 2.1e6)]
+    [InlineData(128, 4.9e6)]
+    public void The_least_base_for_a_context_is_the_published_one(int thousands, double expected)
+    {
+        var least = RopeTheory.LeastBase(128, thousands * 1024);
+        var digit = Math.Pow(10, Math.Floor(Math.Log10(expected)) - 1);
+        Assert.Equal(expected, Math.Round(least / digit) * digit, 1e-6 * expected);
+    }
+
+    [Fact]
+    public void Wavelengths_and_untrained_pairs_follow_the_frequencies()
+    {
+        var frequencies = new Frequencies([1, 0.01, 0]);
+        Assert.Equal([2 * Math.PI, 200 * Math.PI, double.PositiveInfinity], RopeTheory.Wavelengths(frequencies));
+        Assert.Equal(2.0 / 3, RopeTheory.ShareWithoutFullTurn(frequencies, 600), 12);
+        Assert.Equal(1.0 / 3, RopeTheory.ShareWithoutFullTurn(frequencies, 629), 12);
+    }
+}
