@@ -21,6 +21,7 @@ internal static class CommandLine
         var root = new RootCommand(Description)
         {
             EnvCommand.Create(),
+            RopeCommand.Create(),
             CommonOptions.Verbose,
             CommonOptions.Quiet,
         };

@@ -16,15 +16,16 @@ public static class RopeTheory
         Math.Clamp(2 * (int)Math.Ceiling(headDim / 2.0 * Math.Log(trainingLength / (2 * Math.PI)) / Math.Log(rotaryBase)), 0, headDim);
 
     /// <summary>
-    /// The length, in tokens, up to which a model with that critical dimension extrapolates after fine-tuning with another
-    /// base: the period of the critical dimension, 2pi b^(d/D) (arXiv 2310.05209). When every dimension is
-    /// trained nothing bounds it: infinity.
+    /// The length, in tokens, up to which a model with that critical dimension extrapolates after fine-tuning with other
+    /// frequencies: that in which the first pair beyond it turns once, for a base b 2pi b^(d/D) (arXiv 2310.05209). When
+    /// every dimension is trained nothing bounds it: infinity.
     /// </summary>
-    /// <param name="headDim">D.</param>
+    /// <param name="frequencies">Of the fine-tuning.</param>
     /// <param name="criticalDimension">Of the training before, see <see cref="CriticalDimension"/>.</param>
-    /// <param name="rotaryBase">b, of the fine-tuning.</param>
-    public static double ExtrapolationBound(int headDim, int criticalDimension, double rotaryBase) =>
-        criticalDimension >= headDim ? double.PositiveInfinity : 2 * Math.PI * Math.Pow(rotaryBase, criticalDimension / (double)headDim);
+    public static double ExtrapolationBound(Frequencies frequencies, int criticalDimension) =>
+        criticalDimension / 2 >= frequencies.InverseFrequencies.Length
+            ? double.PositiveInfinity
+            : 2 * Math.PI / frequencies.InverseFrequencies[criticalDimension / 2];
 
     /// <summary>
     /// The base at which the critical dimension of a training just completes a turn within a fine-tuning length: below it

@@ -19,10 +19,12 @@ public sealed class RopeTheoryTests
     [Fact]
     public void The_extrapolation_bound_is_the_period_of_the_critical_dimension()
     {
-        // The pair at index 46 of 64 is the first that 4096 tokens do not turn once.
-        Assert.Equal(2 * Math.PI / Math.Pow(1e6, -92.0 / 128), RopeTheory.ExtrapolationBound(128, 92, 1e6), 1e-6);
-        Assert.True(RopeTheory.ExtrapolationBound(128, 92, 1e6) > 128_000);
-        Assert.Equal(double.PositiveInfinity, RopeTheory.ExtrapolationBound(128, 128, 500));
+        // 2pi b^(92/128) for Llama 2, whatever 4096 tokens did not turn once.
+        double Bound(double rotaryBase, int critical) =>
+            RopeTheory.ExtrapolationBound(new Frequencies(new PositionModel(128, rotaryBase, 4096, 1, 1).InverseFrequencies()), critical);
+        Assert.Equal(2 * Math.PI * Math.Pow(1e6, 92.0 / 128), Bound(1e6, 92), 1e-6);
+        Assert.InRange(Bound(10_000, 92), 4096, 4096 * 1.16);
+        Assert.Equal(double.PositiveInfinity, Bound(500, 128));
     }
 
     [Theory]

@@ -1,0 +1,104 @@
+using System.CommandLine;
+using CutoffLen.Configuration;
+using CutoffLen.Positions;
+using Spectre.Console;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff rope list</c> and <c>cutoff rope show</c>: the position methods, and what one of them computes.</summary>
+internal static class RopeCommand
+{
+    // Tables of longer rows would fill memory just to be summed up.
+    private const int LongestRow = 1 << 18;
+
+    private static readonly Argument<string> Spec = new("SPEC") { Description = "METHOD[:key=value,...][+MODIFIER[:...]]; see 'cutoff rope list'." };
+    private static readonly Option<int> HeadDim = CommonOptions.Whole("--head-dim", "Dimension of a head.", 4, 4096, 128);
+    private static readonly Option<int> Heads = CommonOptions.Whole("--heads", "Heads, for methods that tell them apart.", 1, 4096, 32);
+    private static readonly Option<double> Base = CommonOptions.Parsed("--base", "The model's rope_theta.", "BASE", 10_000.0, text =>
+        double.TryParse(text, out var number) && number is >= 2 and <= 1e12 ? number : throw new UserException($"'{text}' is not a number from 2 to 1e12"));
+
+    private static readonly Option<int> Original = CommonOptions.Parsed("--original", "Length the model was trained at.", "TOKENS", 4096, Lengths.ParseOne);
+    private static readonly Option<int?> Length = CommonOptions.Parsed<int?>("--length", "Length to look at, and the target of a missing factor; the original one when not given.", "TOKENS", null, text =>
+        Lengths.ParseOne(text) is var length && length <= LongestRow ? length : throw new UserException($"'{text}' is more than {Lengths.Format(LongestRow)} tokens, the longest that is shown"));
+
+    /// <summary>The command with its two verbs.</summary>
+    public static Command Create() => new("rope", "List the position methods, or show what one of them computes.")
+    {
+        new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed.GetValue(CommonOptions.Json))),
+        new Command("show", "Exact frequencies, bands and theory of one method.")
+        {
+            Spec, HeadDim, Heads, Base, Original, Length, CommonOptions.Json,
+        }
+        .Runs((parsed, _) => Show(parsed)),
+    };
+
+    private static void List(bool json)
+    {
+        if (json)
+        {
+            Terminal.PrintJson(new
+            {
+                Methods = PositionMethods.All.Select(Described),
+                Modifiers = PositionMethods.Modifiers.Select(Described),
+            });
+            return;
+        }
+
+        var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
+        foreach (var entry in PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers))
+        {
+            var names = string.Join(", ", entry.Aliases.Prepend(entry.Name));
+            grid.AddRow(new Text(entry is ModifierEntry ? $"+{names}" : names), new Text(string.Join('\n', LinesOf(entry))));
+        }
+
+        Terminal.Out.Write(grid);
+    }
+
+    private static IEnumerable<string> LinesOf(SpecEntry entry)
+    {
+        var source = entry.Paper.StartsWith("http", StringComparison.Ordinal) ? entry.Paper : $"arXiv {entry.Paper}";
+        yield return $"{entry.Summary} {source}{(entry.DependsOnLength ? "; depends on the length" : "")}{(entry.AltersAttention ? "; alters attention" : "")}";
+        if (entry.Keys.Count > 0)
+        {
+            yield return string.Join(", ", entry.Keys.Select(key => $"{key.Name} ({key.DefaultText})"));
+        }
+    }
+
+    private static object Described(SpecEntry entry) => new
+    {
+        entry.Name,
+        entry.Aliases,
+        entry.Summary,
+        entry.Paper,
+        entry.DependsOnLength,
+        entry.AltersAttention,
+        Keys = entry.Keys.Select(key => new { key.Name, Default = key.Standard, key.DefaultText, key.Allowed, key.IsRequired, key.Meaning }),
+        Exceptions = entry.Exceptions.Select(exception => new { Theory = exception.Key.ToString(), Reason = exception.Value }),
+    };
+
+    private static void Show(ParseResult parsed)
+    {
+        var heads = parsed.GetValue(Heads);
+        var model = new PositionModel(parsed.GetValue(HeadDim), parsed.GetValue(Base), parsed.GetValue(Original), heads, heads);
+        var report = RopeReport.Of(PositionSpec.Parse(parsed.GetValue(Spec)!), model, parsed.GetValue(Length) ?? Math.Min(model.NativeLength, LongestRow));
+        if (parsed.GetValue(CommonOptions.Json))
+        {
+            Terminal.PrintJson(report);
+            return;
+        }
+
+        Terminal.Out.WriteLine($"{report.Spec}   head dimension {model.HeadDim}, base {SpecKey.Text(model.Base)}, native {model.NativeLength} tokens, seen at {report.Length}");
+        Terminal.Out.WriteLine($"hash {report.Hash}{(report.DiffersFromVanilla ? "" : ", the same as vanilla RoPE here")}; attention scale {report.AttentionScale:0.######}");
+        foreach (var band in report.Bands)
+        {
+            Terminal.Out.WriteLine($"band: queries {band.Queries}, keys {band.Keys}, distances {band.Nearest} to {band.Farthest}, {band.Pairs} pairs{(band.Slopes is null ? "" : ", biased by distance")}");
+        }
+
+        if (report.Theory is { } theory)
+        {
+            Terminal.Out.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {theory.ExtrapolationBound:0} tokens (arXiv 2310.05209)");
+            Terminal.Out.WriteLine($"least base for {report.Length} tokens {theory.LeastBase:0} (arXiv 2405.14591); {100 * theory.ShareWithoutFullTurn:0}% of the pairs never turn once in {model.NativeLength} tokens");
+            WavelengthPlot.Print(report, model);
+        }
+    }
+}
