@@ -24,9 +24,18 @@ internal sealed class TokenCacheWriter : IDisposable
         this.vocabularySize = vocabularySize;
         tokenBytes = vocabularySize <= ushort.MaxValue + 1 ? sizeof(ushort) : sizeof(int);
         partialPath = path + ".partial";
-        tokens = new FileStream(partialPath, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
         documents = new FileStream(
             path + ".documents.partial", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+        try
+        {
+            tokens = new FileStream(partialPath, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
+        }
+        catch
+        {
+            documents.Dispose();
+            throw;
+        }
+
         tokens.Write(new byte[TokenCacheHeader.Size]);
     }
 
@@ -79,9 +88,22 @@ internal sealed class TokenCacheWriter : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        tokens.Dispose();
-        documents.Dispose();
+        Close(documents);
+        Close(tokens);
         File.Delete(partialPath);
+    }
+
+    /// <summary>Closes a stream even when the rest of its buffer finds no room on the disk: the file goes anyway.</summary>
+    private static void Close(FileStream stream)
+    {
+        try
+        {
+            stream.Dispose();
+        }
+        catch (IOException)
+        {
+            stream.SafeFileHandle.Dispose();
+        }
     }
 
     private int Checked(int id) => (uint)id < (uint)vocabularySize

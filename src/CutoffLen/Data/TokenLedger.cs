@@ -77,6 +77,11 @@ public sealed record TokenLedger(
             yield return $"the longest document has {most} tokens, no more than the native context of {native}: "
                 + "sequences reach further only by joining documents, which have nothing to say to each other";
         }
+
+        if (sequences.AttentionCrosses && documents.Markers == 0 && documents.Count > 1)
+        {
+            yield return "the tokenizer prescribes neither BOS nor EOS, so nothing marks where one joined document ends and the next begins";
+        }
     }
 }
 

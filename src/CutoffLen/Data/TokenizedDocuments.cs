@@ -6,10 +6,24 @@ namespace CutoffLen.Data;
 /// </summary>
 /// <param name="cache">The tokens of the text.</param>
 /// <param name="markers">What stands around every document.</param>
-public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers)
+public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers) : IDisposable
 {
     private readonly int[] before = [.. markers.Before];
     private readonly int[] after = [.. markers.After];
+
+    /// <summary>Finds the user's files, and their tokens in the cache or makes them now.</summary>
+    /// <param name="paths">Files, folders and globs.</param>
+    /// <param name="encoder">The tokenizer.</param>
+    /// <param name="markers">What stands around every document.</param>
+    /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
+    /// <param name="say">Told in a sentence what is waited for or mended.</param>
+    /// <param name="progress">Told how far tokenizing is.</param>
+    /// <param name="stop">Stops the work.</param>
+    /// <exception cref="UserException">What is wrong with the paths, the files or the folder.</exception>
+    public static TokenizedDocuments Open(
+        IEnumerable<string> paths, ITextEncoder encoder, DocumentMarkers markers, string? cacheFolder = null,
+        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, CancellationToken stop = default) =>
+        new(new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(DataFiles.Find(paths), encoder, say, progress, stop), markers);
 
     /// <summary>Number of documents, those without text not counted.</summary>
     public int Count => cache.Documents;
@@ -81,4 +95,7 @@ public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers
 
     /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
     public string Describe(int document) => cache.Describe(document);
+
+    /// <summary>Closes the cache.</summary>
+    public void Dispose() => cache.Dispose();
 }

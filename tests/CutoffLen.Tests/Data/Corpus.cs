@@ -6,14 +6,12 @@ namespace CutoffLen.Tests.Data;
 internal sealed class Corpus : IDisposable
 {
     private readonly TemporaryFolder folder = new();
-    private readonly TokenCache cache;
 
     public Corpus(IReadOnlyList<int> lengths, DocumentMarkers? markers = null)
     {
         Texts = [.. lengths.Select((length, d) => string.Concat(Enumerable.Range(0, length).Select(t => Letter(d, t))))];
         folder.Write("data.jsonl", string.Join('\n', Texts.Select(text => System.Text.Json.JsonSerializer.Serialize(new { text }))));
-        cache = new TokenCacheFolder(folder["cache"]).Open(DataFiles.Find([folder["data.jsonl"]]), new CharacterEncoder());
-        Documents = new TokenizedDocuments(cache, markers ?? DocumentMarkers.None);
+        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), markers ?? DocumentMarkers.None, folder["cache"]);
     }
 
     public TokenizedDocuments Documents { get; }
@@ -25,7 +23,7 @@ internal sealed class Corpus : IDisposable
 
     public void Dispose()
     {
-        cache.Dispose();
+        Documents.Dispose();
         folder.Dispose();
     }
 }

@@ -157,6 +157,18 @@ public sealed class TokenCacheTests : IDisposable
     }
 
     [Fact]
+    public void A_cache_file_that_cannot_be_made_leaves_nothing_behind()
+    {
+        var files = Write(("a.txt", "one"));
+        Open(files, new CharacterEncoder()).Dispose();
+        File.Delete(CacheFile());
+        Directory.CreateDirectory(CacheFile(".partial"));
+        Assert.Contains("--cache-dir", Assert.Throws<UserException>(() => Open(files, new CharacterEncoder())).Message);
+        Directory.Delete(CacheFile(".partial"));
+        Assert.Equal([".lock"], Directory.GetFiles(CacheFolder).Select(Path.GetExtension));
+    }
+
+    [Fact]
     public void Files_without_text_are_an_error() => Assert.Contains(
         "no text", Assert.Throws<UserException>(() => Open(Write(("a.txt", " \n"), ("b.jsonl", "{\"text\":\"\"}")), new CharacterEncoder())).Message);
 

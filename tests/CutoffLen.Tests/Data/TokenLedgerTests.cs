@@ -50,11 +50,19 @@ public sealed class TokenLedgerTests
     [Fact]
     public void Positions_that_reach_further_need_no_warning_but_joined_short_documents_do()
     {
-        using var corpus = new Corpus([3, 10, 4, 12]);
+        using var corpus = new Corpus([3, 10, 4, 12], Bos);
         var packed = new TrainingSequences(corpus.Documents, 20, Packing.Documents, seed: 1);
         Assert.Empty(TokenLedger.Of(corpus.Documents, packed, nativeLength: 20, target: 64).Warnings);
         var joined = new TrainingSequences(corpus.Documents, 20, Packing.Concat, seed: 1);
         Assert.Contains("nothing to say to each other", Assert.Single(TokenLedger.Of(corpus.Documents, joined, nativeLength: 16).Warnings));
+    }
+
+    [Fact]
+    public void Documents_joined_without_a_mark_between_them_are_warned_of()
+    {
+        using var corpus = new Corpus([30, 40]);
+        var joined = new TrainingSequences(corpus.Documents, 20, Packing.Concat, seed: 1);
+        Assert.Contains("BOS", Assert.Single(TokenLedger.Of(corpus.Documents, joined, nativeLength: 10).Warnings));
     }
 
     [Fact]

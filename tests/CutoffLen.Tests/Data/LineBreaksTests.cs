@@ -1,0 +1,25 @@
+using CutoffLen.Data;
+using CutoffLen.Positions.TrainingTime;
+
+namespace CutoffLen.Tests.Data;
+
+public sealed class LineBreaksTests
+{
+    private static readonly string[] Vocabulary = ["", "a", "\n", ".\n\n", "b"];
+
+    [Fact]
+    public void A_line_begins_after_a_token_with_a_line_feed_inside_one_document()
+    {
+        var sequence = new TrainingSequence(
+            [1, 2, 4, 3, 1, 2, 2, 1, 3, 0, 0], new int[11], CutoffLen.Positions.TokenPositions.Packed([6, 3, 1, 1]), 2,
+            [new DocumentSpan(0, 0, 6), new DocumentSpan(1, 0, 3)]);
+        int[] breaks = new LineBreaks(5, id => Vocabulary[id]).Of(sequence);
+        Assert.Equal([2, 4, 7], breaks);
+
+        // What skip-align makes of them: skips there and nowhere else.
+        var ids = new SkipAlignPositions(1).Place(sequence.Positions, 10_000, new(1, 0, 0), breaks, sequence.Padding).Ids;
+        Assert.Equal([0, 1, 0, 0, 0], [ids[0], ids[1], ids[6], ids[9], ids[10]]);
+        Assert.Equal([ids[2] + 1, ids[4] + 1, ids[7] + 1], [ids[3], ids[5], ids[8]]);
+        Assert.True(ids[2] > 2 && ids[4] > ids[3] + 1 && ids[7] > 1);
+    }
+}
