@@ -26,7 +26,6 @@ public sealed class ErrorTests : IDisposable
         Assert.Throws<ExternalException>(() => ones(2, 3).view(4, 2));
         Assert.Throws<ExternalException>(() => ones(2).add_(ones(3)));
         Assert.Throws<ExternalException>(() => cat([ones(2, 2), ones(3, 3)], 1));
-        Assert.Throws<ExternalException>(() => cat(Array.Empty<Tensor>()));
         Assert.Throws<ExternalException>(() => ones(3).index_select(0, tensor(new long[] { 7 })));
         Assert.Throws<ExternalException>(() => ones(3)[5]);
         Assert.Throws<ExternalException>(() => ones(2, 2).transpose(0, 5));
@@ -83,6 +82,31 @@ public sealed class ErrorTests : IDisposable
         Assert.Throws<ArgumentException>(() => ones(2).item<float>());
         Assert.Throws<ArgumentException>(() => ones(1, dtype: bfloat16).data<float>());
         Assert.Throws<ArgumentException>(() => ones(1).ReadCpuInt64(0));
+    }
+
+    [Fact]
+    public void Arguments_that_make_no_sense_are_refused()
+    {
+        Tensor x = arange(6, float32).view(2, 3);
+        Assert.Throws<ArgumentException>(() => cat(Array.Empty<Tensor>()));
+        Assert.Throws<ArgumentException>(() => where(x, x, x));
+        Assert.Throws<ArgumentException>(() => x.masked_select(x));
+        Assert.Throws<ArgumentException>(() => x.slice(0, 0, 2, 0));
+        Assert.Throws<ArgumentException>(() => x.diagonal(0, 1, 1));
+        Assert.Throws<ArgumentException>(() => x.index_add(0, ones(1), x, 1));
+        Assert.Throws<ArgumentException>(() => x.index_fill_(0, ones(1), 1));
+        Assert.Throws<InvalidOperationException>(() => x.dot(x));
+        Assert.Throws<ArgumentException>(() => F.one_hot(x));
+        Assert.Throws<ArgumentException>(() => x.cuda(CPU));
+        Assert.Throws<NotImplementedException>(() => x.diff(2));
+    }
+
+    [Fact]
+    public void Joining_one_tensor_shares_its_memory()
+    {
+        Tensor x = zeros(2);
+        cat([x]).add_(1);
+        Assert.Equal([1f, 1f], x.data<float>());
     }
 
     [Fact]

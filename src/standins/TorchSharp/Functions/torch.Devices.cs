@@ -63,20 +63,6 @@ public static partial class torch
 
     public static void set_num_interop_threads(int num) => Native.Check(Native.binding_set_num_interop_threads(num));
 
-    /// <summary>Makes operators that have no deterministic way throw, until disposed.</summary>
-    public static IDisposable use_deterministic_algorithms(bool mode = true, bool warn_only = false) => new Determinism(mode, warn_only);
-
-    public static bool are_deterministic_algorithms_enabled() => Native.Check(Native.binding_switch(2, -1)) != 0;
-
-    private sealed class Determinism : IDisposable
-    {
-        private readonly int _previous = Native.Check(Native.binding_switch(2, -1));
-
-        internal Determinism(bool mode, bool warnOnly) => Native.Check(Native.binding_switch(warnOnly ? 3 : 2, mode ? 1 : 0));
-
-        public void Dispose() => Native.Check(Native.binding_switch(2, _previous));
-    }
-
     /// <summary>NVIDIA cards (and, on a ROCm libtorch, AMD's).</summary>
     public static partial class cuda
     {

@@ -5,7 +5,13 @@ namespace TorchSharp;
 // Joining, splitting and reshaping.
 public static partial class torch
 {
-    public static Tensor cat(Tensor[] tensors, long dim = 0) => Ops.cat.Call(tensors, dim);
+    /// <summary>Joins tensors along a dimension. One tensor alone is not copied: the result shares its memory.</summary>
+    public static Tensor cat(Tensor[] tensors, long dim = 0) => tensors switch
+    {
+        null or [] => throw new ArgumentException("There is nothing to join.", nameof(tensors)),
+        [Tensor only] => only.alias(),
+        _ => Ops.cat.Call(tensors, dim),
+    };
     public static Tensor cat(IList<Tensor> tensors, long dim = 0) => cat(tensors.ToArray(), dim);
     public static Tensor cat(ReadOnlySpan<Tensor> tensors, long dim = 0) => cat(tensors.ToArray(), dim);
     public static Tensor concat(Tensor[] tensors, long dim = 0) => cat(tensors, dim);
@@ -109,7 +115,7 @@ public static partial class torch
     public static Tensor view_as_complex(Tensor input) => input.view_as_complex();
     public static Tensor view_as_real(Tensor input) => input.view_as_real();
     public static Tensor where(Tensor condition, Tensor x, Tensor y) => x.where(condition, y);
-    public static Tensor[] where(Tensor condition) => Ops.where.CallList(condition);
+    public static Tensor[] where(Tensor condition) => condition.dtype == ScalarType.Bool ? Ops.where.CallList(condition) : throw new ArgumentException("The condition to 'where' must be a boolean tensor.");
     public static Tensor tril_indices(long row, long col, long offset = 0, ScalarType dtype = ScalarType.Int64, Device? device = null) => Ops.tril_indices.Call(row, col, offset, dtype, Arg.None, InitializeDevice(device));
     public static Tensor triu_indices(long row, long col, long offset = 0, ScalarType dtype = ScalarType.Int64, Device? device = null) => Ops.triu_indices.Call(row, col, offset, dtype, Arg.None, InitializeDevice(device));
 

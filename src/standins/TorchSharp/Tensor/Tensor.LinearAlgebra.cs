@@ -11,8 +11,8 @@ public static partial class torch
         public Tensor mm(Tensor target) => Ops.mm.Of(this, target);
         public Tensor bmm(Tensor batch2) => Ops.bmm.Of(this, batch2);
         public Tensor mv(Tensor target) => Ops.mv.Of(this, target);
-        public Tensor dot(Tensor target) => Ops.dot.Of(this, target);
-        public Tensor vdot(Tensor target) => Ops.vdot.Of(this, target);
+        public Tensor dot(Tensor target) => Ops.dot.Call(this, Beside(target));
+        public Tensor vdot(Tensor target) => Ops.vdot.Call(this, Beside(target));
         public Tensor inner(Tensor vec2) => Ops.inner.Of(this, vec2);
         public Tensor outer(Tensor vec2) => Ops.outer.Of(this, vec2);
         public Tensor ger(Tensor vec2) => Ops.ger.Of(this, vec2);
@@ -36,5 +36,9 @@ public static partial class torch
         public Tensor cholesky(bool upper = false) => Ops.cholesky.Call(this, upper);
         public Tensor cov(long correction = 1, Tensor? fweights = null, Tensor? aweights = null) => Ops.cov.Call(this, correction, Arg.Optional(fweights), Arg.Optional(aweights));
         public Tensor corrcoef() => Ops.corrcoef.Of(this);
+
+        private Tensor Beside(Tensor vector) => ndim == 1 && vector.ndim == 1 && numel() == vector.numel()
+            ? vector
+            : throw new InvalidOperationException("dot arguments must have the same shape.");
     }
 }

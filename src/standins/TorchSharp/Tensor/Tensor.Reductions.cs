@@ -58,28 +58,27 @@ public static partial class torch
         public Tensor renorm(float p, long dim, float maxnorm) => Ops.renorm.Call(this, p, dim, maxnorm);
         public Tensor histc(long bins = 100, long min = 0, long max = 0) => Ops.histc.Call(this, bins, min, max);
         public Tensor bincount(Tensor? weights, long minlength = 0) => Ops.bincount.Call(this, Arg.Optional(weights), minlength);
-        public Tensor trace() => Ops.trace.Of(this);
+        public Tensor trace() => ndim == 2 ? Ops.trace.Of(this) : throw new ArgumentException($"Expected a matrix, but got tensor with ndim == {ndim}");
 
         public Tensor std(bool unbiased = true) => Ops.std.Call(this, unbiased);
-        public Tensor std(long[] dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Typed(Ops.std__dim.Call(this, dimensions, unbiased, keepdim), type);
+        public Tensor std(long[] dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Ops.std__dim.Call(Untyped(type), dimensions, unbiased, keepdim);
         public Tensor std(ReadOnlySpan<long> dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => std(dimensions.ToArray(), unbiased, keepdim, type);
         public Tensor std(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => std([dim], unbiased, keepdim, type);
         public Tensor std((long, long) dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => std([dim.Item1, dim.Item2], unbiased, keepdim, type);
         public Tensor std((long, long, long) dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => std([dim.Item1, dim.Item2, dim.Item3], unbiased, keepdim, type);
         public Tensor var(bool unbiased = true) => Ops.var.Call(this, unbiased);
-        public Tensor var(long[] dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Typed(Ops.var__dim.Call(this, dimensions, unbiased, keepdim), type);
+        public Tensor var(long[] dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Ops.var__dim.Call(Untyped(type), dimensions, unbiased, keepdim);
         public Tensor var(ReadOnlySpan<long> dimensions, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => var(dimensions.ToArray(), unbiased, keepdim, type);
         public Tensor var(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => var([dim], unbiased, keepdim, type);
         public Tensor var((long, long) dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => var([dim.Item1, dim.Item2], unbiased, keepdim, type);
         public Tensor var((long, long, long) dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => var([dim.Item1, dim.Item2, dim.Item3], unbiased, keepdim, type);
         public (Tensor std, Tensor mean) std_mean(bool unbiased = true) => Ops.std_mean.CallTwo(this, unbiased);
-        public (Tensor std, Tensor mean) std_mean(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Typed(Ops.std_mean__dim.CallTwo(this, new[] { dim }, unbiased, keepdim), type);
+        public (Tensor std, Tensor mean) std_mean(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Ops.std_mean__dim.CallTwo(Untyped(type), new[] { dim }, unbiased, keepdim);
         public (Tensor var, Tensor mean) var_mean(bool unbiased = true) => Ops.var_mean.CallTwo(this, unbiased);
-        public (Tensor var, Tensor mean) var_mean(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Typed(Ops.var_mean__dim.CallTwo(this, new[] { dim }, unbiased, keepdim), type);
+        public (Tensor var, Tensor mean) var_mean(long dim, bool unbiased = true, bool keepdim = false, ScalarType? type = null) => Ops.var_mean__dim.CallTwo(Untyped(type), new[] { dim }, unbiased, keepdim);
 
-        private static Tensor Typed(Tensor result, ScalarType? type) => type is { } wanted ? result.to_type(wanted, disposeAfter: true) : result;
-
-        private static (Tensor, Tensor) Typed((Tensor First, Tensor Second) results, ScalarType? type) =>
-            (Typed(results.First, type), Typed(results.Second, type));
+        /// <summary>The package takes a type for these and does nothing with it; better not to take one at all.</summary>
+        private Tensor Untyped(ScalarType? type) =>
+            type is null ? this : throw new NotSupportedException("A deviation or variance has its tensor's type; convert the tensor.");
     }
 }

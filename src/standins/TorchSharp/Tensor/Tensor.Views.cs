@@ -39,10 +39,10 @@ public static partial class torch
         public Tensor broadcast_to(params long[] shape) => Ops.broadcast_to.Call(this, shape);
         public Tensor narrow(long dim, long start, long length) => Ops.narrow.Call(this, dim, start, length);
         public Tensor select(long dim, long index) => Ops.select__int.Call(this, dim, index);
-        public Tensor slice(long dim, long start, long finish, long step) => Ops.slice__Tensor.Call(this, dim, start, finish, step);
+        public Tensor slice(long dim, long start, long finish, long step) => step >= 1 ? Ops.slice__Tensor.Call(this, dim, start, finish, step) : throw new ArgumentException($"step is {step}, but it should always be positive.");
         public Tensor as_strided(long[] size, long[] strides, long storageOffset = 0) => Ops.as_strided.Call(this, size, strides, storageOffset);
         public Tensor unfold(long dimension, long size, long step) => Ops.unfold.Call(this, dimension, size, step);
-        public Tensor diagonal(long offset = 0, long dim1 = 0, long dim2 = 1) => Ops.diagonal.Call(this, offset, dim1, dim2);
+        public Tensor diagonal(long offset = 0, long dim1 = 0, long dim2 = 1) => dim1 != dim2 ? Ops.diagonal.Call(this, offset, dim1, dim2) : throw new ArgumentException($"Diagonal dimensions cannot be identical {dim1}, {dim2}");
         public Tensor atleast_1d() => Ops.atleast_1d.Of(this);
         public Tensor atleast_2d() => Ops.atleast_2d.Of(this);
         public Tensor atleast_3d() => Ops.atleast_3d.Of(this);

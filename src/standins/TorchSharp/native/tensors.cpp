@@ -324,10 +324,6 @@ BINDING_API int32_t binding_switch(int32_t which, int32_t value) {
       case 1:
         if (value >= 0) context.setAllowTF32CuDNN(value != 0);
         return context.allowTF32CuDNN() ? 1 : 0;
-      case 2:
-      case 3:
-        if (value >= 0) context.setDeterministicAlgorithms(value != 0, /*warn_only=*/which == 3);
-        return context.deterministicAlgorithms() ? 1 : 0;
       default:
         TORCH_CHECK(false, "unknown switch ", which);
     }
