@@ -112,7 +112,7 @@ internal sealed class CheckpointTokenizer
     private static CheckpointTokenizer SentencePieceLike(Dictionary<string, int> vocabulary, List<string> merges, string unknown, Dictionary<string, int> added, Func<string, string> normalize, Func<string, string> tidy)
     {
         var bytes = Enumerable.Range(0, 256).Select(value => vocabulary.GetValueOrDefault($"<0x{value:X2}>", -1)).ToArray();
-        var options = new BpeOptions(vocabulary) { Merges = merges, UnknownToken = unknown, PreTokenizer = new SpacedWords() };
+        var options = new BpeOptions(vocabulary) { Merges = merges, UnknownToken = unknown, PreTokenizer = new SeparableWords(vocabulary.Keys) };
         return new CheckpointTokenizer(options, added, text => normalize(text).Replace(' ', '▁'), tidy, bytes.Contains(-1) ? null : bytes);
     }
 
@@ -153,16 +153,22 @@ internal sealed class CheckpointTokenizer
     }
 }
 
-/// <summary>Words that begin with their spaces: no token of a SentencePiece model has a space after something else.</summary>
-internal sealed class SpacedWords : PreTokenizer
+/// <summary>
+/// Cuts wherever no token can reach across, because none has these two characters side by side: after a word and before
+/// its following space, in most vocabularies. The ids are those of the whole text at once; the package needs them short,
+/// as the time it takes for a word grows with the square of its length.
+/// </summary>
+internal sealed class SeparableWords(IEnumerable<string> tokens) : PreTokenizer
 {
+    private readonly HashSet<int> neighbours = [.. tokens.SelectMany(token => Enumerable.Range(1, Math.Max(0, token.Length - 1)).Select(i => Pair(token[i - 1], token[i])))];
+
     public override IEnumerable<(int Offset, int Length)> PreTokenize(ReadOnlySpan<char> text) => PreTokenize(text.ToString());
 
     public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
     {
         var start = 0;
         for (var i = 1; i < text.Length; i++)
-            if (text[i] == '▁' && text[i - 1] != '▁')
+            if (!neighbours.Contains(Pair(text[i - 1], text[i])) && !char.IsSurrogatePair(text[i - 1], text[i]))
             {
                 yield return (start, i - start);
                 start = i;
@@ -170,4 +176,6 @@ internal sealed class SpacedWords : PreTokenizer
         if (start < text.Length)
             yield return (start, text.Length - start);
     }
+
+    private static int Pair(char left, char right) => left << 16 | right;
 }
