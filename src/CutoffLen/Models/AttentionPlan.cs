@@ -98,7 +98,7 @@ internal sealed class DeviceBand : IDisposable
         if (band.BiasSlopes is { } given)
         {
             using var scope = NewDisposeScope();
-            slopes = tensor(given, [config.NumKeyValueHeads, -1, 1, 1], ScalarType.Float32).to(device).DetachFromDisposeScope();
+            slopes = tensor(given, ScalarType.Float32).view(config.NumKeyValueHeads, -1, 1, 1).to(device).DetachFromDisposeScope();
             positions = tensor(Array.ConvertAll(tokens.Ids, id => (float)id)).to(device).DetachFromDisposeScope();
         }
     }

@@ -28,6 +28,16 @@ public sealed class KeyValueCache : IDisposable
 
     internal LayerCache this[int layer] => layers[layer];
 
+    /// <summary>Forgets all but the first <paramref name="length"/> tokens, so that another continuation can follow them.</summary>
+    public void Rewind(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(length, Length);
+        foreach (var layer in layers)
+        {
+            layer.Rewind(length);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -55,6 +65,8 @@ internal sealed class LayerCache(long[] shape, ScalarType dtype, Device device) 
         Length += (int)count;
         return (keys.narrow(2, 0, Length), values.narrow(2, 0, Length));
     }
+
+    public void Rewind(int length) => Length = length;
 
     public void Dispose()
     {

@@ -58,7 +58,8 @@ public sealed class Llama : Module
         var x = Embed(tokens);
         for (var n = 0; n < Layers.Count; n++)
         {
-            x = Layers[n].forward(x, plan, cache?[n]);
+            using var previous = x; // a long row's layers would not fit in memory together
+            x = Layers[n].forward(previous, plan, cache?[n]);
         }
 
         return Norm(x);
