@@ -20,6 +20,8 @@ internal static class CommandLine
     {
         var root = new RootCommand(Description)
         {
+            InspectCommand.Create(),
+            TokenizeCommand.Create(),
             EnvCommand.Create(),
             RopeCommand.Create(),
             CommonOptions.Verbose,
@@ -36,7 +38,8 @@ internal static class CommandLine
     public static async Task<int> Run(string[] args, CancellationToken interrupted)
     {
         var root = Create();
-        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        // '@name' is text like any other, not a file with arguments.
+        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Action is ParseErrorAction)
         {
             foreach (var problem in Problems(parsed))

@@ -60,7 +60,7 @@ internal sealed class ByteLevelModel : TokenModel
     }
 
     /// <inheritdoc/>
-    public override string Normalize(string text, bool first) => normalizeToC ? text.Normalize(NormalizationForm.FormC) : text;
+    public override string Normalize(string text, bool first) => normalizeToC ? CanonicalForm.Of(text) : text;
 
     /// <inheritdoc/>
     public override void Encode(string normalized, List<int> ids)

@@ -15,6 +15,9 @@ public sealed class CheckpointTokenizer : ITextEncoder
     // Raised whenever a change to this code changes the ids of any text.
     private const int CodeVersion = 1;
 
+    private const string ModelFile = "tokenizer.model";
+    private const string JsonFileName = "tokenizer.json";
+
     private readonly TokenModel model;
     private readonly AddedTokens inText;
     private readonly AddedTokens inNormalized;
@@ -74,7 +77,11 @@ public sealed class CheckpointTokenizer : ITextEncoder
     /// <summary>In words, for people.</summary>
     public string Description =>
         $"{model.Kind}, {VocabularySize} tokens ({System.IO.Path.GetFileName(Path)}), BOS {Describe(BosId)}, EOS {Describe(EosId)}, "
-        + $"adds {(before.Count + after.Count == 0 ? "nothing" : $"[{string.Join(", ", before)}] text [{string.Join(", ", after)}]")}";
+        + (before.Count + after.Count == 0 ? "adds nothing to texts" : $"puts {Ids(before)} before and {Ids(after)} after a text");
+
+    /// <summary>Whether a folder has a file that <see cref="Open"/> would read.</summary>
+    public static bool ExistsIn(string folder) =>
+        File.Exists(System.IO.Path.Combine(folder, ModelFile)) || File.Exists(System.IO.Path.Combine(folder, JsonFileName));
 
     /// <summary>Opens the tokenizer of a checkpoint folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -91,7 +98,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
     private static CheckpointTokenizer Read(string folder, SpecialTokenRules rules)
     {
-        var path = System.IO.Path.Combine(folder, "tokenizer.model");
+        var path = System.IO.Path.Combine(folder, ModelFile);
         if (File.Exists(path))
         {
             var bytes = JsonFile.ReadBytes(path, JsonFile.LargeFile);
@@ -100,7 +107,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
             return new CheckpointTokenizer(path, bytes, read with { Added = [.. read.Added, .. rules.AddedTo(pieces)] }, rules, addByFlags: true);
         }
 
-        path = System.IO.Path.Combine(folder, "tokenizer.json");
+        path = System.IO.Path.Combine(folder, JsonFileName);
         if (File.Exists(path))
         {
             var bytes = JsonFile.ReadBytes(path, JsonFile.LargeFile);
@@ -108,7 +115,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
         }
 
         throw new UserException(
-            $"{folder}: has no tokenizer.model and no tokenizer.json"
+            $"{folder}: has no {ModelFile} and no {JsonFileName}"
             + (File.Exists(System.IO.Path.Combine(folder, "vocab.json"))
                 ? "; of vocab.json and merges.txt make one with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
                 : ""));
@@ -117,10 +124,12 @@ public sealed class CheckpointTokenizer : ITextEncoder
     IReadOnlyList<int> ITextEncoder.Encode(string text) => Encode(text, addSpecial: false);
 
     /// <summary>The ids of a text. Safe from several threads at once.</summary>
-    /// <param name="text">The text.</param>
+    /// <param name="text">The text; half a surrogate pair is read as U+FFFD.</param>
     /// <param name="addSpecial">Whether the checkpoint's rules about BOS and EOS are followed, or the text's own ids are all.</param>
     public int[] Encode(string text, bool addSpecial = true)
     {
+        // Through UTF-8, which puts U+FFFD for each half.
+        text = HasHalfPair(text) ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
         var ids = new List<int>((text.Length / 3) + 8);
         if (addSpecial)
         {
@@ -148,6 +157,20 @@ public sealed class CheckpointTokenizer : ITextEncoder
         }
 
         return [.. ids];
+    }
+
+    private static bool HasHalfPair(string text)
+    {
+        for (var at = 0; text.AsSpan(at).IndexOfAnyInRange('\ud800', '\udfff') is >= 0 and var step; at += 2)
+        {
+            at += step;
+            if (at + 1 == text.Length || !char.IsSurrogatePair(text[at], text[at + 1]))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void EncodePlain(string normalized, List<int> ids)
@@ -224,6 +247,8 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
     private UserException Nothing(string flag, string token) =>
         new($"{Path}: {flag} is on (LLaMA's default for BOS), but tokenizer_config.json has no {token}");
+
+    private static string Ids(IReadOnlyList<int> ids) => ids.Count == 0 ? "nothing" : string.Join(' ', ids);
 
     private string Describe(int? id) => id is { } known ? $"{known} {JsonFile.Show(Decode([known]))}" : "none";
 
