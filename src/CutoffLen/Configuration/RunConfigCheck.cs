@@ -16,20 +16,23 @@ internal static partial class RunConfigCheck
         .. Grammar("protocol", () => PerplexityProtocols.Parse(config.Evaluation.Protocol, config.Evaluation.Stride)),
         .. Device(config.Model.Device),
         .. Target(config.Data),
-        .. Accumulation(config.Training, config.Data.CutoffLen),
+        .. Accumulation(config.Training),
+        .. config.Data.CutoffLen is { } cutoff ? Refusals(() => config.Training.AccumulationSteps(cutoff)) : [],
         .. Adapters(config),
     ];
 
-    private static IEnumerable<string> Grammar(string key, Action parse)
+    private static IEnumerable<string> Grammar(string key, Action parse) => Refusals(parse).Select(fault => $"{key}: {fault}");
+
+    private static IEnumerable<string> Refusals(Action check)
     {
         try
         {
-            parse();
+            check();
             return [];
         }
         catch (UserException fault)
         {
-            return [$"{key}: {fault.Message}"];
+            return [fault.Message];
         }
     }
 
@@ -54,22 +57,11 @@ internal static partial class RunConfigCheck
         }
     }
 
-    private static IEnumerable<string> Accumulation(TrainingConfig training, int? cutoff)
+    private static IEnumerable<string> Accumulation(TrainingConfig training)
     {
-        if (training.TokensPerStep is not { } tokens)
-        {
-            yield break;
-        }
-
-        if (training.GradientAccumulationSteps > 1)
+        if (training.TokensPerStep is not null && training.GradientAccumulationSteps > 1)
         {
             yield return "tokens_per_step and gradient_accumulation_steps say the same; give one of them";
-        }
-
-        var pass = (long)training.PerDeviceTrainBatchSize * (cutoff ?? 1);
-        if (tokens % pass != 0)
-        {
-            yield return $"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}";
         }
     }
 

@@ -143,6 +143,22 @@ public sealed record TrainingConfig
     /// <summary>Checkpoints that are kept, the newest; null for all.</summary>
     [Range(Least = 1)]
     public int? SaveTotalLimit { get; init; } = 2;
+
+    /// <summary>Forward passes of one optimizer step, by gradient_accumulation_steps or by tokens_per_step.</summary>
+    /// <param name="cutoff">Tokens of a sequence.</param>
+    /// <exception cref="UserException">tokens_per_step is not a whole number of passes.</exception>
+    public int AccumulationSteps(int cutoff)
+    {
+        if (TokensPerStep is not { } tokens)
+        {
+            return GradientAccumulationSteps;
+        }
+
+        var pass = (long)PerDeviceTrainBatchSize * cutoff;
+        return tokens % pass == 0
+            ? (int)(tokens / pass)
+            : throw new UserException($"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}");
+    }
 }
 
 /// <summary>Adapters under PEFT's names.</summary>

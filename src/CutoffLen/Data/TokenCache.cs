@@ -13,6 +13,7 @@ public sealed unsafe class TokenCache : IDisposable
     private readonly byte* content;
     private readonly TokenCacheHeader header;
     private readonly IReadOnlyList<DataFile> files;
+    private bool closed;
 
     private TokenCache(MemoryMappedFile map, MemoryMappedViewAccessor view, TokenCacheHeader header, IReadOnlyList<DataFile> files)
     {
@@ -63,9 +64,13 @@ public sealed unsafe class TokenCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        view.SafeMemoryMappedViewHandle.ReleasePointer();
-        view.Dispose();
-        map.Dispose();
+        if (!closed)
+        {
+            closed = true;
+            view.SafeMemoryMappedViewHandle.ReleasePointer();
+            view.Dispose();
+            map.Dispose();
+        }
     }
 
     /// <summary>Opens a cache file after checking every byte of it; null when it is not whole or not for this key.</summary>
@@ -111,6 +116,8 @@ public sealed unsafe class TokenCache : IDisposable
 
     private CachedDocument Entry(int index)
     {
+        // Reading memory that is no longer mapped would end the process.
+        ObjectDisposedException.ThrowIf(closed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(index, Documents);
         var at = TokenCacheHeader.Size + header.TokensLength + ((long)index * CachedDocument.Size);

@@ -158,6 +158,16 @@ public sealed class RunConfigTests : IDisposable
         Assert.Contains("cutoff_len", resolved.Given);
     }
 
+    [Theory]
+    [InlineData(null, 3, 1, 3)]
+    [InlineData(4096, 1, 1, 4)]
+    [InlineData(4096, 1, 2, 2)]
+    public void A_step_is_given_in_passes_or_in_tokens(int? tokensPerStep, int accumulation, int batch, int passes)
+    {
+        var training = new TrainingConfig { TokensPerStep = tokensPerStep, GradientAccumulationSteps = accumulation, PerDeviceTrainBatchSize = batch };
+        Assert.Equal(passes, training.AccumulationSteps(cutoff: 1024));
+    }
+
     private static RunConfig Read(string path, Dictionary<string, string>? flags = null, string[]? sets = null) =>
         RunConfigReader.Resolve(path, flags, sets).Config;
 

@@ -41,6 +41,15 @@ public sealed class TokenCacheTests : IDisposable
     }
 
     [Fact]
+    public void A_closed_cache_refuses_to_be_read()
+    {
+        var cache = Open(Write(("a.txt", "abc")), new CharacterEncoder());
+        cache.Dispose();
+        cache.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => Read(cache, 0));
+    }
+
+    [Fact]
     public void A_second_run_tokenizes_nothing_even_when_files_have_moved()
     {
         Open(Write(("a.txt", "one"), ("b.txt", "two")), new CharacterEncoder()).Dispose();
