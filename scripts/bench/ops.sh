@@ -13,7 +13,7 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 kernel=
 if grep -q avx512f /proc/cpuinfo; then kernel=OPENBLAS_CORETYPE=SKYLAKEX; fi
 
-dotnet build scripts/bench/ops -c Release --nologo -v quiet -clp:ErrorsOnly -o .cache/bench-ops </dev/null
+output=$(dotnet build scripts/bench/ops -c Release --nologo -v quiet -o .cache/bench-ops </dev/null) || { echo "$output" >&2; exit 1; }
 
 median() { printf '%s\n' "$@" | sort -n | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}'; }
 

@@ -71,6 +71,11 @@ public sealed class DataTests : IDisposable
         shared.mul_(2);
         Assert.Equal([2f, 40f, 6f, 8f], numbers);
         Assert.Equal(float64, frombuffer(numbers, float64).dtype);
+        as_tensor(numbers).zero_();
+        Assert.Equal([0f, 0f, 0f, 0f], numbers);
+        Assert.Equal(ScalarType.Bool, as_tensor(new bool[1]).dtype);
+        Assert.Equal([2L, 1], from_array(new Half[2, 1]).shape);
+        Assert.Throws<NotSupportedException>(() => from_array(new decimal[1]));
         Assert.Throws<ArgumentException>(() => frombuffer(numbers, float32, offset: 4));
         Assert.Throws<IndexOutOfRangeException>(() => frombuffer(numbers, float32, count: 9));
     }

@@ -17,7 +17,7 @@ public sealed class LifetimeTests
         long before = ResidentBytes();
         long tensorsBefore = Tensor.TotalCount;
         RunOperations(a, b, scopes: 4000);
-        Assert.Equal(tensorsBefore, Tensor.TotalCount);
+        Assert.True(Tensor.TotalCount <= tensorsBefore); // finalizers of other tests may have made it less
         long grown = ResidentBytes() - before;
         Assert.True(grown < 32 * Megabyte, $"grew by {grown / Megabyte} MiB; one leaked result in fifty would be 32 MiB");
     }

@@ -186,8 +186,8 @@ public static partial class torch
         TypeCode.Single => ScalarType.Float32,
         TypeCode.Double => ScalarType.Float64,
         TypeCode.Boolean => ScalarType.Bool,
-        _ when array is Half[] => ScalarType.Float16,
-        _ when array is Complex[] => ScalarType.ComplexFloat64,
+        _ when array.GetType().GetElementType() == typeof(Half) => ScalarType.Float16,
+        _ when array.GetType().GetElementType() == typeof(Complex) => ScalarType.ComplexFloat64,
         _ => throw new NotSupportedException($"The type {array.GetType().GetElementType()} is not supported."),
     };
 

@@ -156,7 +156,7 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T>
             return indices[0] < Count ? Offset(InRange(indices[0])) : throw new IndexOutOfRangeException();
         }
 
-        ObjectDisposedException.ThrowIf(_tensor is null, this);
+        ObjectDisposedException.ThrowIf(_tensor is null or { IsInvalid: true }, this);
         long offset = 0;
         for (int i = 0; i < _shape.Length; i++)
         {
