@@ -11,7 +11,7 @@ public sealed class Llama3Method(PositionModel model, double factor, int origina
         frequency =>
         {
             var turns = original * frequency / (2 * Math.PI);
-            return double.Lerp(frequency / factor, frequency, Math.Clamp((turns - lowTurns) / (highTurns - lowTurns), 0, 1));
+            return RotationRamp.Between(frequency / factor, frequency, Math.Clamp((turns - lowTurns) / (highTurns - lowTurns), 0, 1));
         }));
 
     /// <summary>The registry's line.</summary>

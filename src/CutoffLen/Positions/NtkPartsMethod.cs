@@ -34,8 +34,8 @@ public sealed class NtkPartsMethod(PositionModel model, NtkPartsMethod.Options o
         var ntk = model.InverseFrequencies(NtkMethod.BaseFor(model, options.Factor));
         return [.. plain.Select((frequency, n) =>
         {
-            var scaled = double.Lerp(linear[n], ntk[n], (1 - toLinear[n]) * options.NtkFactor);
-            return double.Lerp(scaled, frequency, (1 - toScaled[n]) * options.ExtrapolationFactor);
+            var scaled = RotationRamp.Between(linear[n], ntk[n], (1 - toLinear[n]) * options.NtkFactor);
+            return RotationRamp.Between(scaled, frequency, (1 - toScaled[n]) * options.ExtrapolationFactor);
         })];
     }
 

@@ -22,6 +22,9 @@ internal static class RotationRamp
         return [.. Enumerable.Range(0, model.HeadDim / 2).Select(n => Math.Clamp((n - low) / (high - low), 0, 1))];
     }
 
+    /// <summary>From one value to another by a share, 0 to 1; exactly the value where both are the same.</summary>
+    public static double Between(double from, double to, double share) => from + ((to - from) * share);
+
     /// <summary>The pair (not whole) that turns so many times within the original length.</summary>
     private static double PairOf(PositionModel model, int original, double turns) =>
         model.HeadDim * Math.Log(original / (turns * 2 * Math.PI)) / (2 * Math.Log(model.Base));

@@ -56,7 +56,7 @@ public sealed class YarnMethod(PositionModel model, YarnMethod.Options options) 
         var ramp = RotationRamp.Of(model, options.Original, options.BetaFast, options.BetaSlow, options.Truncate);
         var linear = LinearMethod.Scaled(model, options.Factor);
         var blended = model.InverseFrequencies()
-            .Select((frequency, n) => double.Lerp(linear[n], frequency, (1 - ramp[n]) * options.ExtrapolationFactor));
+            .Select((frequency, n) => RotationRamp.Between(linear[n], frequency, (1 - ramp[n]) * options.ExtrapolationFactor));
         return new Frequencies([.. blended], options.AttentionScale ?? ScaleFor(options.Factor, 1));
     }
 

@@ -82,6 +82,9 @@ public sealed class TheoryTests
             if (entry.Vanilla is { } spec)
             {
                 Equal(vanilla, Scores(Create(spec(Model)), row), 1e-6);
+                // And the proof that a run prints says so, where ids begin at 0.
+                var proof = PositionProof.Of(PositionSpec.Parse(spec(Model)), Model, null, row);
+                Assert.True(!proof.DiffersFromVanilla || row.Ids[0] > 0 || row.DocumentStarts.Length > 1, proof.ToString());
             }
             else
             {
