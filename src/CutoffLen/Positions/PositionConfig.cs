@@ -139,8 +139,8 @@ public sealed record PositionConfig
             // Both are nothing but another base.
             "abf" => plain with { RopeTheta = part.Number("base") },
             "ntk" => plain with { RopeTheta = NtkMethod.BaseFor(model, part.Number("factor")) },
-            // Its formula takes max_position_embeddings as the length from which it scales.
-            "dynamic-ntk" => plain with { RopeScaling = Without(type!.Write(part), OriginalKey), MaxPositionEmbeddings = part.Tokens("original"), OriginalMaxPositionEmbeddings = null },
+            // Their formulas take max_position_embeddings as the length from which they scale.
+            "dynamic-ntk" or "clex" => plain with { RopeScaling = Without(type!.Write(part), OriginalKey), MaxPositionEmbeddings = part.Tokens("original"), OriginalMaxPositionEmbeddings = null },
             "linear" => plain with { RopeScaling = type!.Write(part) },
             "llama3" => plain with { RopeScaling = type!.Write(part), OriginalMaxPositionEmbeddings = null },
             "yarn" => Stretched(part, plain) is { } stretched ? stretched with { RopeScaling = type!.Write(part) } : null,
@@ -167,10 +167,10 @@ public sealed record PositionConfig
         var keys = type.Read(scaling);
         switch (type.Name)
         {
-            case "dynamic" when OriginalWithin is { } original && original != MaxPositionEmbeddings:
+            case "dynamic" or "clex" when OriginalWithin is { } original && original != MaxPositionEmbeddings:
                 throw Contradiction(type, keys, MaxPositionEmbeddings, "max_position_embeddings", original, OriginalKey);
 
-            case "dynamic":
+            case "dynamic" or "clex":
                 keys["original"] = $"{MaxPositionEmbeddings}";
                 break;
 

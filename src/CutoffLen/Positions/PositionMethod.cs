@@ -68,6 +68,9 @@ public abstract class FrequencyMethod : PositionMethod
 /// <param name="KeyValueHeads">K, key/value heads.</param>
 public sealed record PositionModel(int HeadDim, double Base, int NativeLength, int Heads, int KeyValueHeads)
 {
+    /// <summary>The weights of CLEX's equation, for checkpoints that have them.</summary>
+    public ClexWeights? Clex { get; init; }
+
     /// <summary>Vanilla RoPE's inverse frequencies base^(-2n/D), arXiv 2104.09864 section 3.2.2.</summary>
     public double[] InverseFrequencies() => InverseFrequencies(Base);
 

@@ -33,6 +33,7 @@ public static class PositionMethods
         DualChunkMethod.Entry,
         AlibiMethod.Entry,
         PermuteMethod.Entry,
+        ClexMethod.Entry,
     ];
 
     /// <summary>Every modifier, in the order in which they are applied.</summary>

@@ -42,6 +42,13 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
         {
             Required = ["factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor"],
         },
+        // Not Hugging Face's own: the remote code of CLEX checkpoints.
+        new("clex", "clex", ("max_factor", "max_factor"), ("act", "act"), ("time_dt", "time_dt"), Original)
+        {
+            Required = ["max_factor", "act", "time_dt"],
+            // The width of the weights tells.
+            WithoutEffect = ["param_factor"],
+        },
     ];
 
     /// <summary>Keys without which Hugging Face reads no such type.</summary>
@@ -98,6 +105,7 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
             scaling[json] = part.Entry.Key(spec).Kind switch
             {
                 SpecKeyKind.Flag => part.Flag(spec),
+                SpecKeyKind.Word => part.Word(spec),
                 SpecKeyKind.Tokens => part.Tokens(spec),
                 SpecKeyKind.Numbers => new JsonArray([.. part.NumbersOrNull(spec)!.Select(Decimal)]),
                 _ => Decimal(part.Number(spec)),
@@ -107,12 +115,13 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
         return scaling;
     }
 
-    // A text in a spec could mean anything, so texts and objects end here.
+    // A text in a spec could mean anything, so only single words go on.
     private static string TextOf(string key, JsonNode node) => node.GetValueKind() switch
     {
         JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => node.ToJsonString(),
         JsonValueKind.Array => string.Join('/', node.AsArray().Select(item => TextOf(key, item ?? "null"))),
-        _ => throw new UserException($"{key} must be a number, true, false or a list of numbers, not {node.ToJsonString(OnOneLine)}"),
+        JsonValueKind.String when node.ToString().All(char.IsAsciiLetterOrDigit) => node.ToString(),
+        _ => throw new UserException($"{key} must be a number, a word, true, false or a list of numbers, not {node.ToJsonString(OnOneLine)}"),
     };
 
     // Hugging Face warns about factors written as whole numbers.

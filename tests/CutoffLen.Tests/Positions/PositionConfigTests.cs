@@ -7,7 +7,7 @@ public sealed class PositionConfigTests
 {
     private const int Native = 64;
     private const int Target = 256;
-    private static readonly PositionModel Model = new(16, 10_000, Native, 4, 2);
+    private static readonly PositionModel Model = new(16, 10_000, Native, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
 
     public static TheoryData<string> EveryMethod =>
     [
@@ -108,17 +108,18 @@ public sealed class PositionConfigTests
     }
 
     [Theory]
-    [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3")]
+    [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3, clex")]
     [InlineData("""{"rope_scaling": {"rope_type": "mrope", "mrope_section": [1]}}""", "unknown rope_type 'mrope'; known are default, linear")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "type": "yarn", "factor": 2}}""", "rope_type is 'linear' but type is 'yarn'")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear"}}""", "type linear lacks the key factor")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, factor")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "beta_fst": 32}}""", "key 'beta_fst' of type yarn is not read by any method (did you mean beta_fast?)")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": -2}}""", "linear's factor must be a number from 1 to 65536, not '-2'")]
-    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "two"}}""", "factor must be a number, true, false or a list of numbers, not \"two\"")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "two"}}""", "linear's factor must be a number from 1 to 65536, not 'two'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "2,factor=3"}}""", "factor must be a number, a word, true, false or a list of numbers, not \"2,factor=3\"")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": {"a": 1}}}""", "not {\"a\":1}")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": [2, 3]}}""", "linear's factor must be a number from 1 to 65536, not '2/3'")]
-    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 2, "long_factor": [1, null], "short_factor": [1]}}""", "not \"null\"")]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 2, "long_factor": [1, null], "short_factor": [1]}}""", "not '1/null'")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}}""", "max_position_embeddings / original_max_position_embeddings = 64 / 64 = 1")]
     [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2, "original_max_position_embeddings": 32}}""", "'dynamic-ntk:factor=2,original=64' by the first, 'dynamic-ntk:factor=2,original=32' by the second")]
     [InlineData("""{"rope_scaling": {"rope_type": "longrope", "long_factor": [1], "short_factor": [1]}}""", "needs factor or original_max_position_embeddings")]

@@ -4,7 +4,7 @@ namespace CutoffLen.Tests.Positions;
 
 public sealed class PositionProofTests
 {
-    private static readonly PositionModel Model = new(16, 10_000, 64, 4, 2);
+    private static readonly PositionModel Model = new(16, 10_000, 64, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
 
     [Fact]
     public void The_hash_is_stable_over_runs()

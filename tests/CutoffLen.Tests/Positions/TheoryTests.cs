@@ -8,7 +8,7 @@ public sealed class TheoryTests
     // Beyond every window, chunk and native length of the model below, and of xPos's spans at scale_base 1.
     private const int Long = 200;
 
-    private static readonly PositionModel Model = new(16, 10_000, 32, 4, 2);
+    private static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
 
     private static readonly TokenPositions LongRow = TokenPositions.Sequential(Long);
 
