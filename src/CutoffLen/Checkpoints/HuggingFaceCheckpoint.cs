@@ -64,6 +64,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         if (problems.Count == 0)
         {
             weights.Compare(config, folder, problems);
+            config = AddClex(config, weights, problems);
         }
 
         if (problems.Count > 0)
@@ -73,6 +74,19 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         }
 
         return new HuggingFaceCheckpoint(folder, json, config, generation, weights);
+    }
+
+    private static LlamaConfig AddClex(LlamaConfig config, WeightFiles weights, List<string> problems)
+    {
+        try
+        {
+            return config with { Clex = weights.Clex() };
+        }
+        catch (UserException fault)
+        {
+            problems.Add(fault.Message);
+            return config;
+        }
     }
 
     private static void CheckFolder(string folder)

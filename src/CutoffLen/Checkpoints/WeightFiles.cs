@@ -1,4 +1,5 @@
 using CutoffLen.Models;
+using CutoffLen.Positions;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;
@@ -9,6 +10,12 @@ namespace CutoffLen.Checkpoints;
 /// </summary>
 internal sealed class WeightFiles : IDisposable
 {
+    /// <summary>[D/2, width], where the code of CLEX checkpoints keeps it.</summary>
+    public const string ClexUp = "model.clex_layer.proj_func.ode_up_proj";
+
+    /// <summary>[width, D/2].</summary>
+    public const string ClexDown = "model.clex_layer.proj_func.ode_down_proj";
+
     private const int MostListed = 12;
 
     private readonly List<SafetensorsFile> files = [];
@@ -174,12 +181,34 @@ internal sealed class WeightFiles : IDisposable
         }
     }
 
+    /// <summary>The weights of CLEX's equation; null in a checkpoint that was not trained with it.</summary>
+    /// <exception cref="UserException">One of the two tensors is missing, or their shapes do not go together.</exception>
+    public ClexWeights? Clex()
+    {
+        if (!tensors.TryGetValue(ClexUp, out var up) | !tensors.TryGetValue(ClexDown, out var down) && (up.File ?? down.File) is { } file)
+        {
+            throw new UserException($"{file.Path}: {ClexUp} and {ClexDown} belong together, but one is missing");
+        }
+
+        if (up.File is null)
+        {
+            return null;
+        }
+
+        using var scope = NewDisposeScope();
+        float[] Floats(SafetensorsFile from, string name) => from.Read(name, ScalarType.Float32).data<float>().ToArray();
+        return up.Entry.Shape.Length == 2 && up.Entry.Shape.Reverse().SequenceEqual(down.Entry.Shape)
+            ? new ClexWeights(Floats(up.File, ClexUp), Floats(down.File, ClexDown), (int)up.Entry.Shape[1])
+            : throw new UserException($"{up.File.Path}: {ClexUp} [{string.Join(", ", up.Entry.Shape)}] and {ClexDown} [{string.Join(", ", down.Entry.Shape)}] must be each other's transpose in shape");
+    }
+
     /// <summary>
-    /// Rotary frequencies, which old checkpoints stored and config.json determines; and the head of a model whose head
-    /// is the embedding, which <see cref="CheckTiedHead"/> looks at.
+    /// Rotary frequencies, which old checkpoints stored and config.json determines; CLEX's layer, which <see cref="Clex"/> reads;
+    /// and the head of a model whose head is the embedding, which <see cref="CheckTiedHead"/> looks at.
     /// </summary>
     private static bool IsSuperfluous(string name, LlamaConfig config) =>
         (name.StartsWith("model.", StringComparison.Ordinal) && name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
+        || name is ClexUp or ClexDown or "model.clex_layer.inv_freq"
         || (config.TieWordEmbeddings && name == "lm_head.weight");
 
     /// <summary>A stored head that differs from the embedding it is said to be is an error.</summary>

@@ -71,11 +71,14 @@ public sealed record LlamaConfig
     /// <summary>Tokens that end a text.</summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
+    /// <summary>The weights of CLEX's equation, stored beside the network's in checkpoints trained with it; null in all others.</summary>
+    public ClexWeights? Clex { get; init; }
+
     /// <summary>Tokens the model was trained at before any extension.</summary>
     public int NativeLength => PositionConfig.NativeLength;
 
     /// <summary>What position methods need to know of this model.</summary>
-    public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads);
+    public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads) { Clex = Clex };
 
     /// <summary>The keys of config.json that are about positions.</summary>
     public PositionConfig PositionConfig => new()
