@@ -70,7 +70,7 @@ internal static class InspectCommand
             ("positions", $"{positions.Method}, base {positions.RopeTheta:N0}"),
             ("context", $"native {positions.NativeLength} tokens, max_position_embeddings {positions.MaxPositionEmbeddings}"),
             ("theory", $"critical dimension {theory.CriticalDimension} of {model.HeadDim} (arXiv 2310.05209)"),
-            ("", $"extrapolation bound of this base: {Tokens(theory.ExtrapolationBound)} (arXiv 2310.05209)"),
+            ("", $"extrapolation bound of these positions: {Tokens(theory.ExtrapolationBound)} (arXiv 2310.05209)"),
             ("", $"least base for the native length: {theory.LeastBase:N0}{(theory.LeastBase > positions.RopeTheta ? ", above this model's" : "")} (arXiv 2405.14591)"),
             ("", $"{theory.ShareWithoutFullTurn * 100:0}% of the rotary pairs make no full turn within the native length; the slowest takes {Tokens(theory.LongestWavelength)}"),
         ]);
@@ -158,9 +158,15 @@ internal static class InspectCommand
         private Theory(int critical, LlamaConfig config, Frequencies vanilla)
             : this(
                 critical,
-                RopeTheory.ExtrapolationBound(config.HeadDim, critical, config.RopeTheta),
+                RopeTheory.ExtrapolationBound(InForce(config) ?? vanilla, critical),
                 RopeTheory.LeastBase(config.HeadDim, config.NativeLength),
                 RopeTheory.ShareWithoutFullTurn(vanilla, config.NativeLength),
                 RopeTheory.Wavelengths(vanilla).Max()) { }
+
+        /// <summary>The frequencies of the checkpoint's own method at its full length; null where it is no such method.</summary>
+        private static Frequencies? InForce(LlamaConfig config) =>
+            PositionMethods.Create(config.PositionConfig.ToSpec(), config.Positions, config.MaxPositionEmbeddings) is FrequencyMethod method
+                ? method.Frequencies(config.MaxPositionEmbeddings)
+                : null;
     }
 }
