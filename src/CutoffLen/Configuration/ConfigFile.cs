@@ -16,6 +16,7 @@ internal sealed record ConfigSetting(string Name, ConfigText Text, string Place)
 internal sealed class ConfigFile
 {
     private const int LargestFile = 1 << 20;
+    private const int DeepestNesting = 16;
 
     private readonly string path;
     private readonly List<ConfigSetting> settings = [];
@@ -87,8 +88,8 @@ internal sealed class ConfigFile
         if (!parser.TryConsume<Scalar>(out var key))
         {
             Problem(parser.Current, "a key must be a word");
-            parser.SkipThisAndNestedEvents();
-            parser.SkipThisAndNestedEvents();
+            Skip(parser);
+            Skip(parser);
             return;
         }
 
@@ -106,7 +107,7 @@ internal sealed class ConfigFile
             Problem(parser.Current, parser.Current is AnchorAlias
                 ? $"{key.Value}: anchors and aliases are not supported; write the value"
                 : $"{key.Value}: holds a mapping, but keys are flat; write {Flat(key.Value)}: value");
-            parser.SkipThisAndNestedEvents();
+            Skip(parser);
         }
     }
 
@@ -127,7 +128,7 @@ internal sealed class ConfigFile
             whole = false;
             if (item is null)
             {
-                parser.SkipThisAndNestedEvents();
+                Skip(parser);
             }
         }
 
@@ -135,6 +136,23 @@ internal sealed class ConfigFile
         {
             settings.Add(new(key, new ConfigText(items, IsList: true), place));
         }
+    }
+
+    /// <summary>Passes over a value that is wrong here; the parser takes quadratic time for deep nesting, so not far.</summary>
+    private static void Skip(Parser parser)
+    {
+        var depth = 0;
+        do
+        {
+            depth += parser.Current?.NestingIncrease ?? 0;
+            if (depth > DeepestNesting)
+            {
+                throw new YamlException(parser.Current!.Start, parser.Current.End, $"nested more than {DeepestNesting} deep");
+            }
+
+            parser.MoveNext();
+        }
+        while (depth > 0);
     }
 
     private static bool IsNull(ParsingEvent? item) =>

@@ -39,6 +39,7 @@ public sealed class RunConfigErrorTests : IDisposable
     [InlineData("seed: ''", "'' is not a whole number")]
     [InlineData("data: [a.txt, [b.txt]]", "line 1: data: the items of a list must be texts")]
     [InlineData("data: [a.txt, null]", "data: the items of a list must be texts")]
+    [InlineData("lora:\n  r: 8\nseeed: 1", "line 3: unknown key 'seeed'")]
     [InlineData("lora:\n  r: 8", "line 2: lora: holds a mapping, but keys are flat; write lora_r: value")]
     [InlineData("x: &a 1\nseed: *a", "anchors and aliases are not supported")]
     [InlineData("? [a, b]\n: 1\nseed: x", "a key must be a word")]
@@ -100,8 +101,8 @@ public sealed class RunConfigErrorTests : IDisposable
         var anchors = "a: &a [x,x,x,x,x,x,x,x,x]\n" + string.Concat(Enumerable.Range('b', 20).Select(
             c => $"{(char)c}: &{(char)c} [{string.Join(',', Enumerable.Repeat($"*{(char)(c - 1)}", 9))}]\n"));
         Assert.Contains("unknown key 'a'", Assert.Throws<UserException>(() => RunConfigReader.Resolve(folder.Write("a.yaml", anchors))).Message);
-        var nested = "data: " + new string('[', 20_000) + new string(']', 20_000);
-        Assert.Contains("items of a list", Assert.Throws<UserException>(() => RunConfigReader.Resolve(folder.Write("b.yaml", nested))).Message);
+        var nested = "data: " + new string('[', 500_000);
+        Assert.Contains("nested more than 16 deep", Assert.Throws<UserException>(() => RunConfigReader.Resolve(folder.Write("b.yaml", nested))).Message);
         var large = folder.Write("c.yaml", "data: " + new string('x', 2_000_000));
         Assert.Contains("too large", Assert.Throws<UserException>(() => RunConfigReader.Resolve(large)).Message);
     }

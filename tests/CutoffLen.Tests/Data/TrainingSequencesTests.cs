@@ -132,12 +132,16 @@ public sealed class TrainingSequencesTests
         }
     });
 
-    [Fact]
-    public void Epochs_and_seeds_each_have_their_own_order()
+    [Theory]
+    [InlineData(Packing.Documents)]
+    [InlineData(Packing.Concat)]
+    [InlineData(Packing.Pad)]
+    public void Epochs_and_seeds_each_have_their_own_order(Packing packing)
     {
         using var corpus = new Corpus([.. Enumerable.Repeat(10, 60)]);
-        string Order(long seed, int epoch) => string.Join(' ', Rows(new TrainingSequences(corpus.Documents, 10, Packing.Documents, seed), epoch).Select(r => r.Spans[0].Document));
+        string Order(long seed, int epoch) => string.Join(' ', Rows(new TrainingSequences(corpus.Documents, 10, packing, seed), epoch).Select(r => r.Spans[0].Document));
         Assert.Equal(Order(1, 0), Order(1, 0));
+        Assert.Equal(Enumerable.Range(0, 60), Order(1, 0).Split(' ').Select(int.Parse).Order());
         Assert.Equal(4, new[] { Order(1, 0), Order(1, 1), Order(2, 0), Order(2, 1) }.Distinct().Count());
     }
 
