@@ -15,7 +15,7 @@ public sealed class ErrorTests : IDisposable
     [Fact]
     public void An_error_of_libtorch_carries_its_words()
     {
-        ExternalException error = Assert.Throws<ExternalException>(() => ones(2, 3).matmul(ones(2, 3)));
+        ExternalException error = Assert.Throws<ExternalException>(() => ones(2, 3).mm(ones(2, 3)));
         Assert.Contains("mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)", error.Message);
         Assert.Equal(4, ones(2, 2).sum().ToDouble());
     }
@@ -141,7 +141,7 @@ public sealed class ErrorTests : IDisposable
         {
             for (int round = 0; round < 200; round++)
             {
-                messages[i] = Assert.Throws<ExternalException>(() => ones(2, 3 + i).matmul(ones(2, 3 + i))).Message;
+                messages[i] = Assert.Throws<ExternalException>(() => ones(2, 3 + i).mm(ones(2, 3 + i))).Message;
             }
         })).ToArray();
         foreach (Thread thread in threads)

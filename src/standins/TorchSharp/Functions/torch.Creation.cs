@@ -170,8 +170,8 @@ public static partial class torch
     private static Tensor Placed(Tensor source, ScalarType type, Device? device, bool requiresGrad)
     {
         Device place = InitializeDevice(device);
-        Tensor result = source.dtype == type && place.type == DeviceType.CPU ? source : source.to(type, place, false, true);
-        return requiresGrad ? result.requires_grad_() : result;
+        Tensor leaf = requiresGrad ? source.requires_grad_() : source; // before the conversion, as in the package: its result is no leaf
+        return source.dtype == type && place.type == DeviceType.CPU ? leaf : leaf.to(type, place, false, true);
     }
 
     private static long[] LengthsOf(Array array) => Enumerable.Range(0, array.Rank).Select(array.GetLongLength).ToArray();

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace TorchSharp;
 
 public static partial class torch
@@ -7,6 +9,8 @@ public static partial class torch
         /// <summary>Fills tensors with start values, in place and outside of the graph; each returns its tensor.</summary>
         public static partial class init
         {
+            private const string TooFewDimensions = "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions";
+
             public enum NonlinearityType
             {
                 Linear = 0,
@@ -41,7 +45,7 @@ public static partial class torch
             {
                 var shape = tensor.shape;
                 if (shape.Length < 2)
-                    throw new ArgumentException("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions");
+                    throw new ArgumentException(TooFewDimensions);
                 var receptiveField = shape[2..].Aggregate(1L, (product, size) => product * size);
                 return (shape[1] * receptiveField, shape[0] * receptiveField);
             }
@@ -86,14 +90,18 @@ public static partial class torch
             /// <summary>Glorot and Bengio 2010: bound gain * sqrt(6 / (fan in + fan out)).</summary>
             public static Tensor xavier_uniform_(Tensor tensor, double gain = 1)
             {
-                var (fanIn, fanOut) = CalculateFanInAndFanOut(tensor);
+                var (fanIn, fanOut) = Fans(tensor);
                 var bound = Math.Sqrt(3) * (gain * Math.Sqrt(2.0 / (fanIn + fanOut)));
                 return uniform_(tensor, -bound, bound);
             }
 
+            // In the package libtorch finds this fault, except where only the fans are asked for.
+            private static (long In, long Out) Fans(Tensor tensor) =>
+                tensor.dim() >= 2 ? CalculateFanInAndFanOut(tensor) : throw new ExternalException(TooFewDimensions);
+
             private static double KaimingDeviation(Tensor tensor, double a, FanInOut mode, NonlinearityType nonlinearity)
             {
-                var (fanIn, fanOut) = CalculateFanInAndFanOut(tensor);
+                var (fanIn, fanOut) = Fans(tensor);
                 return calculate_gain(nonlinearity, a) / Math.Sqrt(mode == FanInOut.FanIn ? fanIn : fanOut);
             }
         }

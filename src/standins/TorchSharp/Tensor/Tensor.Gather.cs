@@ -32,9 +32,9 @@ public static partial class torch
         public Tensor take_along_dim(Tensor indices, long dim) => Ops.take_along_dim.Call(this, indices, dim);
         public Tensor where(Tensor condition, Tensor y) => Ops.where__self.Call(Truths(condition), this, y);
         public Tensor tril(long diagonal = 0) => Ops.tril.Call(this, diagonal);
-        public Tensor tril_(long diagonal = 0) => Ops.tril_.InPlace(this, diagonal);
+        public Tensor tril_(long diagonal = 0) => Ops.tril_.InPlace(this, diagonal).alias();
         public Tensor triu(long diagonal = 0) => Ops.triu.Call(this, diagonal);
-        public Tensor triu_(long diagonal = 0) => Ops.triu_.InPlace(this, diagonal);
+        public Tensor triu_(long diagonal = 0) => Ops.triu_.InPlace(this, diagonal).alias();
         public Tensor nonzero() => Ops.nonzero.Of(this);
         public Tensor argwhere() => Ops.argwhere.Of(this);
         public (Tensor values, Tensor indexes) topk(int k, int dim = -1, bool largest = true, bool sorted = true) => Ops.topk.CallTwo(this, k, dim, largest, sorted);

@@ -131,14 +131,12 @@ public static partial class torch
         public Tensor trunc_() => Ops.trunc_.InPlace(this);
         public Tensor log_sigmoid() => Ops.log_sigmoid.Of(this);
         public Tensor gelu() => Ops.gelu.Of(this);
-        public Tensor gelu_() => Ops.gelu_.InPlace(this);
+        public Tensor gelu_() => Ops.gelu_.InPlace(this).alias();
         public Tensor celu() => Ops.celu.Of(this);
         public Tensor celu(Scalar alpha) => Ops.celu.Call(this, alpha);
         public Tensor elu(double alpha = 1) => Ops.elu.Call(this, alpha);
-        public Tensor elu_(double alpha = 1) => Ops.elu_.InPlace(this, alpha);
+        public Tensor elu_(double alpha = 1) => Ops.elu_.InPlace(this, alpha).alias();
         public Tensor glu(long dim = -1) => Ops.glu.Call(this, dim);
-        public Tensor hardtanh(Scalar min, Scalar max) => Ops.hardtanh.Call(this, min, max);
-        public Tensor hardtanh_(Scalar min, Scalar max) => Ops.hardtanh_.InPlace(this, min, max);
         public Tensor leaky_relu(Scalar negative_slope) => Ops.leaky_relu.Call(this, negative_slope);
         public Tensor leaky_relu_(Scalar negative_slope) => Ops.leaky_relu_.InPlace(this, negative_slope);
         public Tensor logit(double? eps = null) => Ops.logit.Call(this, eps);

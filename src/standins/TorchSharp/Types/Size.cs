@@ -54,9 +54,10 @@ public static partial class torch
 
         public override readonly int GetHashCode() => Shape.Aggregate(17, (hash, length) => HashCode.Combine(hash, length));
 
-        public static bool operator ==(Size left, Size right) => left.Equals(right);
+        /// <summary>Whether the two share one array, as in the package; <see cref="Equals(object)"/> compares lengths.</summary>
+        public static bool operator ==(Size left, Size right) => ReferenceEquals(left.Shape, right.Shape);
 
-        public static bool operator !=(Size left, Size right) => !left.Equals(right);
+        public static bool operator !=(Size left, Size right) => !(left == right);
 
         public static Size operator +(Size left, Size right) => new(left.Shape.Concat(right.Shape));
 
