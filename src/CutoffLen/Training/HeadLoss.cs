@@ -39,14 +39,14 @@ internal static class HeadLoss
             var (rows, chunkTargets) = (hidden.narrow(0, at, count), targets.narrow(0, at, count));
             var learned = chunkTargets.ge(0);
             var index = chunkTargets.clamp_min(0).unsqueeze(-1); // [n, 1]
-            var logits = rows.matmul(weight.t()).to(ScalarType.Float32); // [n, V]
+            var logits = rows.mm(weight.t()).to(ScalarType.Float32); // [n, V]
             var logSumExp = logits.logsumexp(-1, keepdim: true);
             var loss = (logSumExp - logits.gather(-1, index)).squeeze(-1);
             sum.add_((loss * learned).sum(ScalarType.Float64));
 
             var factor = (learned * scale).to(ScalarType.Float32).unsqueeze(-1); // [n, 1]
             var slope = logits.sub_(logSumExp).exp_().mul_(factor).scatter_add_(-1, index, -factor).to(hidden.dtype);
-            gradient.narrow(0, at, count).copy_(slope.matmul(weight));
+            gradient.narrow(0, at, count).copy_(slope.mm(weight));
             weightGradient?.addmm_(slope.t(), rows);
         }
 
