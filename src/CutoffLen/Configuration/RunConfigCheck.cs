@@ -73,6 +73,6 @@ internal static partial class RunConfigCheck
         }
     }
 
-    [GeneratedRegex("^(auto|cpu|cuda(:[0-9]{1,4})?)$")]
+    [GeneratedRegex(@"^(auto|cpu|cuda(:[0-9]{1,4})?)\z")]
     private static partial Regex DeviceName();
 }

@@ -33,6 +33,6 @@ public static partial class RunConfigWriter
     private static string Write(string text) =>
         Plain().IsMatch(text) && text is not ("null" or "Null" or "NULL") ? text : JsonSerializer.Serialize(text, Quoting);
 
-    [GeneratedRegex(@"^[A-Za-z0-9_./][A-Za-z0-9_./=+-]*(:[A-Za-z0-9_./=+-]+)*$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^[A-Za-z0-9_./][A-Za-z0-9_./=+-]*(:[A-Za-z0-9_./=+-]+)*\z", RegexOptions.CultureInvariant)]
     private static partial Regex Plain();
 }
