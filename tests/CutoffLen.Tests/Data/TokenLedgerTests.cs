@@ -58,6 +58,18 @@ public sealed class TokenLedgerTests
     }
 
     [Fact]
+    public void Only_stretches_longer_than_native_are_beyond_it()
+    {
+        using var corpus = new Corpus([10, 11, 12, 3]);
+        var sequences = new TrainingSequences(corpus.Documents, 12, Packing.Pad, seed: 1);
+        Assert.Equal((12, 1), (Of(11).LongestSpan, Of(11).SpansBeyondNative));
+        Assert.Equal(2, Of(10).SpansBeyondNative);
+        Assert.Equal(0, Of(12).SpansBeyondNative);
+
+        SequenceCounts Of(int native) => TokenLedger.Of(corpus.Documents, sequences, native).Sequences;
+    }
+
+    [Fact]
     public void Documents_joined_without_a_mark_between_them_are_warned_of()
     {
         using var corpus = new Corpus([30, 40]);
