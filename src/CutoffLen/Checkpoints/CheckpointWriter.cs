@@ -44,7 +44,11 @@ public static class CheckpointWriter
         {
             WriteConfig(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
             CopyTokenizer(staged, source);
-            WriteWeights(staged, [.. ordered, .. ClexOf(config)], dtype, maxShardBytes);
+            using (NewDisposeScope())
+            {
+                WriteWeights(staged, [.. ordered, .. ClexOf(config)], dtype, maxShardBytes);
+            }
+
             foreach (var (name, write) in extra)
             {
                 write(Path.Combine(staged, name));
@@ -73,7 +77,7 @@ public static class CheckpointWriter
 
     /// <summary>The weights of CLEX's equation, which are no parameters of the network.</summary>
     private static (string Name, Tensor Tensor)[] ClexOf(LlamaConfig config) => config.Clex is { } clex
-        ? [(WeightFiles.ClexUp, tensor(clex.Up, [-1, clex.Width])), (WeightFiles.ClexDown, tensor(clex.Down, [clex.Width, -1]))]
+        ? [(WeightFiles.ClexUp, tensor(clex.Up).view(-1, clex.Width)), (WeightFiles.ClexDown, tensor(clex.Down).view(clex.Width, -1))]
         : [];
 
     private static bool IsOurs(string name) =>

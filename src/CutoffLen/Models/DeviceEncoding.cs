@@ -84,7 +84,7 @@ internal sealed class DeviceReordering : DeviceEncoding
         using var scope = NewDisposeScope();
         var factors = reordering.Scale is { } given ? tensor(given) * scale : tensor(new[] { (float)scale });
         var heads = reordering.Scale is null ? 1L : reordering.Heads;
-        index = tensor(Array.ConvertAll(reordering.Index, i => (long)i), [reordering.Heads, -1, reordering.HeadDim])
+        index = tensor(Array.ConvertAll(reordering.Index, i => (long)i)).view(reordering.Heads, -1, reordering.HeadDim)
             .to(device).DetachFromDisposeScope();
         inverse = index.argsort(-1).DetachFromDisposeScope();
         scales = factors.view(heads, -1, 1).to(device).DetachFromDisposeScope();

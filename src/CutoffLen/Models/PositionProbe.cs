@@ -16,7 +16,7 @@ public static class PositionProbe
     /// <param name="model">The network.</param>
     /// <param name="spec">Not auto.</param>
     /// <param name="length">The longest length of the run in tokens, which also fills in a missing factor.</param>
-    /// <exception cref="InvalidOperationException">The method should change the answers and does not, or the other way round.</exception>
+    /// <exception cref="InvalidOperationException">The method should change the answers and does not.</exception>
     public static (PositionProof Proof, double LargestLogitDifference) Prove(Llama model, PositionSpec spec, int length)
     {
         var count = Math.Min(Tokens, length);

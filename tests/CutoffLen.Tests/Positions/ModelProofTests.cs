@@ -1,0 +1,25 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Tests.Positions;
+
+/// <summary>Every method and modifier inside a real model: its answers change wherever the tables say that they must.</summary>
+public sealed class ModelProofTests
+{
+    public static TheoryData<string> Specs => TheoryTests.Specs;
+
+    [Theory]
+    [MemberData(nameof(Specs))]
+    public void The_model_answers_as_the_tables_say(string spec)
+    {
+        using var scope = NewDisposeScope();
+        using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
+        // The same head dimension as the theories' model; CLEX's weights are no part of the network.
+        var model = new Llama(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
+        var (proof, difference) = PositionProbe.Prove(model, PositionSpec.Parse(spec), 256);
+        Assert.True(float.IsFinite((float)difference), $"{spec}: the largest difference is {difference}");
+        Assert.Equal(proof.DiffersFromVanilla, difference > 1e-3);
+    }
+}
