@@ -5,7 +5,7 @@ namespace CutoffLen.Tests.Cli;
 public sealed class CompletionTests
 {
     [Theory]
-    [InlineData("cutoff e", "env")]
+    [InlineData("cutoff en", "env")]
     [InlineData("cutoff env --dt", "--dtype")]
     [InlineData("cutoff env --dtype ", "auto bf16 fp32")]
     [InlineData("cutoff env --json --t", "--threads")]
@@ -35,5 +35,5 @@ public sealed class CompletionTests
 
     [Fact]
     public void The_program_itself_suggests_what_fits_at_a_position() =>
-        Assert.Equal("env\n", CutoffProcess.Run("[suggest:2]", "en").Exits(0).Output);
+        Assert.Contains("env", CutoffProcess.Run("[suggest:2]", "en").Exits(0).Output.Split('\n'));
 }
