@@ -23,6 +23,8 @@ internal static class CommandLine
             InspectCommand.Create(),
             TokenizeCommand.Create(),
             EnvCommand.Create(),
+            ScoreCommand.Create(),
+            GenerateCommand.Create(),
             RopeCommand.Create(),
             CommonOptions.Verbose,
             CommonOptions.Quiet,

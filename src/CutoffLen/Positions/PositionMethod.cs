@@ -18,6 +18,20 @@ public abstract class PositionMethod
     /// rotated.
     /// </summary>
     public abstract Frequencies? RotaryFrequencies(int length);
+
+    /// <summary>Whether the tokens of a document are encoded alike when it has one length or another.</summary>
+    public bool SameAt(int length, int other)
+    {
+        if (!DependsOnLength || length == other)
+        {
+            return true;
+        }
+
+        var (one, two) = (RotaryFrequencies(length), RotaryFrequencies(other));
+        return one is null || two is null
+            ? one == two
+            : one.AttentionScale == two.AttentionScale && one.InverseFrequencies.SequenceEqual(two.InverseFrequencies);
+    }
 }
 
 /// <summary>A method of one causal band of plain rotations: it only answers which frequencies.</summary>

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using CutoffLen.Models;
+using CutoffLen.Tokenization;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff generate</c>: continues a text.</summary>
+internal static class GenerateCommand
+{
+    private static readonly Option<string?> Prompt = new("--prompt", "-p") { Description = "The text to continue.", HelpName = "TEXT" };
+    private static readonly Option<string?> PromptFile = new("--file") { Description = "A file with the text to continue, - for standard input.", HelpName = "FILE" };
+    private static readonly Option<int> MaxNewTokens = CommonOptions.Whole("--max-new-tokens", "Most tokens to add.", 1, 1 << 24, 256);
+    private static readonly Option<double> Temperature = CommonOptions.Parsed("--temperature", "0 takes the likeliest token each time; else what logits are divided by.", "T", 0.0, text =>
+        double.TryParse(text, out var number) && number is >= 0 and <= 100 ? number : throw new UserException($"'{text}' is not a number from 0 to 100"));
+
+    private static readonly Option<double> TopP = CommonOptions.Parsed("--top-p", "Draw from the likeliest tokens that together reach this probability.", "P", 1.0, text =>
+        double.TryParse(text, out var number) && number is > 0 and <= 1 ? number : throw new UserException($"'{text}' is not a number above 0 and up to 1"));
+
+    /// <summary>The command with its options.</summary>
+    public static Command Create() =>
+        new Command("generate", "Continue a text; it is written as it comes.")
+        {
+            CommonOptions.Model,
+            Prompt,
+            PromptFile,
+            MaxNewTokens,
+            Temperature,
+            TopP,
+            CommonOptions.Seed,
+            CommonOptions.Rope,
+            CommonOptions.Device,
+            CommonOptions.Dtype,
+            CommonOptions.Threads,
+            CommonOptions.Json,
+        }
+        .Runs(Generate);
+
+    private static void Generate(ParseResult parsed, CancellationToken interrupted)
+    {
+        var text = TextOf(parsed);
+        using var session = ModelSession.Open(parsed);
+        var checkpoint = session.Checkpoint;
+        var tokenizer = CheckpointTokenizer.Open(checkpoint.Folder, checkpoint.Config.VocabSize);
+        var prompt = tokenizer.Encode(text);
+        if (prompt.Length == 0)
+        {
+            throw new UserException("the prompt has no tokens, and this tokenizer adds none; give --prompt a text");
+        }
+
+        var most = parsed.GetValue(MaxNewTokens);
+        using var model = session.Load(prompt.Length + most);
+        var sampler = new TokenSampler(model, new Sampling(
+            parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
+        var json = parsed.GetValue(CommonOptions.Json);
+        var stream = tokenizer.DecodeStream(afterText: text.Length > 0);
+        var (ids, continuation) = (new List<int>(), new System.Text.StringBuilder());
+        Emit(text);
+        foreach (var id in sampler.Continue(prompt, most, checkpoint.EosTokenIds))
+        {
+            ids.Add(id);
+            Emit(stream.Push(id), continuation);
+            interrupted.ThrowIfCancellationRequested();
+        }
+
+        Emit(stream.Flush(), continuation);
+        if (json)
+        {
+            Terminal.PrintJson(new { Prompt = text, Text = continuation.ToString(), PromptIds = prompt, Ids = ids, Run = new ModelRun(session, model) });
+            return;
+        }
+
+        Console.Out.WriteLine();
+
+        void Emit(string piece, System.Text.StringBuilder? to = null)
+        {
+            to?.Append(piece);
+            if (!json)
+            {
+                Console.Out.Write(piece);
+                Console.Out.Flush();
+            }
+        }
+    }
+
+    private static string TextOf(ParseResult parsed) => (parsed.GetValue(Prompt), parsed.GetValue(PromptFile)) switch
+    {
+        (not null, not null) => throw new UserException("--prompt and --file exclude each other; give one"),
+        ({ } text, null) => text,
+        (null, "-") => Console.In.ReadToEnd(),
+        (null, { } file) => Utf8Text.Read(file),
+        _ => "",
+    };
+}

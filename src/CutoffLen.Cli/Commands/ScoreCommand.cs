@@ -1,0 +1,95 @@
+using System.CommandLine;
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff score</c>: how likely a model finds exactly the given tokens.</summary>
+internal static class ScoreCommand
+{
+    private static readonly Option<string> Tokens = new("--tokens")
+    {
+        Description = "JSON file with the token ids: an array, or an object with \"input_ids\" or \"ids\".",
+        HelpName = "FILE",
+        Required = true,
+    };
+
+    private static readonly Option<string?> LogitsFile = new("--logits")
+    {
+        Description = "Also write the logits, float32 [tokens, vocabulary] under the name 'logits', to this safetensors file.",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<int> PositionOffset = CommonOptions.Whole("--position-offset", "Position of the first token.", 0, 1 << 28, 0);
+
+    /// <summary>The command with its options.</summary>
+    public static Command Create() =>
+        new Command("score", "Print the negative log-likelihood, in nats, of each of the given tokens; nothing is added to them.")
+        {
+            CommonOptions.Model,
+            Tokens,
+            CommonOptions.Rope,
+            LogitsFile,
+            PositionOffset,
+            CommonOptions.Device,
+            CommonOptions.Dtype,
+            CommonOptions.Threads,
+            CommonOptions.Json,
+        }
+        .Runs((parsed, _) => Score(parsed));
+
+    private static void Score(ParseResult parsed)
+    {
+        using var session = ModelSession.Open(parsed);
+        var file = parsed.GetValue(Tokens)!;
+        var ids = Checked(TokenIds.Read(file), file, session.Checkpoint.Config);
+        using var model = session.Load(ids.Length);
+        var nll = Likelihoods(model, ids, parsed.GetValue(PositionOffset), parsed.GetValue(LogitsFile));
+        var mean = nll.Average(value => (double)value);
+        if (parsed.GetValue(CommonOptions.Json))
+        {
+            Terminal.PrintJson(new { Nll = nll, MeanNll = mean, Ppl = Math.Exp(mean), Run = new ModelRun(session, model) });
+            return;
+        }
+
+        Terminal.PrintFields(
+        [
+            ("tokens", $"{ids.Length}, {nll.Length} scored"),
+            ("positions", $"{model.Spec} (tables {model.Proof.Hash})"),
+            ("mean nll", $"{mean:0.0000} nats"),
+            ("perplexity", $"{Math.Exp(mean):0.000}"),
+        ]);
+    }
+
+    private static int[] Checked(int[] ids, string file, LlamaConfig config)
+    {
+        if (ids.Length < 2)
+        {
+            throw new UserException($"{file}: has {ids.Length} token{(ids.Length == 1 ? "" : "s")}; scoring needs at least 2, since each is scored after those before it");
+        }
+
+        var unknown = Array.FindIndex(ids, id => id >= config.VocabSize);
+        return unknown < 0
+            ? ids
+            : throw new UserException($"{file}: token {unknown} is {ids[unknown]}, but the model's vocabulary has ids 0 to {config.VocabSize - 1}");
+    }
+
+    private static float[] Likelihoods(PositionedModel positioned, int[] ids, int offset, string? logitsFile)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var model = positioned.Model;
+        using var plan = positioned.Plan(TokenPositions.Sequential(ids.Length, offset));
+        var tokens = tensor(Array.ConvertAll(ids, id => (long)id)).to(model.Device);
+        var hidden = model.Hidden(tokens.unsqueeze(0), plan)[0]; // [T, C]
+        if (logitsFile is not null)
+        {
+            SafetensorsWriter.Write(logitsFile, [("logits", model.Logits(hidden).to(ScalarType.Float32))]);
+        }
+
+        var last = ids.Length - 1;
+        return TokenLikelihood.NegativeLog(model, hidden.narrow(0, 0, last), tokens.narrow(0, 1, last)).cpu().data<float>().ToArray();
+    }
+}
