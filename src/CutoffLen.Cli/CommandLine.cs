@@ -21,6 +21,8 @@ internal static class CommandLine
         var root = new RootCommand(Description)
         {
             InspectCommand.Create(),
+            FinetuneCommand.Create(),
+            MergeCommand.Create(),
             TokenizeCommand.Create(),
             EnvCommand.Create(),
             ScoreCommand.Create(),

@@ -42,8 +42,7 @@ public static class CheckpointWriter
         var extra = extraFiles ?? new Dictionary<string, Action<string>>();
         AtomicFolder.Write(folder, name => IsOurs(name) || extra.ContainsKey(name), staged =>
         {
-            WriteConfig(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
-            CopyTokenizer(staged, source);
+            WriteSettings(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
             using (NewDisposeScope())
             {
                 WriteWeights(staged, [.. ordered, .. ClexOf(config)], dtype, maxShardBytes);
@@ -54,6 +53,13 @@ public static class CheckpointWriter
                 write(Path.Combine(staged, name));
             }
         });
+    }
+
+    /// <summary>Everything but the weights: config.json, generation_config.json, the tokenizer.</summary>
+    internal static void WriteSettings(string staged, LlamaConfig config, ScalarType dtype, string? source)
+    {
+        WriteConfig(staged, config, dtype, source);
+        CopyTokenizer(staged, source);
     }
 
     private static List<(string Name, Tensor Tensor)> InOrder(LlamaConfig config, IEnumerable<(string Name, Tensor Tensor)> weights)
@@ -80,7 +86,8 @@ public static class CheckpointWriter
         ? [(WeightFiles.ClexUp, tensor(clex.Up).view(-1, clex.Width)), (WeightFiles.ClexDown, tensor(clex.Down).view(clex.Width, -1))]
         : [];
 
-    private static bool IsOurs(string name) =>
+    /// <summary>Whether a file of this name belongs to a checkpoint.</summary>
+    internal static bool IsOurs(string name) =>
         name is "config.json" or "generation_config.json" or ShardIndex.FileName
         || TokenizerFiles.Contains(name)
         || (name.StartsWith("model", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
@@ -132,7 +139,7 @@ public static class CheckpointWriter
         return true;
     }
 
-    private static void WriteJson(string path, JsonObject json) => File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+    internal static void WriteJson(string path, JsonObject json) => File.WriteAllText(path, json.ToJsonString(Indented) + "\n");
 
     private static void WriteWeights(string staged, List<(string Name, Tensor Tensor)> weights, ScalarType? dtype, long maxShardBytes)
     {

@@ -12,29 +12,6 @@ public enum TrainingMethod
     Lora,
 }
 
-/// <summary>Which optimizer.</summary>
-public enum OptimizerKind
-{
-    /// <summary>Adam with decoupled weight decay (arXiv 1711.05101).</summary>
-    Adamw,
-
-    /// <summary>Signs of interpolated momentum (arXiv 2302.06675).</summary>
-    Lion,
-
-    /// <summary>Plain gradient descent.</summary>
-    Sgd,
-}
-
-/// <summary>What is computed again in the backward pass instead of being kept.</summary>
-public enum Recompute
-{
-    /// <summary>Nothing: the fastest.</summary>
-    None,
-
-    /// <summary>Every layer from its inputs: the least memory.</summary>
-    Layers,
-}
-
 /// <summary>
 /// How it is trained. Defaults are the recipe of position interpolation (Chen et al., arXiv 2306.15595, section 3.1) for
 /// models of 7B parameters, its 20 steps of warm-up in 1000 as a ratio, so that short runs have one too.

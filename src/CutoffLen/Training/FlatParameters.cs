@@ -98,14 +98,15 @@ public sealed class FlatParameters : IDisposable
     }
 
     /// <summary>The Euclidean norm of all gradients, squares summed in float32 slice by slice; NaN or infinite when one is.</summary>
-    public double GradientNorm()
+    /// <param name="gradients">[count] the gradients; null for <see cref="Gradients"/>.</param>
+    public double GradientNorm(Tensor? gradients = null)
     {
         using var scope = NewDisposeScope();
         var sum = zeros([], ScalarType.Float64, Gradients.device);
         for (long at = 0; at < Count; at += SliceLength)
         {
             using var slice = NewDisposeScope();
-            var part = Gradients.narrow(0, at, Math.Min(SliceLength, Count - at)).to(ScalarType.Float32);
+            var part = (gradients ?? Gradients).narrow(0, at, Math.Min(SliceLength, Count - at)).to(ScalarType.Float32);
             sum.add_(part.dot(part));
         }
 

@@ -1,0 +1,76 @@
+using CutoffLen.Configuration;
+using CutoffLen.Data;
+using CutoffLen.Hardware;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Training;
+using Serilog;
+
+namespace CutoffLen.Cli;
+
+/// <summary>What <c>cutoff finetune</c> tells people.</summary>
+internal static class FinetuneReport
+{
+    /// <summary>What will be done with what.</summary>
+    public static void Opening(RunConfig config, LlamaConfig model, Compute compute, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
+    {
+        var all = LlamaParameters.Count(model);
+        Log.Information(
+            "{Model:l}: {Parameters:l} parameters, {Trained:l} trained ({Method:l}), {Dtype:l} on {Device:l} ({Reason:l})",
+            config.Model.Model, $"{all:N0}", $"{trainable.Parameters.Count:N0}", config.Training.Method.ToString().ToLowerInvariant(),
+            compute.DtypeName, compute.DeviceName, compute.Reason);
+        Log.Information(
+            "{Sequences} sequences of {Cutoff} tokens an epoch, from {Documents} documents with {Tokens} tokens; native context {Native}; steps {From} to {Total}",
+            ledger.Sequences.Count, ledger.CutoffLen, ledger.Documents.Read, ledger.Tokens.In, ledger.NativeLength, trainer.Step, trainer.TotalSteps);
+        foreach (var warning in ledger.Warnings)
+        {
+            Log.Warning("{Warning:l}", warning);
+        }
+    }
+
+    /// <summary>Proves that the position method is in force.</summary>
+    public static void Proof(TrainableModel model, PositionSpec spec, int target)
+    {
+        var (proof, difference) = PositionProbe.Prove(model.Network, spec, target);
+        Log.Information(
+            "position method {Spec:l}: tables {Hash:l} (vanilla {Vanilla:l}), largest logit difference from vanilla {Difference:l}",
+            proof.Spec, proof.Hash, proof.VanillaHash, $"{difference:g4}");
+    }
+
+    /// <summary>Shows every step on the bar.</summary>
+    public static Action<StepReport> Watch(IProgress<ProgressStep> progress)
+    {
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var tokens = 0L;
+        return report =>
+        {
+            tokens += report.Tokens;
+            var rate = tokens / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
+            progress.Report(new ProgressStep(
+                report.Step, FormattableString.Invariant($"loss {report.Loss:0.0000}, lr {report.LearningRate:0.##E+0}, {rate:N0} tokens/s, {Environment.WorkingSet / 1e9:0.0} GB")));
+        };
+    }
+
+    /// <summary>A line of the log, for run.log and --verbose; the bar shows the same to people.</summary>
+    public static void Line(LogLine line) => Log.Debug(
+        "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, $"{line.Loss:0.0000}",
+        $"{line.GradNorm:0.000}", $"{line.LearningRate:0.##E+0}", $"{line.TokensPerSecond:N0}");
+
+    /// <summary>Where everything is, or how to go on.</summary>
+    public static void Ending(RunFolder folder, string last, bool finished, Trainer trainer)
+    {
+        if (finished)
+        {
+            Log.Information("finished after {Steps} steps: {Folder:l}", trainer.Step, last);
+            Log.Information(
+                trainer.Model.Adapters is null ? "measure it with: cutoff eval-ppl --model {Folder:l}" : "make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR",
+                last);
+        }
+        else
+        {
+            Log.Warning(
+                "stopped at step {Step} of {Total}, saved as {Checkpoint:l}; go on with: cutoff finetune --config {Config:l} --resume auto",
+                trainer.Step, trainer.TotalSteps, last, Path.Combine(Path.GetFullPath(folder.Path), "config.yaml"));
+        }
+    }
+}

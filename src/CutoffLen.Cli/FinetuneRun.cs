@@ -1,0 +1,198 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Configuration;
+using CutoffLen.Data;
+using CutoffLen.Hardware;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Tokenization;
+using CutoffLen.Training;
+using Serilog;
+using TorchSharp;
+
+namespace CutoffLen.Cli;
+
+/// <summary>The body of <c>cutoff finetune</c>: everything opened, checked and said, then the run.</summary>
+internal static class FinetuneRun
+{
+    /// <summary>Trains to the end, or until <paramref name="stop"/>.</summary>
+    /// <param name="config">With model, data, cutoff and output folder given.</param>
+    /// <param name="resume">null, auto, or a checkpoint's folder.</param>
+    /// <param name="stop">Ctrl-C: saves and returns.</param>
+    public static void Run(RunConfig config, string? resume, CancellationToken stop)
+    {
+        var folder = new RunFolder(config.Training.OutputDir!);
+        var from = CheckpointToResume(folder, resume);
+        var compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
+        CpuThreads.Use(config.Model.Threads);
+        CheckSupported(config, compute);
+        using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model!);
+        var spec = SpecOf(config, checkpoint.Config);
+        var tokenizer = CheckpointTokenizer.Open(config.Model.Model!, checkpoint.Config.VocabSize);
+        using var documents = OpenDocuments(config, tokenizer, stop);
+        var sequences = new TrainingSequences(
+            documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, tokenizer.EosId ?? 0);
+        var settings = SettingsOf(config, sequences);
+        var recorded = RunSettings.Of(config, spec.ToString(), compute.DtypeName, DescribeData(documents, tokenizer), settings.Schedule);
+        var machine = Machine(compute);
+        var state = from is null ? null : StateFor(from, recorded, machine);
+
+        Prepare(folder, from, resume);
+        Logging.AddRunFolder(folder.Path);
+        folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config)));
+        using var model = OpenModel(config, checkpoint, compute, from);
+        using var trainer = new Trainer(
+            model, PositionMethods.Create(spec, checkpoint.Config.Positions, Target(config)), sequences,
+            TrainingPositionsSpec.Parse(config.Data.Positions), settings, LineBreaksFor(config, tokenizer, checkpoint.Config));
+        var ledger = TokenLedger.Of(documents, sequences, checkpoint.Config.NativeLength, config.Data.TargetLen);
+        if (state is not null)
+        {
+            TrainingRun.Resume(trainer, state, from!);
+            folder.ForgetAfter(state.Step);
+            Log.Information("going on from {Checkpoint:l}, step {Step}", from!, state.Step);
+        }
+
+        folder.Write("ledger.json", (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
+        FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
+        FinetuneReport.Proof(model, spec, Target(config));
+        var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
+        var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit);
+        var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
+            new TrainingRun(trainer, folder, saved, config.Model.Model!, recorded, machine, rhythm)
+            {
+                Ledger = ledger,
+                OnStep = FinetuneReport.Watch(progress),
+                OnLog = FinetuneReport.Line,
+            }.Run(stop));
+        FinetuneReport.Ending(folder, last, finished, trainer);
+    }
+
+    private static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+
+    private static string? CheckpointToResume(RunFolder folder, string? resume)
+    {
+        if (resume is null)
+        {
+            return null;
+        }
+
+        var found = resume == "auto" ? folder.Checkpoints().LastOrDefault().Folder : resume;
+        if (found is null)
+        {
+            Log.Information("--resume auto: {Folder:l} holds no checkpoint, so the run begins at step 0", folder.Path);
+        }
+
+        return found;
+    }
+
+    /// <summary>A run goes on in its own folder; one that begins, or takes another run's checkpoint, needs a new one.</summary>
+    private static void Prepare(RunFolder folder, string? from, string? resume)
+    {
+        if (from is null || folder.Checkpoints().All(own => Path.GetFullPath(own.Folder) != Path.GetFullPath(from)))
+        {
+            folder.CreateNew(mayRestart: resume == "auto");
+        }
+    }
+
+    private static void CheckSupported(RunConfig config, Compute compute)
+    {
+        if (config.Training.OffloadInputs && compute.Device.type != DeviceType.CPU)
+        {
+            throw new UserException("offload_inputs: true is not supported on a GPU; use recompute: layers, which keeps the inputs of layers only");
+        }
+    }
+
+    private static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
+    {
+        var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
+        return PositionMethods.Resolve(spec, model.Positions, Target(config));
+    }
+
+    private static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
+    {
+        var markers = DocumentMarkers.Of(tokenizer.Encode("a", addSpecial: false), tokenizer.Encode("a"));
+        return TokenizedDocuments.Open(
+            config.Data.Data, tokenizer, markers, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
+    }
+
+    private static TrainerSettings SettingsOf(RunConfig config, TrainingSequences sequences)
+    {
+        var training = config.Training;
+        var accumulation = training.AccumulationSteps(sequences.Cutoff);
+        var order = new StepOrder(sequences.Count, training.PerDeviceTrainBatchSize * accumulation, training.DataloaderDropLast);
+        var total = order.TotalSteps(training.MaxSteps, training.NumTrainEpochs);
+        var warmup = LearningRateSchedule.Warmup(training.WarmupSteps, training.WarmupRatio, total);
+        var numbers = new AdamWSettings(training.AdamBeta1, training.AdamBeta2, training.AdamEpsilon, training.WeightDecay);
+        return new TrainerSettings(
+            training.Seed, total, new LearningRateSchedule(training.LrSchedulerType, training.LearningRate, warmup, total),
+            new OptimizerSettings(training.Optimizer, numbers, training.OffloadOptimizer))
+        {
+            BatchSize = training.PerDeviceTrainBatchSize,
+            AccumulationSteps = accumulation,
+            DropLast = training.DataloaderDropLast,
+            MaxGradientNorm = training.MaxGradNorm,
+            Recompute = training.Recompute,
+            TargetLength = config.Data.TargetLen,
+        };
+    }
+
+    /// <summary>Differs when the tokens do; names and places of files do not matter.</summary>
+    private static string DescribeData(TokenizedDocuments documents, CheckpointTokenizer tokenizer) =>
+        $"{documents.Count} documents, {documents.Tokens} tokens, tokenizer {tokenizer.Fingerprint[..16]}";
+
+    private static Dictionary<string, string> Machine(Compute compute) => new()
+    {
+        ["device"] = compute.DeviceName,
+        ["threads"] = $"{torch.get_num_threads()}",
+        ["libtorch"] = TorchLibrary.Load().Libtorch ?? "",
+    };
+
+    private static TrainingState StateFor(string from, IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine)
+    {
+        var state = TrainingState.Read(from);
+        if (RunSettings.Differences(state.Settings, settings) is { Count: > 0 } differences)
+        {
+            throw new UserException($"--resume {from}: the run was started with other settings; give the same or begin a new run:\n  {string.Join("\n  ", differences)}");
+        }
+
+        foreach (var difference in RunSettings.Differences(state.Machine, machine))
+        {
+            Log.Warning("resumed elsewhere: {Difference:l}; results may differ in their last bits from those of an undisturbed run", difference);
+        }
+
+        return state;
+    }
+
+    private static TrainableModel OpenModel(RunConfig config, HuggingFaceCheckpoint checkpoint, Compute compute, string? from)
+    {
+        if (config.Training.Method == TrainingMethod.Full)
+        {
+            using var trained = from is null ? null : HuggingFaceCheckpoint.Open(from);
+            return TrainableModel.Full(checkpoint.Config, (trained ?? checkpoint).Weights(compute.Device, compute.Dtype), compute.Dtype, compute.Device);
+        }
+
+        var lora = new AdapterConfig(
+            config.Lora.LoraR, config.Lora.LoraAlpha, config.Lora.LoraDropout, config.Lora.LoraTargetModules, config.Lora.ModulesToSave, config.Lora.UseRslora);
+        var model = TrainableModel.Lora(
+            checkpoint.Config, checkpoint.Weights(compute.Device, compute.Dtype), compute.Dtype, compute.Device, lora,
+            config.Training.Seed, config.Lora.LoraplusLrRatio);
+        if (from is not null)
+        {
+            model.LoadAdapters(from);
+        }
+
+        return model;
+    }
+
+    private static LineBreaks? LineBreaksFor(RunConfig config, CheckpointTokenizer tokenizer, LlamaConfig model) =>
+        config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
+            ? new LineBreaks(model.VocabSize, id => tokenizer.TextOf(id))
+            : null;
+
+    private static RunConfig WithFullPaths(RunConfig config) => config with
+    {
+        Model = config.Model with { Model = Path.GetFullPath(config.Model.Model!) },
+        Data = config.Data with { Data = [.. config.Data.Data.Select(path => Path.GetFullPath(path))] },
+        Training = config.Training with { OutputDir = Path.GetFullPath(config.Training.OutputDir!) },
+    };
+}

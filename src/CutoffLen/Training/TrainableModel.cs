@@ -1,0 +1,104 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Training;
+
+/// <summary>A model with its trained parameters in flat buffers: all of them, or adapters and what is trained beside them.</summary>
+public sealed class TrainableModel : IDisposable
+{
+    private const string Embedding = "model.embed_tokens.weight";
+    private const string Head = "lm_head.weight";
+
+    private TrainableModel(Llama network, FlatParameters parameters, LoraAdapters? adapters) =>
+        (Network, Parameters, Adapters) = (network, parameters, adapters);
+
+    /// <summary>The network, its trained parameters views of <see cref="Parameters"/>.</summary>
+    public Llama Network { get; }
+
+    /// <summary>What is trained.</summary>
+    public FlatParameters Parameters { get; }
+
+    /// <summary>The adapters; null when all weights are trained.</summary>
+    public LoraAdapters? Adapters { get; }
+
+    /// <summary>Trains every weight. Each is copied from its source into the buffer, so none is held twice.</summary>
+    public static TrainableModel Full(LlamaConfig config, WeightSource weights, ScalarType dtype, Device device)
+    {
+        var shapes = LlamaParameters.Of(config).Select(p => new ParameterShape(p.Name, p.Shape));
+        return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device), null);
+    }
+
+    /// <summary>Trains low-rank adapters, new ones that change nothing yet, and the modules that are named beside them.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The base model's weights in the wanted dtype, on the wanted device.</param>
+    /// <param name="dtype">Of the adapters; the base model's.</param>
+    /// <param name="device">Where the base model is.</param>
+    /// <param name="lora">The adapters.</param>
+    /// <param name="seed">Of their first values and of dropout.</param>
+    /// <param name="learningRateRatio">How many times larger B's learning rate is (LoRA+, arXiv 2402.12354).</param>
+    /// <exception cref="UserException">The model lacks a module that is named.</exception>
+    public static TrainableModel Lora(
+        LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, AdapterConfig lora, long seed, double learningRateRatio = 1)
+    {
+        var adapters = new LoraAdapters(config, lora, seed);
+        var groups = adapters.Groups(learningRateRatio);
+        var model = Build(config, weights, new FlatParameters(groups, dtype, device), adapters);
+        adapters.AttachTo(model.Network, model.Parameters);
+        return model;
+    }
+
+    /// <summary>Forward and backward passes of this model.</summary>
+    public LayerwiseBackprop Backprop(Recompute recompute) => new(
+        Network, recompute, Gradient(Embedding), Gradient(Network.Config.TieWordEmbeddings ? Embedding : Head));
+
+    /// <summary>The network's own weights by name, with what training made of them, adapters not merged.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Weights() => Network.named_parameters().Select(p => (p.name, (Tensor)p.parameter));
+
+    /// <summary>Gives adapters, and what is trained beside them, the values that a folder holds.</summary>
+    /// <exception cref="UserException">The folder holds other ones.</exception>
+    public void LoadAdapters(string folder)
+    {
+        using var scope = NewDisposeScope();
+        AdapterCheckpoint.LoadInto(folder, [.. Parameters.Names.Select(name => (name, Parameters.View(name)))]);
+    }
+
+    /// <summary>The network's weights by name with the adapters added into them, rounded once to the network's dtype.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Merged()
+    {
+        using var noGrad = no_grad();
+        foreach (var (name, weight) in Weights())
+        {
+            yield return (name, Adapters?.Delta(Parameters, name) is { } delta ? delta.add_(weight).to(weight.dtype) : weight);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Adapters?.Dispose();
+        Network.Dispose();
+        Parameters.Dispose();
+    }
+
+    private static TrainableModel Build(LlamaConfig config, WeightSource weights, FlatParameters parameters, LoraAdapters? adapters)
+    {
+        using var noGrad = no_grad();
+        var network = new Llama(config, (name, shape) =>
+        {
+            if (!parameters.Contains(name))
+            {
+                return weights(name, shape).DetachFromDisposeScope();
+            }
+
+            using var scope = NewDisposeScope();
+            var view = parameters.View(name).DetachFromDisposeScope();
+            view.copy_(weights(name, shape));
+            return view;
+        });
+        parameters.Attach(network.named_parameters().Select(p => (p.name, p.parameter)));
+        return new TrainableModel(network, parameters, adapters);
+    }
+
+    private Tensor? Gradient(string name) => Parameters.Contains(name) ? Parameters.GradientView(name).DetachFromDisposeScope() : null;
+}

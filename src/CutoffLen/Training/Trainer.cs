@@ -1,0 +1,128 @@
+using CutoffLen.Data;
+using CutoffLen.Positions;
+using CutoffLen.Positions.TrainingTime;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Training;
+
+/// <summary>
+/// Makes optimizer steps. What a step does is a function of the model, the optimizer's state, the data and the step's
+/// number: sequences, positions and dropout are looked up by (seed, step), never drawn from a state that runs along.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    private readonly TrainingSequences sequences;
+    private readonly TrainingPositions places;
+    private readonly LineBreaks? lineBreaks;
+    private readonly TrainerSettings settings;
+    private readonly StepOrder order;
+    private readonly MicroBatches batches;
+    private readonly LayerwiseBackprop backprop;
+    private readonly GradientSum gradients;
+    private readonly int nativeLength;
+
+    /// <summary>Prepares training from step 0.</summary>
+    /// <param name="model">What is trained.</param>
+    /// <param name="method">How attention sees positions.</param>
+    /// <param name="sequences">The data.</param>
+    /// <param name="places">Which positions a sequence's tokens get.</param>
+    /// <param name="settings">The rest.</param>
+    /// <param name="lineBreaks">Where lines begin, for training-time positions that skip there.</param>
+    public Trainer(
+        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingPositions places,
+        TrainerSettings settings, LineBreaks? lineBreaks = null)
+    {
+        (Model, this.sequences, this.places, this.settings, this.lineBreaks) = (model, sequences, places, settings, lineBreaks);
+        var config = model.Network.Config;
+        nativeLength = config.NativeLength;
+        order = new StepOrder(sequences.Count, settings.BatchSize * settings.AccumulationSteps, settings.DropLast);
+        batches = new MicroBatches(method, config, model.Network.Device);
+        backprop = model.Backprop(settings.Recompute);
+        gradients = new GradientSum(model.Parameters, settings.AccumulationSteps);
+        Optimizer = settings.Optimizer.Create(model.Parameters);
+        Trained = TrainedCounts.None(nativeLength, TargetLength);
+    }
+
+    /// <summary>What is trained.</summary>
+    public TrainableModel Model { get; }
+
+    /// <summary>The optimizer; its count of steps is the run's.</summary>
+    public FlatOptimizer Optimizer { get; }
+
+    /// <summary>Steps made.</summary>
+    public long Step => Optimizer.Steps;
+
+    /// <summary>Steps of the whole run.</summary>
+    public long TotalSteps => settings.TotalSteps;
+
+    /// <summary>What was trained so far, by position.</summary>
+    public TrainedCounts Trained { get; set; }
+
+    private int TargetLength => settings.TargetLength ?? sequences.Cutoff;
+
+    /// <summary>Makes the next optimizer step.</summary>
+    /// <exception cref="UserException">Loss or gradient are not finite; the model is as the last step left it.</exception>
+    public StepReport TrainStep()
+    {
+        using var scope = NewDisposeScope();
+        var step = Step;
+        var rows = Rows(step);
+        var targets = rows.Sum(row => (long)row.Sequence.TargetCount);
+        var scale = 1.0 / Math.Max(1, targets);
+        gradients.Clear();
+        var loss = rows.Chunk(settings.BatchSize).Select((batch, number) => RunBatch(batch, step, number, scale)).Sum() * scale;
+        var norm = Model.Parameters.GradientNorm(gradients.Total);
+        if (!double.IsFinite(norm))
+        {
+            throw NotFinite($"the gradient's norm is {norm}", step, rows);
+        }
+
+        var rate = settings.Schedule.At(step);
+        var factor = settings.MaxGradientNorm > 0 ? Math.Min(1, settings.MaxGradientNorm / Math.Max(norm, double.Epsilon)) : 1;
+        Optimizer.Step(rate, factor, gradients.Total);
+        Trained = rows.Aggregate(Trained, (counts, row) => counts.With(row.Sequence, row.Positions, nativeLength));
+        return new StepReport(
+            Step, Step / (double)order.StepsPerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        batches.Dispose();
+        gradients.Dispose();
+        Optimizer.Dispose();
+    }
+
+    private PlacedSequence[] Rows(long step)
+    {
+        var (epoch, first, count) = order.Of(step);
+        return [.. Enumerable.Range(0, count).Select(n => Placed(sequences[epoch, first + n], step, n))];
+    }
+
+    private PlacedSequence Placed(TrainingSequence sequence, long step, int row)
+    {
+        var breaks = lineBreaks?.Of(sequence) ?? [];
+        var draw = new PositionDraw(settings.Seed, step, row);
+        return new PlacedSequence(sequence, places.Place(sequence.Positions, TargetLength, draw, breaks, sequence.Padding));
+    }
+
+    /// <summary>Forward and backward of one micro-batch; its summed loss in nats.</summary>
+    private double RunBatch(PlacedSequence[] rows, long step, int number, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var (tokens, targets, plan) = batches.Of(rows);
+        using var dropout = Model.Adapters?.Dropout.For(step, number);
+        var loss = backprop.Run(tokens, targets, plan, scale).item<double>();
+        gradients.Add();
+        return double.IsFinite(loss) ? loss : throw NotFinite($"the loss is {loss}", step, rows);
+    }
+
+    private UserException NotFinite(string what, long step, IEnumerable<PlacedSequence> rows)
+    {
+        var (name, norm) = gradients.Largest();
+        return new UserException(
+            $"step {step + 1}: {what}; the largest gradient is that of {name} (norm {norm:g3}), "
+            + $"the sequences are {string.Join("; ", rows.Select(row => sequences.Describe(row.Sequence)))}. "
+            + "The model is unchanged by this step and the last checkpoint is kept; a lower learning_rate, a longer warm-up or dtype: fp32 may help");
+    }
+}

@@ -1,0 +1,148 @@
+using System.Diagnostics;
+using CutoffLen.Checkpoints;
+using CutoffLen.Data;
+using CutoffLen.Models;
+
+namespace CutoffLen.Training;
+
+/// <summary>When a run logs and saves.</summary>
+/// <param name="LoggingSteps">Steps between lines of the log.</param>
+/// <param name="SaveSteps">Steps between checkpoints; 0 saves at the end only.</param>
+/// <param name="SaveTotalLimit">Checkpoints that are kept; null for all.</param>
+public sealed record RunRhythm(int LoggingSteps, int SaveSteps, int? SaveTotalLimit);
+
+/// <summary>A line of log.jsonl: means over the steps since the line before.</summary>
+/// <param name="Step">Steps made.</param>
+/// <param name="Epoch">Passes over the data.</param>
+/// <param name="Loss">Mean loss, nats per token.</param>
+/// <param name="GradNorm">Mean global norm before clipping.</param>
+/// <param name="LearningRate">Of the last step.</param>
+/// <param name="TokensPerSecond">Tokens through the model.</param>
+/// <param name="Seconds">Since the run, or its resumption, began.</param>
+public sealed record LogLine(long Step, double Epoch, double Loss, double GradNorm, double LearningRate, double TokensPerSecond, double Seconds);
+
+/// <summary>A training run in its folder: steps, log, checkpoints, the finished model.</summary>
+/// <param name="trainer">Makes the steps.</param>
+/// <param name="folder">Where everything goes.</param>
+/// <param name="saved">The architecture with the positions that are trained: what checkpoints say.</param>
+/// <param name="baseModel">The folder of the checkpoint that was fine-tuned.</param>
+/// <param name="settings">Every key that decides the run.</param>
+/// <param name="machine">What changes bits without being a setting.</param>
+/// <param name="rhythm">When to log and save.</param>
+public sealed class TrainingRun(
+    Trainer trainer, RunFolder folder, LlamaConfig saved, string baseModel,
+    IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine, RunRhythm rhythm)
+{
+    private readonly List<StepReport> sinceLog = [];
+    private readonly Stopwatch clock = new();
+    private TimeSpan lastLog;
+
+    /// <summary>The ledger; ledger.json is written with every checkpoint.</summary>
+    public required TokenLedger Ledger { get; init; }
+
+    /// <summary>Told of every step.</summary>
+    public Action<StepReport> OnStep { get; init; } = _ => { };
+
+    /// <summary>Told of every line of the log.</summary>
+    public Action<LogLine> OnLog { get; init; } = _ => { };
+
+    /// <summary>Called after every step with its number, for measuring on the way.</summary>
+    public Action<long> AfterStep { get; init; } = _ => { };
+
+    /// <summary>Trains to the end and saves final/, or until <paramref name="stop"/> and saves a checkpoint.</summary>
+    /// <returns>The folder that was saved last; whether it is the finished model.</returns>
+    /// <exception cref="UserException">Something stopped it; the last checkpoint is whole.</exception>
+    public (string Folder, bool Finished) Run(CancellationToken stop)
+    {
+        clock.Start();
+        using var events = new TensorBoardWriter(folder.TensorBoard);
+        while (trainer.Step < trainer.TotalSteps)
+        {
+            if (stop.IsCancellationRequested)
+            {
+                Log(events);
+                return (SaveCheckpoint(), false);
+            }
+
+            var report = trainer.TrainStep();
+            sinceLog.Add(report);
+            OnStep(report);
+            if (report.Step % rhythm.LoggingSteps == 0 || report.Step == trainer.TotalSteps)
+            {
+                Log(events);
+            }
+
+            AfterStep(report.Step);
+            if (rhythm.SaveSteps > 0 && report.Step % rhythm.SaveSteps == 0 && report.Step < trainer.TotalSteps)
+            {
+                SaveCheckpoint();
+            }
+        }
+
+        // The last checkpoint keeps the optimizer's state, so that a finished run can be made longer.
+        SaveCheckpoint();
+        Save(folder.Final, null);
+        return (folder.Final, true);
+    }
+
+    /// <summary>Goes on from a checkpoint: the optimizer, the step, the counts. The model was built from it.</summary>
+    public static void Resume(Trainer trainer, TrainingState state, string checkpoint)
+    {
+        state.Restore(checkpoint, trainer.Model, trainer.Optimizer);
+        trainer.Trained = state.Trained;
+    }
+
+    private string SaveCheckpoint()
+    {
+        var target = folder.Checkpoint(trainer.Step);
+        var state = new TrainingState(trainer.Step, settings, machine, trainer.Trained);
+        Save(target, state.Files(trainer.Model, trainer.Optimizer));
+        folder.Write("ledger.json", (Ledger with { Trained = trainer.Trained }).ToJson() + "\n");
+        if (rhythm.SaveTotalLimit is { } most)
+        {
+            folder.Keep(most);
+        }
+
+        return target;
+    }
+
+    private void Save(string target, IReadOnlyDictionary<string, Action<string>>? extraFiles)
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        if (trainer.Model.Adapters is { } adapters)
+        {
+            var parameters = trainer.Model.Parameters;
+            var weights = parameters.Names.Select(name => (name, parameters.View(name))).ToList();
+            AdapterCheckpoint.Save(target, adapters.Config with { BaseModel = Path.GetFullPath(baseModel) }, weights, saved, baseModel, extraFiles);
+        }
+        else
+        {
+            CheckpointWriter.Save(target, saved, trainer.Model.Weights(), source: baseModel, extraFiles: extraFiles);
+        }
+    }
+
+    private void Log(TensorBoardWriter events)
+    {
+        if (sinceLog.Count == 0)
+        {
+            return;
+        }
+
+        var (last, targets) = (sinceLog[^1], Math.Max(1, sinceLog.Sum(report => report.Targets)));
+        var seconds = Math.Max(1e-9, (clock.Elapsed - lastLog).TotalSeconds);
+        var line = new LogLine(
+            last.Step, last.Epoch, sinceLog.Sum(report => report.Loss * report.Targets) / targets, sinceLog.Average(report => report.GradientNorm),
+            last.LearningRate, sinceLog.Sum(report => report.Tokens) / seconds, clock.Elapsed.TotalSeconds);
+        lastLog = clock.Elapsed;
+        sinceLog.Clear();
+        folder.Log(line);
+        OnLog(line);
+        events.Write(line.Step, new Dictionary<string, double>
+        {
+            ["train/loss"] = line.Loss,
+            ["train/grad_norm"] = line.GradNorm,
+            ["train/learning_rate"] = line.LearningRate,
+            ["train/tokens_per_second"] = line.TokensPerSecond,
+        });
+    }
+}

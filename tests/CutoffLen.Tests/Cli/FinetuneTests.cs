@@ -1,0 +1,131 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints;
+using CutoffLen.Tests.Checkpoints;
+using CutoffLen.Tokenization;
+
+namespace CutoffLen.Tests.Cli;
+
+/// <summary>Whole runs of a model of a few kilobytes through the executable.</summary>
+public sealed class FinetuneTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public FinetuneTests()
+    {
+        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
+        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
+        TinyCheckpoint.Save(folder["made"], TinyCheckpoint.Config with { VocabSize = vocabulary, HeadDim = 4 });
+        foreach (var file in Directory.EnumerateFiles(folder["made"]))
+        {
+            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
+        }
+
+        for (var d = 0; d < 6; d++)
+        {
+            folder.Write($"texts/{d}.txt", string.Concat(Enumerable.Range(0, 60).Select(n => $"the {n * (d + 1)} of many words and more. ")));
+        }
+    }
+
+    [Fact]
+    public void A_run_leaves_checkpoints_logs_ledger_and_a_model_with_the_position_method()
+    {
+        var result = Finetune("run", "--steps", "4").Exits(0);
+        Assert.Contains("position method linear:factor=2: tables", result.Error);
+        Assert.Contains("cutoff eval-ppl --model", result.Error);
+        Assert.Equal(["checkpoint-2", "checkpoint-4", "final", "tensorboard"], Directory.EnumerateDirectories(folder["run"]).Select(Path.GetFileName).Order());
+        var lines = File.ReadLines(folder["run/log.jsonl"]).Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Equal([1, 2, 3, 4], lines.Select(line => (int)line["step"]!));
+        Assert.All(lines, line => Assert.InRange((double)line["loss"]!, 0.1, 100));
+        var ledger = JsonNode.Parse(File.ReadAllText(folder["run/ledger.json"]))!;
+        Assert.True((long)ledger["trained"]!["beyond_native"]! > 0);
+        Assert.Contains("cutoff_len: 96", File.ReadAllText(folder["run/config.yaml"]));
+
+        using var final = HuggingFaceCheckpoint.Open(folder["run/final"]);
+        Assert.Equal("linear:factor=2", final.Config.PositionConfig.ToSpec().ToString());
+        Assert.Equal((96, 64), (final.Config.MaxPositionEmbeddings, final.Config.NativeLength));
+        Assert.True(CheckpointTokenizer.ExistsIn(folder["run/final"]));
+        Assert.NotEqual(File.ReadAllBytes(folder["model/model.safetensors"]), File.ReadAllBytes(folder["run/final/model.safetensors"]));
+
+        Assert.Contains("--resume auto", Finetune("run", "--steps", "4").Exits(1).Error);
+        var other = Finetune("run", "--steps", "5", "--resume", "auto", "--seed", "7").Exits(1);
+        Assert.Contains("seed was 42 and is 7", other.Error);
+    }
+
+    [Fact]
+    public void Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
+    {
+        using var process = CutoffProcess.Start(Arguments("stopped", "--steps", "100000"));
+        var errors = process.StandardError.ReadToEndAsync();
+        var watch = Stopwatch.StartNew();
+        while (!(File.Exists(folder["stopped/log.jsonl"]) && File.ReadLines(folder["stopped/log.jsonl"]).Count() >= 3))
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4) && !process.HasExited, "no steps were made");
+            Thread.Sleep(20);
+        }
+
+        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
+        {
+            kill.WaitForExit();
+        }
+
+        Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
+        Assert.Equal(0, process.ExitCode);
+        Assert.Contains("--resume auto", errors.Result);
+
+        var step = new CutoffLen.Training.RunFolder(folder["stopped"]).Checkpoints()[^1].Step;
+        var steps = $"{step + 2}";
+        CutoffProcess.Run("finetune", "--config", folder["stopped/config.yaml"], "--resume", "auto", "--steps", steps).Exits(0);
+        Finetune("straight", "--steps", steps).Exits(0);
+        foreach (var name in new[] { "model.safetensors", "optimizer.safetensors" })
+        {
+            Assert.True(File.ReadAllBytes(folder[$"stopped/checkpoint-{steps}/{name}"]).AsSpan().SequenceEqual(
+                File.ReadAllBytes(folder[$"straight/checkpoint-{steps}/{name}"])), $"{name} differs");
+        }
+
+        Assert.Equal(Losses("straight"), Losses("stopped"));
+    }
+
+    [Fact]
+    public void Adapters_are_trained_saved_resumed_and_merged_into_a_plain_checkpoint()
+    {
+        string[] lora = ["--method", "lora", "--set", "lora_r=4", "lora_dropout=0.1", "loraplus_lr_ratio=4"];
+        Finetune("lora", ["--steps", "2", .. lora]).Exits(0);
+        Finetune("lora", ["--steps", "4", "--resume", "auto", .. lora]).Exits(0);
+        Finetune("whole", ["--steps", "4", .. lora]).Exits(0);
+        Assert.Equal(File.ReadAllBytes(folder["whole/final/adapter_model.safetensors"]), File.ReadAllBytes(folder["lora/final/adapter_model.safetensors"]));
+
+        var result = CutoffProcess.Run("merge", "--model", folder["lora/final"], "--out", folder["merged"], "--json", "--dtype", "fp32", "--threads", "1").Exits(0);
+        var json = JsonNode.Parse(result.Output)!;
+        Assert.Equal((double)json["nll_before"]!, (double)json["nll_after"]!, 1e-4);
+        using var merged = HuggingFaceCheckpoint.Open(folder["merged"]);
+        Assert.Equal("linear:factor=2", merged.Config.PositionConfig.ToSpec().ToString());
+        Assert.Contains("adapter_config.json", CutoffProcess.Run("merge", "--model", folder["merged"], "--out", folder["again"]).Exits(1).Error);
+    }
+
+    [Fact]
+    public void What_is_missing_or_wrong_is_said_at_once()
+    {
+        var result = CutoffProcess.Run("finetune", "--cutoff", "1k").Exits(1);
+        Assert.Contains("--model", result.Error);
+        Assert.Contains("--data", result.Error);
+        Assert.Contains("--out", result.Error);
+        folder.Write("other/file.txt", "not ours");
+        Assert.Contains("holds no run of ours", Finetune("other").Exits(1).Error);
+        Assert.Contains("training_state.json", Finetune("new", "--resume", folder["model"]).Exits(1).Error);
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    private CutoffResult Finetune(string run, params string[] more) => CutoffProcess.Run(Arguments(run, more));
+
+    private string[] Arguments(string run, params string[] more) =>
+    [
+        "finetune", "--model", folder["model"], "--data", folder["texts"], "--cutoff", "96", "--rope", "linear:factor=2", "--out", folder[run],
+        "--dtype", "fp32", "--device", "cpu", "--threads", "1",
+        "--set", "logging_steps=1", "save_steps=2", "warmup_steps=1", "learning_rate=1e-3", $"cache_dir={folder["cache"]}", .. more,
+    ];
+
+    private List<double> Losses(string run) =>
+        [.. File.ReadLines(folder[$"{run}/log.jsonl"]).Select(line => (double)JsonNode.Parse(line)!["loss"]!)];
+}

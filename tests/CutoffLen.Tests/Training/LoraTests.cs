@@ -1,0 +1,178 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Tests.Models;
+using CutoffLen.Training;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn.functional;
+
+namespace CutoffLen.Tests.Training;
+
+public sealed class LoraTests
+{
+    private static readonly AdapterConfig Settings = new(
+        4, 16, 0, ["q_proj", "v_proj", "o_proj", "down_proj"], ["embed_tokens", "norm", "input_layernorm"], UseRslora: false);
+
+    [Fact]
+    public void New_adapters_change_nothing()
+    {
+        using var scope = NewDisposeScope();
+        using var full = TinyTraining.Full();
+        using var lora = TinyTraining.Lora(Settings);
+        Assert.True(Logits(full.Network).eq(Logits(lora.Network)).all().item<bool>());
+        Assert.True(lora.Parameters.View("model.layers.0.self_attn.q_proj.lora_A.weight").abs().max().item<float>() is > 0 and <= 0.1768f);
+    }
+
+    [Theory]
+    [InlineData(false, 0, Recompute.None)]
+    [InlineData(true, 0.3, Recompute.Layers)]
+    [InlineData(false, 0.3, Recompute.Layers)]
+    public void Gradients_are_those_of_an_ordinary_graph(bool tied, double dropout, Recompute recompute)
+    {
+        using var scope = NewDisposeScope();
+        var config = TinyModels.Config(tied: tied);
+        using var model = Disturbed(Settings with { LoraDropout = dropout }, config);
+        var tokens = TinyModels.Tokens(config, 2, 40);
+        var targets = TinyModels.Tokens(config, 2, 40, seed: 9);
+        var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(40));
+        using var drop = model.Adapters!.Dropout.For(3, 1);
+
+        var x = model.Network.Embed(tokens);
+        foreach (var layer in model.Network.Layers)
+        {
+            var (q, k, v) = layer.Project(x);
+            x = layer.Finish(x, DenseAttention.Attend(method, positions, config, q, k, v));
+        }
+
+        cross_entropy(model.Network.Logits(model.Network.Norm(x)).flatten(0, 1), targets.flatten()).backward();
+        var expected = model.Parameters.Gradients.clone();
+        model.Parameters.Gradients.zero_();
+
+        using var plan = AttentionPlan.Create(method, positions, config, CPU);
+        model.Backprop(recompute).Run(tokens, targets, plan, 1.0 / 80);
+        foreach (var name in model.Parameters.Names)
+        {
+            var (right, ours) = (model.Parameters.ViewOf(expected, name), model.Parameters.GradientView(name));
+            Assert.True(right.abs().max().item<float>() > 0, $"{name} has no gradient");
+            var away = (right - ours).abs().max().item<float>() / right.abs().max().item<float>();
+            Assert.True(away < 1e-5, $"the gradient of {name} is {away} away, relative to its largest element");
+        }
+    }
+
+    [Fact]
+    public void Dropout_is_drawn_from_step_micro_batch_and_adapter_and_off_outside_training()
+    {
+        using var scope = NewDisposeScope();
+        var dropout = new LoraDropout(0.25, 9);
+        var x = ones(100, 100);
+        Assert.Same(x, dropout.Apply(x, 0));
+        float[] Drawn(long step, long batch, int adapter)
+        {
+            using var on = dropout.For(step, batch);
+            return dropout.Apply(x, adapter).data<float>().ToArray();
+        }
+
+        var first = Drawn(1, 0, 0);
+        Assert.Equal(first, Drawn(1, 0, 0));
+        Assert.All([Drawn(2, 0, 0), Drawn(1, 1, 0), Drawn(1, 0, 1)], other => Assert.NotEqual(first, other));
+        Assert.Equal(0.25, first.Count(value => value == 0) / 10_000.0, 0.02);
+        Assert.All(first.Where(value => value != 0), value => Assert.Equal(1 / 0.75f, value, 1e-6));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_merged_model_answers_as_the_adapters_do(bool rslora)
+    {
+        using var scope = NewDisposeScope();
+        using var model = Disturbed(Settings with { UseRslora = rslora }, TinyTraining.Config);
+        Assert.Equal(rslora ? 8 : 4, model.Adapters!.Config.Scale);
+        var merged = model.Merged().ToDictionary(weight => weight.Name, weight => weight.Tensor);
+        using var plain = new Llama(TinyTraining.Config, (name, _) => merged[name].detach().clone());
+        var (adapted, folded) = (Logits(model.Network), Logits(plain));
+        using var untouched = TinyTraining.Full();
+        Assert.True((adapted - Logits(untouched.Network)).abs().max().item<float>() > 0.01);
+        Assert.True((adapted - folded).abs().max().item<float>() < 1e-4 * adapted.abs().max().item<float>());
+    }
+
+    [Fact]
+    public void Adapters_are_saved_under_PEFTs_names_and_come_back()
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        using var model = Disturbed(Settings with { UseRslora = true, LoraDropout = 0.1 }, TinyTraining.Config);
+        AdapterCheckpoint.Save(folder["adapter"], model.Adapters!.Config, [.. model.Parameters.Names.Select(name => (name, model.Parameters.View(name)))], TinyTraining.Config);
+
+        using var file = SafetensorsFile.Open(Path.Combine(folder["adapter"], "adapter_model.safetensors"));
+        var names = file.Tensors.Select(tensor => tensor.Name).ToHashSet();
+        Assert.Contains("base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight", names);
+        Assert.Contains("base_model.model.model.layers.0.mlp.down_proj.lora_B.weight", names);
+        Assert.Contains("base_model.model.model.embed_tokens.weight", names);
+        Assert.Contains("base_model.model.model.layers.0.input_layernorm.weight", names);
+        Assert.Equal((2 * 4 * 2) + 1 + 1 + 2, names.Count);
+
+        var read = AdapterConfig.Read(folder["adapter"]);
+        Assert.Equal(model.Adapters.Config.Scale, read.Scale);
+        Assert.Equal(Settings.TargetModules, read.TargetModules);
+        Assert.Equal(Settings.ModulesToSave, read.ModulesToSave);
+        using var again = TinyTraining.Lora(read);
+        AdapterCheckpoint.LoadInto(folder["adapter"], [.. again.Parameters.Names.Select(name => (name, again.Parameters.View(name)))]);
+        Assert.True(Logits(model.Network).eq(Logits(again.Network)).all().item<bool>());
+
+        using var other = TinyTraining.Lora(read with { R = 2 });
+        var fault = Assert.Throws<UserException>(() =>
+            AdapterCheckpoint.LoadInto(folder["adapter"], [.. other.Parameters.Names.Select(name => (name, other.Parameters.View(name)))]));
+        Assert.Contains("of shape [2, 32]", fault.Message);
+    }
+
+    [Fact]
+    public void Modules_that_the_model_lacks_are_named()
+    {
+        var fault = Assert.Throws<UserException>(() => new LoraAdapters(TinyModels.Config(tied: true), Settings with { ModulesToSave = ["lm_head"] }, 0));
+        Assert.Contains("lm_head", fault.Message);
+        Assert.Contains("embed_tokens", fault.Message);
+    }
+
+    [Fact]
+    public void LoraPlus_steps_B_faster_and_leaves_the_base_alone()
+    {
+        using var training = new TinyTraining(40, 40);
+        using var scope = NewDisposeScope();
+        var settings = TinyTraining.Settings(3, batch: 2);
+        settings = settings with { Optimizer = settings.Optimizer with { Numbers = settings.Optimizer.Numbers with { WeightDecay = 0 } }, Schedule = settings.Schedule with { WarmupSteps = 0 } };
+        using var model = TinyTraining.Lora(Settings, ratio: 16);
+        var frozen = model.Weights().Where(weight => !model.Parameters.Contains(weight.Name)).ToDictionary(w => w.Name, w => w.Tensor.bytes.ToArray());
+        var start = model.Parameters.Values.clone();
+        using var trainer = training.Trainer(model, settings);
+        trainer.TrainStep();
+        // AdamW's first step moves every element by the rate.
+        Assert.Equal(1e-3f, Moved("model.layers.1.self_attn.v_proj.lora_B.weight") / 16, 1e-5);
+        Assert.Equal(1e-3f, Moved("model.norm.weight"), 1e-5);
+        Assert.All(model.Weights().Where(weight => frozen.ContainsKey(weight.Name)), weight => Assert.Equal(frozen[weight.Name], weight.Tensor.bytes.ToArray()));
+
+        float Moved(string name) => (model.Parameters.View(name) - model.Parameters.ViewOf(start, name)).abs().max().item<float>();
+    }
+
+    /// <summary>A model whose adapters are not zero.</summary>
+    private static TrainableModel Disturbed(AdapterConfig settings, LlamaConfig config)
+    {
+        var model = TinyTraining.Lora(settings, config);
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var generator = new Generator(11);
+        foreach (var name in model.Parameters.Names.Where(name => name.Contains("lora_B")))
+        {
+            var view = model.Parameters.View(name);
+            view.copy_(randn(view.shape, generator: generator) * 0.1);
+        }
+
+        return model;
+    }
+
+    private static Tensor Logits(Llama network)
+    {
+        using var noGrad = no_grad();
+        using var plan = AttentionPlan.Create(new RopeMethod(network.Config.Positions), TokenPositions.Sequential(24), network.Config, CPU);
+        return network.Logits(network.Hidden(TinyModels.Tokens(network.Config, 1, 24), plan));
+    }
+}

@@ -1,0 +1,69 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Data;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Tests.Data;
+using CutoffLen.Tests.Models;
+using CutoffLen.Training;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Tests.Training;
+
+/// <summary>A corpus of digits, tiny models on it, and trainers for them.</summary>
+internal sealed class TinyTraining : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    /// <summary>Documents that count in steps of 1, 3 or 7 modulo 10, of the given lengths.</summary>
+    public TinyTraining(params int[] lengths)
+    {
+        var texts = lengths.Select((length, d) => string.Concat(Enumerable.Range(0, length).Select(t => (char)('0' + ((d + (t * (d % 3 == 0 ? 1 : d % 3 == 1 ? 3 : 7))) % 10)))));
+        folder.Write("data.jsonl", string.Join('\n', texts.Select(text => $$"""{"text": "{{text}}"}""")));
+        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), DocumentMarkers.None, folder["cache"]);
+    }
+
+    public TokenizedDocuments Documents { get; }
+
+    public string this[string name] => folder[name];
+
+    public static LlamaConfig Config { get; } = TinyModels.Config();
+
+    /// <summary>Random weights, always the same.</summary>
+    public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        return TrainableModel.Full(config ?? Config, Source(config ?? Config, dtype), dtype, CPU);
+    }
+
+    public static TrainableModel Lora(AdapterConfig lora, LlamaConfig? config = null, double ratio = 1, ScalarType dtype = ScalarType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        return TrainableModel.Lora(config ?? Config, Source(config ?? Config, dtype), dtype, CPU, lora, 5, ratio);
+    }
+
+    public static WeightSource Source(LlamaConfig config, ScalarType dtype)
+    {
+        var generator = new Generator(3);
+        return (_, shape) => (shape.Length == 1 ? ones(shape) : randn(shape, generator: generator) * 0.15).to(dtype);
+    }
+
+    public Trainer Trainer(
+        TrainableModel model, TrainerSettings settings, int cutoff = 32, Packing packing = Packing.Documents, string positions = "plain", string rope = "rope") => new(
+        model, PositionMethods.Create(PositionSpec.Parse(rope), model.Network.Config.Positions, cutoff),
+        new TrainingSequences(Documents, cutoff, packing, settings.Seed), TrainingPositionsSpec.Parse(positions), settings);
+
+    public static TrainerSettings Settings(int steps, int batch = 1, int accumulation = 1, double rate = 1e-3, long seed = 1) => new(
+        seed, steps, new LearningRateSchedule(ScheduleShape.Cosine, rate, 2, steps),
+        new OptimizerSettings(OptimizerKind.Adamw, new AdamWSettings(0.9, 0.95, WeightDecay: 0.1)))
+    {
+        BatchSize = batch,
+        AccumulationSteps = accumulation,
+    };
+
+    public void Dispose()
+    {
+        Documents.Dispose();
+        folder.Dispose();
+    }
+}
