@@ -76,7 +76,7 @@ internal static class FinetuneRun
             return null;
         }
 
-        var found = resume == "auto" ? folder.Checkpoints().LastOrDefault().Folder : resume;
+        var found = resume != "auto" ? resume : folder.Checkpoints() is [.., var newest] ? newest.Folder : null;
         if (found is null)
         {
             Log.Information("--resume auto: {Folder:l} holds no checkpoint, so the run begins at step 0", folder.Path);
@@ -90,7 +90,7 @@ internal static class FinetuneRun
     {
         if (from is null || folder.Checkpoints().All(own => Path.GetFullPath(own.Folder) != Path.GetFullPath(from)))
         {
-            folder.CreateNew(mayRestart: resume == "auto");
+            folder.Begin(mayRestart: resume == "auto");
         }
     }
 

@@ -46,7 +46,7 @@ public sealed class RunFolder(string path)
     /// <summary>Makes the folder, for a new run.</summary>
     /// <param name="mayRestart">Whether a run that was stopped before its first checkpoint may begin again here.</param>
     /// <exception cref="UserException">It is there and holds anything else.</exception>
-    public void CreateNew(bool mayRestart = false)
+    public void Begin(bool mayRestart = false)
     {
         var isEmpty = !Directory.Exists(Path) || !Directory.EnumerateFileSystemEntries(Path).Any();
         var isRun = Checkpoints().Count > 0 || File.Exists(In(ConfigFile));

@@ -53,7 +53,7 @@ public sealed class FinetuneTests : IDisposable
     }
 
     [Fact]
-    public void Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
+    public async Task Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
     {
         using var process = CutoffProcess.Start(Arguments("stopped", "--steps", "100000"));
         var errors = process.StandardError.ReadToEndAsync();
@@ -61,17 +61,17 @@ public sealed class FinetuneTests : IDisposable
         while (!(File.Exists(folder["stopped/log.jsonl"]) && File.ReadLines(folder["stopped/log.jsonl"]).Count() >= 3))
         {
             Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4) && !process.HasExited, "no steps were made");
-            Thread.Sleep(20);
+            await Task.Delay(20);
         }
 
         using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
         {
-            kill.WaitForExit();
+            await kill.WaitForExitAsync();
         }
 
         Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
         Assert.Equal(0, process.ExitCode);
-        Assert.Contains("--resume auto", errors.Result);
+        Assert.Contains("--resume auto", await errors);
 
         var step = new CutoffLen.Training.RunFolder(folder["stopped"]).Checkpoints()[^1].Step;
         var steps = $"{step + 2}";
@@ -104,6 +104,19 @@ public sealed class FinetuneTests : IDisposable
     }
 
     [Fact]
+    public void A_saved_checkpoint_scores_as_the_trainer_did()
+    {
+        // One sequence an epoch: the loss of step 3 is that of the weights in checkpoint-2 on this text.
+        folder.Write("one/text.txt", "the words that stand here and nowhere else, some of them often: the, of, and, the.");
+        Finetune("run", "--data", folder["one"], "--steps", "3").Exits(0);
+        var ids = CutoffProcess.Run("tokenize", "--model", folder["model"], "--file", folder["one/text.txt"], "--json").Exits(0).Output;
+        folder.Write("ids.json", JsonNode.Parse(ids)!["ids"]!.ToJsonString());
+        var scored = CutoffProcess.Run(
+            "score", "--model", folder["run/checkpoint-2"], "--tokens", folder["ids.json"], "--dtype", "fp32", "--device", "cpu", "--json").Exits(0);
+        Assert.Equal(Losses("run")[2], (double)JsonNode.Parse(scored.Output)!["mean_nll"]!, 1e-5);
+    }
+
+    [Fact]
     public void What_is_missing_or_wrong_is_said_at_once()
     {
         var result = CutoffProcess.Run("finetune", "--cutoff", "1k").Exits(1);
@@ -121,7 +134,7 @@ public sealed class FinetuneTests : IDisposable
 
     private string[] Arguments(string run, params string[] more) =>
     [
-        "finetune", "--model", folder["model"], "--data", folder["texts"], "--cutoff", "96", "--rope", "linear:factor=2", "--out", folder[run],
+        "finetune", "--model", folder["model"], .. more.Contains("--data") ? [] : new[] { "--data", folder["texts"] }, "--cutoff", "96", "--rope", "linear:factor=2", "--out", folder[run],
         "--dtype", "fp32", "--device", "cpu", "--threads", "1",
         "--set", "logging_steps=1", "save_steps=2", "warmup_steps=1", "learning_rate=1e-3", $"cache_dir={folder["cache"]}", .. more,
     ];

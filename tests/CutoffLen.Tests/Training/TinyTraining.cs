@@ -33,16 +33,16 @@ internal sealed class TinyTraining : IDisposable
     public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32)
     {
         using var scope = NewDisposeScope();
-        return TrainableModel.Full(config ?? Config, Source(config ?? Config, dtype), dtype, CPU);
+        return TrainableModel.Full(config ?? Config, Source(dtype), dtype, CPU);
     }
 
     public static TrainableModel Lora(AdapterConfig lora, LlamaConfig? config = null, double ratio = 1, ScalarType dtype = ScalarType.Float32)
     {
         using var scope = NewDisposeScope();
-        return TrainableModel.Lora(config ?? Config, Source(config ?? Config, dtype), dtype, CPU, lora, 5, ratio);
+        return TrainableModel.Lora(config ?? Config, Source(dtype), dtype, CPU, lora, 5, ratio);
     }
 
-    public static WeightSource Source(LlamaConfig config, ScalarType dtype)
+    public static WeightSource Source(ScalarType dtype)
     {
         var generator = new Generator(3);
         return (_, shape) => (shape.Length == 1 ? ones(shape) : randn(shape, generator: generator) * 0.15).to(dtype);

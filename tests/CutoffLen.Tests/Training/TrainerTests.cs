@@ -1,7 +1,5 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Data;
-using CutoffLen.Models;
-using CutoffLen.Tests.Models;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 
