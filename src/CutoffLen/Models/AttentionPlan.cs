@@ -53,12 +53,24 @@ public sealed class AttentionPlan : IDisposable
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], none of them encoded yet; the result
-    /// is [B, H, n, D] in the values' dtype. Differentiable only by <see cref="BlockedAttention.Backward"/>.
+    /// is [B, H, n, D] in the values' dtype and carries no graph.
     /// </summary>
-    public Tensor Attend(Tensor queries, Tensor keys, Tensor values)
+    public Tensor Attend(Tensor queries, Tensor keys, Tensor values) =>
+        Attend(queries, keys, values, keepLogSumExp: false).Output;
+
+    /// <summary>The same, and what <see cref="Backward"/> needs: the float32 log-sum-exp of each query's scores.</summary>
+    public (Tensor Output, Tensor? LogSumExp) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
     {
         using var noGrad = no_grad();
-        return BlockedAttention.Forward(this, queries, keys, values);
+        return BlockedAttention.Forward(this, queries, keys, values, keepLogSumExp);
+    }
+
+    /// <summary>The gradients of queries, keys and values, given that of the output; all in the shapes of their tensors.</summary>
+    public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSumExp, Tensor gradient)
+    {
+        using var noGrad = no_grad();
+        return BlockedAttention.Backward(this, queries, keys, values, output, logSumExp, gradient);
     }
 
     /// <summary>The blocks of queries that are attended together, for a batch of this size.</summary>

@@ -11,10 +11,6 @@ namespace CutoffLen.Models;
 /// </summary>
 internal static class BlockedAttention
 {
-    /// <summary>Attention's result [B, H, n, D].</summary>
-    public static Tensor Forward(AttentionPlan plan, Tensor queries, Tensor keys, Tensor values) =>
-        Forward(plan, queries, keys, values, keepLogSumExp: false).Output;
-
     /// <summary>
     /// Attention's result [B, H, n, D] and, where asked for, the float32 log-sum-exp of each query's scores,
     /// [B, K, G, n, 1], which <see cref="Backward"/> needs.

@@ -17,7 +17,7 @@ public enum Recompute
 /// Backpropagation without custom autograd functions. The decoder is a chain of dense segments (norm, projections,
 /// MLP), cut around every attention. Tensors are detached at each cut: inside a segment autograd works, between
 /// segments the chain rule is applied here. Attention runs without a graph and has its own backward pass
-/// (<see cref="BlockedAttention"/>), the head runs in chunks (<see cref="HeadLoss"/>), so memory is linear in the
+/// (<see cref="AttentionPlan.Backward"/>), the head runs in chunks (<see cref="HeadLoss"/>), so memory is linear in the
 /// length for every position method. Gradients are added to those the parameters already hold.
 /// </summary>
 /// <param name="model">The model.</param>
@@ -54,7 +54,7 @@ public sealed class LayerwiseBackprop(
             var segment = segments[n];
             segment.Compute(keepGraph: recompute == Recompute.None);
             var (q, k, v) = segment.Heads();
-            (var attended, segment.LogSumExp) = BlockedAttention.Forward(plan, q, k, v, keepLogSumExp: true);
+            (var attended, segment.LogSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
             segments.Add(new Segment(model, n + 1, segment.Outputs[0].detach(), attended));
             if (recompute == Recompute.Layers)
             {
@@ -76,7 +76,8 @@ public sealed class LayerwiseBackprop(
             using var step = NewDisposeScope();
             var (segment, next) = (segments[n], segments[n + 1]);
             segment.Compute(keepGraph: true);
-            var (dq, dk, dv) = AttentionBackward(plan, segment, next.Attended!, attended!);
+            var (q, k, v) = segment.Heads();
+            var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp!, attended!);
             next.Dispose();
             (stream, attended) = segment.Backward([stream, dq, dk, dv]);
             stream.MoveToOuterDisposeScope();
@@ -85,14 +86,6 @@ public sealed class LayerwiseBackprop(
 
         segments[0].Dispose();
         return stream.MoveToOuterDisposeScope();
-    }
-
-    private static (Tensor Queries, Tensor Keys, Tensor Values) AttentionBackward(
-        AttentionPlan plan, Segment segment, Tensor output, Tensor gradient)
-    {
-        using var noGrad = no_grad();
-        var (q, k, v) = segment.Heads();
-        return BlockedAttention.Backward(plan, q, k, v, output.detach(), segment.LogSumExp!, gradient);
     }
 
     /// <summary>

@@ -67,8 +67,8 @@ public sealed class BlockedAttentionTests
 
         using var noGrad = no_grad();
         using var plan = AttentionPlan.Create(method, positions, config, CPU);
-        var (output, logSumExp) = BlockedAttention.Forward(plan, q, k, v, keepLogSumExp: true);
-        var (dq, dk, dv) = BlockedAttention.Backward(plan, q, k, v, output, logSumExp!, upstream);
+        var (output, logSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
+        var (dq, dk, dv) = plan.Backward(q, k, v, output, logSumExp!, upstream);
         Assert.True(Distance(dense, output) < tolerance, $"output is {Distance(dense, output)} away");
         foreach (var (name, leaf, gradient) in new[] { ("queries", q, dq), ("keys", k, dk), ("values", v, dv) })
         {
