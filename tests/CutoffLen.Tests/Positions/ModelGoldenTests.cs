@@ -43,6 +43,16 @@ public sealed class ModelGoldenTests
         }
     }
 
+    [Fact]
+    public void Decoding_has_a_spec_for_every_case_and_an_exception_where_the_peer_caches_rotated_keys()
+    {
+        Assert.Equal(Json("tiny-random-llama", "decode_logits").Select(entry => (string)entry!["case"]!), GoldenSpecs.DecodeLogits.Select(golden => golden.Case));
+        Assert.Equal(
+            ["dynamic_f1_decode", "dynamic_f2_decode", "longrope_f4_decode"],
+            GoldenSpecs.DecodeLogits.Where(golden => golden.Exception is not null).Select(golden => golden.Case));
+        Assert.All(GoldenSpecs.DecodeLogits, golden => Assert.Equal((128, 48), (golden.Length, golden.Prefill)));
+    }
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void Logits_and_losses_match(string folder, string file, string name)
