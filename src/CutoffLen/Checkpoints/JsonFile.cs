@@ -40,8 +40,7 @@ internal static class JsonFile
     {
         try
         {
-            // The length is asked before the file is opened: opening a named pipe would wait for a writer.
-            var length = new FileInfo(path).Length;
+            var length = LengthOf(path);
             if (length == 0)
             {
                 throw new UserException($"{path}: the file is empty");
@@ -55,6 +54,16 @@ internal static class JsonFile
         {
             throw new UserException($"{path}: cannot be read: {fault.Message}", fault);
         }
+    }
+
+    /// <summary>
+    /// Bytes of a file, links followed (Hugging Face's cache is made of links). To be asked before opening: a named pipe
+    /// has none, and opening one would wait for a writer.
+    /// </summary>
+    public static long LengthOf(string path)
+    {
+        var file = new FileInfo(path);
+        return file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
     }
 
     /// <summary>A name from a file as it may be shown: escaped, so that it can't disturb a terminal, and cut.</summary>

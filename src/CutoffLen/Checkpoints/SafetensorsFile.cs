@@ -82,7 +82,7 @@ public sealed class SafetensorsFile : IDisposable
     // Beyond the end of a file that shrank after Open, touching a map ends the process.
     private void CheckLength()
     {
-        if (new FileInfo(Path) is not { Exists: true } file || file.Length < fileBytes)
+        if (!File.Exists(Path) || JsonFile.LengthOf(Path) < fileBytes)
         {
             throw new UserException($"{Path}: became shorter or vanished after it was opened");
         }

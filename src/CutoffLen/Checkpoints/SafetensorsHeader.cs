@@ -33,8 +33,7 @@ internal static class SafetensorsHeader
     {
         try
         {
-            // Asked before opening: opening a named pipe would wait for a writer, and its length is 0.
-            var length = new FileInfo(path).Length;
+            var length = JsonFile.LengthOf(path);
             if (length < LengthBytes)
             {
                 throw new UserException($"{path}: {length} bytes are too few for a safetensors file; was the download cut off?");

@@ -1,3 +1,6 @@
+using System.Text;
+using System.Text.Unicode;
+
 namespace CutoffLen.Tokenization;
 
 /// <summary>
@@ -6,6 +9,8 @@ namespace CutoffLen.Tokenization;
 /// </summary>
 internal static class ByteAlphabet
 {
+    private const char Space = '\u0120';
+
     private static readonly Dictionary<char, byte> Bytes = Build();
 
     /// <summary>The bytes that a token stands for, or null when it has a character outside the alphabet.</summary>
@@ -21,6 +26,19 @@ internal static class ByteAlphabet
         }
 
         return bytes;
+    }
+
+    /// <summary>The text that a token stands for, or null when its bytes are no UTF-8 by themselves.</summary>
+    public static string? Text(string token)
+    {
+        // Most tokens are plain ASCII, perhaps after a space.
+        var word = token[0] == Space ? token.AsSpan(1) : token;
+        if (!word.ContainsAnyExceptInRange('!', '~'))
+        {
+            return word.Length == token.Length ? token : string.Concat(" ", word);
+        }
+
+        return Decode(token) is { } bytes && Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : null;
     }
 
     /// <summary>The characters that bytes are written as.</summary>

@@ -10,13 +10,11 @@ namespace CutoffLen.Tokenization;
 /// </summary>
 internal sealed class ByteLevelModel : TokenModel
 {
-    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
-
     private readonly BpeTokenizer bpe;
     private readonly bool addPrefixSpace;
     private readonly bool normalizeToC;
 
-    private ByteLevelModel(ByteLevelParts parts, IReadOnlyDictionary<int, byte[]> bytes)
+    private ByteLevelModel(ByteLevelParts parts)
     {
         (addPrefixSpace, normalizeToC) = (parts.AddPrefixSpace, parts.NormalizeToC);
         bpe = BpeTokenizer.Create(new BpeOptions(parts.Vocabulary)
@@ -25,7 +23,7 @@ internal sealed class ByteLevelModel : TokenModel
             Merges = parts.Merges,
             PreTokenizer = new RegexWords(parts.Words),
             // The package takes a word that equals a "special token" whole, without merging: exactly ignore_merges.
-            SpecialTokens = parts.IgnoreMerges ? Words(bytes) : null,
+            SpecialTokens = parts.IgnoreMerges ? WholeWords(parts.Vocabulary) : null,
         });
     }
 
@@ -33,31 +31,28 @@ internal sealed class ByteLevelModel : TokenModel
     public override string Kind => "byte-level BPE";
 
     /// <summary>Builds the model.</summary>
-    public static ByteLevelModel Create(ByteLevelParts parts)
-    {
-        var bytes = new Dictionary<int, byte[]>(parts.Vocabulary.Count);
-        foreach (var (token, id) in parts.Vocabulary)
-        {
-            // Added tokens may stand in the vocabulary as plain text.
-            bytes.Add(id, ByteAlphabet.Decode(token) ?? Encoding.UTF8.GetBytes(token));
-        }
+    public static ByteLevelModel Create(ByteLevelParts parts) =>
+        new(parts) { Tokens = parts.Vocabulary.ToDictionary(token => token.Value, token => token.Key) };
 
-        return new ByteLevelModel(parts, bytes) { TokenBytes = bytes };
-    }
-
-    private static Dictionary<string, int> Words(IReadOnlyDictionary<int, byte[]> bytes)
+    /// <summary>The tokens that are text, as text.</summary>
+    private static Dictionary<string, int> WholeWords(IReadOnlyDictionary<string, int> vocabulary)
     {
-        var words = new Dictionary<string, int>(bytes.Count, StringComparer.Ordinal);
-        foreach (var (id, token) in bytes)
+        var words = new Dictionary<string, int>(vocabulary.Count, StringComparer.Ordinal);
+        foreach (var (token, id) in vocabulary)
         {
-            if (System.Text.Unicode.Utf8.IsValid(token))
+            if (ByteAlphabet.Text(token) is { } word)
             {
-                words.TryAdd(Strict.GetString(token), id);
+                words.TryAdd(word, id);
             }
         }
 
         return words;
     }
+
+    /// <inheritdoc/>
+    public override byte[] Bytes(string token) =>
+        // Added tokens may stand in the vocabulary as plain text.
+        ByteAlphabet.Decode(token) ?? Encoding.UTF8.GetBytes(token);
 
     /// <inheritdoc/>
     public override string Normalize(string text, bool first) => normalizeToC ? CanonicalForm.Of(text) : text;

@@ -43,7 +43,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
             throw new UserException($"{path}: two added tokens are the same: {fault.Message}", fault);
         }
 
-        VocabularySize = model.TokenBytes.Keys.Concat(byId.Keys).Max() + 1;
+        VocabularySize = model.Tokens.Keys.Concat(byId.Keys).Max() + 1;
         BosId = rules.Bos is { } bos ? Find(bos) ?? throw Unknown("bos_token", bos) : definition.Bos;
         EosId = rules.Eos is { } eos ? Find(eos) ?? throw Unknown("eos_token", eos) : definition.Eos;
         before = !addByFlags ? definition.Before : rules.AddBos ? [BosId ?? throw Nothing("add_bos_token", "bos_token")] : [];
@@ -103,7 +103,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
         {
             var bytes = JsonFile.ReadBytes(path, JsonFile.LargeFile);
             var read = SentencePieceFile.Read(bytes, path);
-            var pieces = read.Model.TokenBytes.Keys.Concat(read.Added.Concat(read.Controls).Select(token => token.Id)).Max() + 1;
+            var pieces = read.Model.Tokens.Keys.Concat(read.Added.Concat(read.Controls).Select(token => token.Id)).Max() + 1;
             return new CheckpointTokenizer(path, bytes, read with { Added = [.. read.Added, .. rules.AddedTo(pieces)] }, rules, addByFlags: true);
         }
 
@@ -224,12 +224,12 @@ public sealed class CheckpointTokenizer : ITextEncoder
             return added.Special && skipSpecial ? [] : Encoding.UTF8.GetBytes(added.Text);
         }
 
-        return model.TokenBytes.TryGetValue(id, out var bytes)
-            ? bytes
+        return model.Tokens.TryGetValue(id, out var token)
+            ? model.Bytes(token)
             : throw new UserException($"{id} is not a token of {Path}; ids go from 0 to {VocabularySize - 1}");
     }
 
-    private bool Contains(int id) => byId.ContainsKey(id) || model.TokenBytes.ContainsKey(id);
+    private bool Contains(int id) => byId.ContainsKey(id) || model.Tokens.ContainsKey(id);
 
     private int? Find(string text)
     {
@@ -242,7 +242,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
         }
 
         var bytes = Encoding.UTF8.GetBytes(text);
-        return model.TokenBytes.Where(token => token.Value.AsSpan().SequenceEqual(bytes)).Select(token => (int?)token.Key).FirstOrDefault();
+        return model.Tokens.Where(token => model.Bytes(token.Value).AsSpan().SequenceEqual(bytes)).Select(token => (int?)token.Key).FirstOrDefault();
     }
 
     private UserException Unknown(string key, string token) =>

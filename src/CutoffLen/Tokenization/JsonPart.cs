@@ -7,14 +7,25 @@ namespace CutoffLen.Tokenization;
 /// something else than it is throws <see cref="InvalidDataException"/> with its path.
 /// </summary>
 /// <param name="Value">The value; of kind Undefined when absent.</param>
-/// <param name="Path">For example model.vocab.</param>
-internal readonly record struct JsonPart(JsonElement Value, string Path)
+/// <param name="Parent">The way to what it is in, empty for the root.</param>
+/// <param name="Key">Its name there, or null in a list.</param>
+/// <param name="Index">Its place there, in a list.</param>
+internal readonly record struct JsonPart(JsonElement Value, string Parent, string? Key, int Index = 0)
 {
+    /// <summary>
+    /// The way to the value, for example model.vocab. Put together only when asked for: a vocabulary has hundreds of
+    /// thousands of values.
+    /// </summary>
+    public string Path => Key is null ? $"{Parent}[{Index}]" : Parent.Length == 0 ? Key : $"{Parent}.{Key}";
+
+    /// <summary>The whole document.</summary>
+    public static JsonPart Root(JsonElement value) => new(value, "", "");
+
     /// <summary>A property; absent in anything that is null or absent.</summary>
     public JsonPart this[string key] => Value.ValueKind switch
     {
-        JsonValueKind.Object when Value.TryGetProperty(key, out var value) => new JsonPart(value, Join(key)),
-        JsonValueKind.Object or JsonValueKind.Null or JsonValueKind.Undefined => new JsonPart(default, Join(key)),
+        JsonValueKind.Object when Value.TryGetProperty(key, out var value) => new JsonPart(value, Path, key),
+        JsonValueKind.Object or JsonValueKind.Null or JsonValueKind.Undefined => new JsonPart(default, Path, key),
         _ => throw Wrong("an object"),
     };
 
@@ -48,10 +59,10 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
             throw Wrong("a list");
         }
 
-        var at = 0;
+        var (at, path) = (0, Path);
         foreach (var item in Value.EnumerateArray())
         {
-            yield return new JsonPart(item, $"{Path}[{at++}]");
+            yield return new JsonPart(item, path, null, at++);
         }
     }
 
@@ -68,9 +79,11 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
             throw Wrong("an object");
         }
 
+        var path = Path;
         foreach (var property in Value.EnumerateObject())
         {
-            yield return (property.Name, new JsonPart(property.Value, Join(property.Name)));
+            var name = property.Name;
+            yield return (name, new JsonPart(property.Value, path, name));
         }
     }
 
@@ -80,8 +93,6 @@ internal readonly record struct JsonPart(JsonElement Value, string Path)
         var text = IsNull ? "missing" : Value.GetRawText();
         return text.Length <= 100 ? text : text[..100] + "...";
     }
-
-    private string Join(string key) => Path.Length == 0 ? key : $"{Path}.{key}";
 
     private InvalidDataException Wrong(string allowed) => new($"{Path} is {this}; allowed is {allowed}");
 }

@@ -78,7 +78,7 @@ internal sealed class MetaspaceModel : TokenModel
         Dictionary<string, int> pieces, int[] byteIds, IEnumerable<string> merges, Whitespace whitespace) =>
         new(pieces, byteIds, merges, whitespace)
         {
-            TokenBytes = Bytes(pieces, byteIds),
+            Tokens = Spelled(pieces, byteIds),
             Strip = whitespace switch
             {
                 { RemoveExtra: true } => LeadingSpace.All,
@@ -87,16 +87,26 @@ internal sealed class MetaspaceModel : TokenModel
             },
         };
 
-    private static Dictionary<int, byte[]> Bytes(Dictionary<string, int> pieces, int[] byteIds)
+    private static Dictionary<int, string> Spelled(Dictionary<string, int> pieces, int[] byteIds)
     {
-        var bytes = pieces.ToDictionary(piece => piece.Value, piece => Encoding.UTF8.GetBytes(piece.Key.Replace(Space, ' ')));
+        var tokens = pieces.ToDictionary(piece => piece.Value, piece => piece.Key);
         for (var value = 0; value < byteIds.Length; value++)
         {
-            bytes.Add(byteIds[value], [(byte)value]);
+            tokens.Add(byteIds[value], $"<0x{value:X2}>");
         }
 
-        return bytes;
+        return tokens;
     }
+
+    /// <summary>The byte of a byte token, "&lt;0x00&gt;" to "&lt;0xFF&gt;"; null for any other.</summary>
+    public static byte? ByteOf(string token) =>
+        token is ['<', '0', 'x', var high, var low, '>'] && char.IsAsciiHexDigit(high) && char.IsAsciiHexDigit(low)
+            ? Convert.ToByte(token[3..5], 16)
+            : null;
+
+    /// <inheritdoc/>
+    public override byte[] Bytes(string token) =>
+        ByteOf(token) is { } value ? [value] : Encoding.UTF8.GetBytes(token.Replace(Space, ' '));
 
     /// <summary>256 characters of the private use area, in a row, that no piece has.</summary>
     private static char UnusedRange(IEnumerable<string> pieces)

@@ -232,15 +232,16 @@ internal static class SentencePieceFile
 
     private static int? Existing(Model model, int id) => id >= 0 && id < model.Pieces.Count ? id : null;
 
-    /// <summary>Notes the id of a byte token, "&lt;0x00&gt;" to "&lt;0xFF&gt;".</summary>
-    public static bool SetByteId(int[] byteIds, string text, int id)
+    /// <summary>Notes the id of a byte token.</summary>
+    /// <returns>Whether it is one.</returns>
+    public static bool SetByteId(int[] byteIds, string token, int id)
     {
-        if (text is not ['<', '0', 'x', var high, var low, '>'] || !char.IsAsciiHexDigit(high) || !char.IsAsciiHexDigit(low))
+        if (MetaspaceModel.ByteOf(token) is not { } value)
         {
             return false;
         }
 
-        byteIds[Convert.ToInt32(text[3..5], 16)] = id;
+        byteIds[value] = id;
         return true;
     }
 

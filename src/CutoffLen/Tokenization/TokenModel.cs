@@ -3,8 +3,8 @@ namespace CutoffLen.Tokenization;
 /// <summary>What a tokenizer file says about plain text: how it becomes tokens, and what bytes each token is.</summary>
 internal abstract class TokenModel
 {
-    /// <summary>The bytes of each token of the vocabulary, by id.</summary>
-    public required IReadOnlyDictionary<int, byte[]> TokenBytes { get; init; }
+    /// <summary>Each token of the vocabulary as the file spells it, by id.</summary>
+    public required IReadOnlyDictionary<int, string> Tokens { get; init; }
 
     /// <summary>What decoding takes from the beginning of the text: the space that encoding put there.</summary>
     public LeadingSpace Strip { get; init; }
@@ -16,6 +16,10 @@ internal abstract class TokenModel
     /// <param name="text">A part of a text between added tokens.</param>
     /// <param name="first">Whether the text begins with it.</param>
     public abstract string Normalize(string text, bool first);
+
+    /// <summary>The bytes that a token stands for.</summary>
+    /// <param name="token">As the file spells it.</param>
+    public abstract byte[] Bytes(string token);
 
     /// <summary>Appends the ids of normalized text.</summary>
     public abstract void Encode(string normalized, List<int> ids);

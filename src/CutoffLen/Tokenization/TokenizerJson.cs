@@ -17,7 +17,7 @@ internal static class TokenizerJson
         using var document = JsonFile.Parse(json, path);
         try
         {
-            var root = new JsonPart(document.RootElement, "");
+            var root = JsonPart.Root(document.RootElement);
             var model = root["model"];
             Require(model, "type", type => type is "BPE" or null, "BPE");
             Require(model, "continuing_subword_prefix", string.IsNullOrEmpty, "none");
@@ -69,46 +69,37 @@ internal static class TokenizerJson
     {
         var tokens = new Dictionary<string, int>(StringComparer.Ordinal);
         var ids = new HashSet<int>();
-        foreach (var (token, id) in vocabulary.Properties())
+        foreach (var (token, value) in vocabulary.Properties())
         {
-            if (token.Length == 0 || !ids.Add(id.Id()))
+            var id = value.Id();
+            if (token.Length == 0 || !ids.Add(id))
             {
-                throw new InvalidDataException($"{id.Path} is empty or has the id of another token");
+                throw new InvalidDataException($"{value.Path} is empty or has the id of another token");
             }
 
-            tokens.Add(token, id.Id());
+            tokens.Add(token, id);
         }
 
         return tokens.Count > 0 ? tokens : throw new InvalidDataException("model.vocab is empty");
     }
 
-    /// <summary>"left right", or since 2024 ["left", "right"].</summary>
-    private static List<string> ReadMerges(JsonPart merges, Dictionary<string, int> vocabulary)
+    /// <summary>"left right", or since 2024 ["left", "right"]. That both are tokens, the package checks.</summary>
+    private static List<string> ReadMerges(JsonPart merges)
     {
         var list = new List<string>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
         foreach (var merge in merges.Items())
         {
             var text = merge.Text() ?? string.Join(' ', merge.Items().Select(part => part.Text()));
             var cut = text.IndexOf(' ');
-            if (cut <= 0 || text.IndexOf(' ', cut + 1) >= 0 || !seen.Add(text) || !Joins(text, cut, vocabulary))
+            if (cut <= 0 || cut == text.Length - 1 || text.IndexOf(' ', cut + 1) >= 0)
             {
-                throw new InvalidDataException(
-                    $"{merge.Path} is {merge}; allowed are two tokens of the vocabulary whose union is one too, each pair once");
+                throw new InvalidDataException($"{merge.Path} is {merge}; allowed are two tokens");
             }
 
             list.Add(text);
         }
 
         return list;
-    }
-
-    private static bool Joins(string merge, int cut, Dictionary<string, int> vocabulary)
-    {
-        var tokens = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
-        return tokens.ContainsKey(merge.AsSpan(0, cut))
-            && tokens.ContainsKey(merge.AsSpan(cut + 1))
-            && tokens.ContainsKey(merge.Remove(cut, 1));
     }
 
     private static ByteLevelModel BuildByteLevel(JsonPart model, TokenizerPipeline pipeline)
@@ -121,7 +112,7 @@ internal static class TokenizerJson
 
         return ByteLevelModel.Create(new ByteLevelParts(
             vocabulary,
-            ReadMerges(model["merges"], vocabulary),
+            ReadMerges(model["merges"]),
             pipeline.Words,
             model["ignore_merges"].Flag(),
             pipeline.AddPrefixSpace,
@@ -136,7 +127,7 @@ internal static class TokenizerJson
         }
 
         var vocabulary = ReadVocabulary(model["vocab"]);
-        var merges = ReadMerges(model["merges"], vocabulary);
+        var merges = ReadMerges(model["merges"]);
         var byteIds = Enumerable.Repeat(-1, 256).ToArray();
         var pieces = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var (token, id) in vocabulary)

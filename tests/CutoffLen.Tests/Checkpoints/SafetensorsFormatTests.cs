@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using CutoffLen.Checkpoints;
 using static TorchSharp.torch;
@@ -100,6 +101,16 @@ public sealed class SafetensorsFormatTests : IDisposable
 
         var path = folder.Write("x.safetensors", RawSafetensors.File(header.Append('}').ToString(), []));
         Assert.Contains("more than 100000 tensors", Assert.Throws<UserException>(() => SafetensorsFile.Open(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_named_pipe_is_refused_not_waited_for()
+    {
+        Process.Start("mkfifo", [folder["x.safetensors"], folder["config.json"]]).WaitForExit();
+        var reading = Task.Run(() => (Record.Exception(() => SafetensorsFile.Open(folder["x.safetensors"])), Record.Exception(() => JsonFile.ReadObject(folder["config.json"]))));
+        var (weights, config) = await reading.WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Contains("0 bytes are too few", Assert.IsType<UserException>(weights).Message, StringComparison.Ordinal);
+        Assert.Contains("is empty", Assert.IsType<UserException>(config).Message, StringComparison.Ordinal);
     }
 
     [Fact]
