@@ -45,6 +45,9 @@ internal sealed record AttentionBlock(int Start, int Rows, IReadOnlyList<BandSli
             }
         }
 
+        // Last first: scores shrink from block to block, so each fits where the one before lay; growing ones would
+        // leave ever larger holes in the C heap, and memory would not be linear in the length.
+        blocks.Reverse();
         return [.. blocks];
     }
 
