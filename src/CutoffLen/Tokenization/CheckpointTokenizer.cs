@@ -209,7 +209,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
     }
 
     /// <summary>The text of one token; empty for ids that mean none.</summary>
-    public string TextOf(int id) => byId.ContainsKey(id) || model.TokenBytes.ContainsKey(id) ? Encoding.UTF8.GetString(Bytes(id, skipSpecial: false)) : "";
+    public string TextOf(int id) => Contains(id) ? Encoding.UTF8.GetString(Bytes(id, skipSpecial: false)) : "";
 
     /// <summary>Begins to decode ids that come one by one.</summary>
     /// <param name="afterText">Whether the ids go on from a text, so that a leading space is theirs.</param>
