@@ -16,8 +16,10 @@ public sealed record TorchLibrary(string Source, string Torchsharp, string? Libt
         var source = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(data => data.Key == "TorchSource").Value!;
         var assembly = typeof(torch).Assembly;
         var version = assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version!.ToString();
+        var output = Console.Out;
         try
         {
+            Console.SetOut(TextWriter.Null); // the package prints what it throws, into the JSON of a report
             // Any native call loads it; the version alone is a constant in the package.
             _ = torch.get_num_threads();
             return new TorchLibrary(source, version, torch.__version__, null);
@@ -25,6 +27,10 @@ public sealed record TorchLibrary(string Source, string Torchsharp, string? Libt
         catch (Exception failure) when (IsLoadFailure(failure))
         {
             return new TorchLibrary(source, version, null, failure.GetBaseException().Message.ReplaceLineEndings(" ").Trim());
+        }
+        finally
+        {
+            Console.SetOut(output);
         }
     }
 
