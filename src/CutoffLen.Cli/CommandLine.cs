@@ -24,6 +24,7 @@ internal static class CommandLine
             FinetuneCommand.Create(),
             MergeCommand.Create(),
             TokenizeCommand.Create(),
+            EvalPplCommand.Create(),
             EnvCommand.Create(),
             ScoreCommand.Create(),
             GenerateCommand.Create(),

@@ -77,6 +77,13 @@ public static class RopeTheory
         }
     }
 
+    /// <summary>
+    /// The first distance, in tokens, at which equal vectors are no longer expected to attract each other more than random
+    /// ones (arXiv 2405.14591, equation 11): the context that a set of frequencies supports. Null when there is none up to
+    /// <paramref name="most"/>.
+    /// </summary>
+    public static int? SupportedContext(Frequencies frequencies, int most) => FirstViolation(frequencies.InverseFrequencies, 1, most + 1);
+
     /// <summary>The first distance from one to below another at which the sum is negative, or null.</summary>
     private static int? FirstViolation(double[] inverse, int from, int to)
     {

@@ -95,19 +95,35 @@ public sealed class StatisticsTests
 
     public static TheoryData<double[], int?> Curves => new()
     {
+        // One bucket an octave from 64 tokens on: the minimum is over the buckets themselves.
         { [2, 1.5, 1.2, 1.1, 1.0], null },
-        { [2, 1.5, 1.2, 1.31, 1.5], 2 },
-        { [2, 1.5, 1.2, 1.29, 1.5], 3 },
+        { [2, 1.5, 1.2, 1.31, 1.5], 512 },
+        { [2, 1.5, 1.2, 1.29, 1.5], 1024 },
         { [2, 1.5, 1.7, 1.2, 1.25], null },
-        { [2, 1.5, 1.7, 1.2, 1.4], 3 },
-        { [1, 2, 3, 4, 5], 0 },
-        { [1, double.NaN, 1, 1.05, 1.2], 3 },
+        { [2, 1.5, 1.7, 1.2, 1.4], 1024 },
+        { [1, 2, 3, 4, 5], 128 },
+        { [1, double.NaN, 1, 1.05, 1.2], 1024 },
     };
 
     [Theory]
     [MemberData(nameof(Curves))]
-    public void The_limit_is_the_last_bucket_before_the_curve_rises_for_good(double[] means, int? last) =>
-        Assert.Equal(last, EffectiveContext.Limit(means, 0.1));
+    public void The_limit_is_where_the_curve_rises_for_good(double[] means, int? limit)
+    {
+        var edges = Enumerable.Range(0, means.Length + 1).Select(i => 64 << i).ToArray();
+        var groups = Enumerable.Range(0, means.Length).Select(i => (i, i + 1)).ToList();
+        var totals = means.Select(mean => double.IsNaN(mean) ? new Ratio(0, 0) : new Ratio(100 * mean, 100)).ToArray();
+        Assert.Equal(limit, EffectiveContext.Limit(edges, groups, totals, 0.1));
+    }
+
+    [Fact]
+    public void A_lucky_narrow_bucket_is_not_the_minimum()
+    {
+        // Four buckets an octave, one of them low by chance: the octave around it is not.
+        var edges = new PositionBuckets(4096).Edges;
+        var groups = Enumerable.Range(0, edges.Length - 1).Select(i => (i, i + 1)).ToList();
+        var totals = groups.Select(group => new Ratio((edges[group.Item2] - edges[group.Item1]) * (edges[group.Item1] == 91 ? 1.35 : 1.5), edges[group.Item2] - edges[group.Item1])).ToArray();
+        Assert.Null(EffectiveContext.Limit(edges, groups, totals, 0.1));
+    }
 
     [Fact]
     public void The_effective_context_has_an_interval_and_says_when_the_sweep_ended_first()

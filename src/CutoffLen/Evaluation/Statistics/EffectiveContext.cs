@@ -26,9 +26,10 @@ public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Int
 /// delta above its running minimum and stays there to the end of the sweep.
 /// </summary>
 /// <remarks>
-/// Two cares for noise. The walk begins at position 64 (an eighth of the sweep where that is less): the openings of
-/// texts are easier or harder than the rest for reasons that have nothing to do with context. And neighbouring buckets
-/// join until they hold 256 tokens, for a minimum over many small buckets would be the luckiest of them.
+/// Three cares for noise. The walk begins at position 64 (an eighth of the sweep where that is less): the openings of
+/// texts are easier or harder than the rest for reasons that have nothing to do with context. Neighbouring buckets join
+/// until they hold 256 tokens. And the minimum is that of means over an octave of positions, for the least of many narrow
+/// buckets is the luckiest of them.
 /// </remarks>
 public static class EffectiveContext
 {
@@ -48,38 +49,39 @@ public static class EffectiveContext
         int[] edges, IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, Bootstrap bootstrap, double delta = StandardDelta)
     {
         var groups = Join(edges, counts);
-        var ends = groups.Select(group => edges[group.End]).ToArray();
-        var tokens = Limit(Means(Array.ConvertAll(new int[sums.Count], _ => 1)), delta);
-        var interval = bootstrap.Of(draw => Limit(Means(draw), delta) is { } k ? ends[k] : double.PositiveInfinity);
-        return new EffectiveContextLimit(tokens is { } last ? ends[last] : null, edges[^1], interval, delta);
-
-        double[] Means(int[] draw) => [.. groups.Select(group => Mean(sums, counts, draw, group))];
+        var tokens = Limit(edges, groups, Total(groups, sums, counts, Enumerable.Repeat(1, sums.Count).ToArray()), delta);
+        var interval = bootstrap.Of(draw => Limit(edges, groups, Total(groups, sums, counts, draw), delta) ?? double.PositiveInfinity);
+        return new EffectiveContextLimit(tokens, edges[^1], interval, delta);
     }
 
-    /// <summary>The index of the last bucket within the limit, or null when the last one of all is.</summary>
-    internal static int? Limit(IReadOnlyList<double> means, double delta)
+    /// <summary>The end of the last bucket within the limit, or null when the last one of all is.</summary>
+    /// <param name="edges">Bucket boundaries, positions in tokens.</param>
+    /// <param name="groups">Which buckets are taken together.</param>
+    /// <param name="totals">What each of these groups holds.</param>
+    /// <param name="delta">The rise that counts, nats.</param>
+    internal static int? Limit(int[] edges, IReadOnlyList<(int Begin, int End)> groups, Ratio[] totals, double delta)
     {
         var least = double.PositiveInfinity;
-        int? last = null;
-        for (var k = 0; k < means.Count; k++)
+        int? limit = null;
+        var from = 0;
+        for (var k = 0; k < totals.Length; k++)
         {
-            if (double.IsNaN(means[k]))
+            if (totals[k].Weight == 0)
             {
                 continue;
             }
 
-            least = Math.Min(least, means[k]);
-            if (means[k] - least <= delta)
+            while (from < k && 2 * edges[groups[from].Begin] < edges[groups[k].End])
             {
-                last = null;
+                from++;
             }
-            else
-            {
-                last ??= k - 1;
-            }
+
+            least = Math.Min(least, Ratio.Of(totals[from..(k + 1)]));
+            var rises = (totals[k].Sum / totals[k].Weight) - least > delta;
+            limit = rises ? limit ?? edges[groups[k].Begin] : null;
         }
 
-        return last;
+        return limit;
     }
 
     private static List<(int Begin, int End)> Join(int[] edges, IReadOnlyList<double[]> counts)
@@ -113,18 +115,25 @@ public static class EffectiveContext
         return groups;
     }
 
-    private static double Mean(IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, int[] draw, (int Begin, int End) group)
+    private static Ratio[] Total(
+        List<(int Begin, int End)> groups, IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, int[] draw)
     {
-        double sum = 0, count = 0;
-        for (var unit = 0; unit < draw.Length; unit++)
+        var totals = new Ratio[groups.Count];
+        for (var k = 0; k < totals.Length; k++)
         {
-            for (var bucket = group.Begin; draw[unit] > 0 && bucket < group.End; bucket++)
+            double sum = 0, count = 0;
+            for (var unit = 0; unit < draw.Length; unit++)
             {
-                sum += draw[unit] * sums[unit][bucket];
-                count += draw[unit] * counts[unit][bucket];
+                for (var bucket = groups[k].Begin; draw[unit] > 0 && bucket < groups[k].End; bucket++)
+                {
+                    sum += draw[unit] * sums[unit][bucket];
+                    count += draw[unit] * counts[unit][bucket];
+                }
             }
+
+            totals[k] = new Ratio(sum, count);
         }
 
-        return sum / count;
+        return totals;
     }
 }

@@ -58,8 +58,8 @@ public sealed record ProtocolResult(string Protocol, string Unit, IReadOnlyList<
 
 /// <summary>NLL by position and what follows from it.</summary>
 /// <param name="Length">Window length in tokens.</param>
-/// <param name="Windows">Windows averaged.</param>
-/// <param name="Unit">What the bootstrap draws: <c>texts</c>, or <c>windows</c> of a single text.</param>
+/// <param name="Windows">Windows averaged, overlapping where the protocol's are.</param>
+/// <param name="Unit">What the bootstrap draws: <c>texts</c>, or <c>stretches</c> of a single text, as long as a window.</param>
 /// <param name="Points">Bucket by bucket.</param>
 /// <param name="EffectiveContext">Where the context ends.</param>
 public sealed record PositionCurve(

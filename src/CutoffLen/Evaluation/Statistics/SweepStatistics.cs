@@ -46,7 +46,8 @@ public static class SweepStatistics
 
         var buckets = new PositionBuckets(length);
         var texts = scores.Curves.GroupBy(c => c.Text).ToList();
-        var units = texts.Count > 1 ? texts.Select(g => g.ToList()) : scores.Curves.Select(c => new List<TextCurveScore> { c });
+        // Windows of one text that overlap say the same twice: its units are stretches of a window's length.
+        var units = texts.Count > 1 ? texts.Select(g => g.ToList()) : scores.Curves.GroupBy(c => c.Start / length).Select(g => g.ToList());
         var sums = units.Select(unit => Enumerable.Range(0, buckets.Count).Select(b => unit.Sum(c => c.Sums[b])).ToArray()).ToList();
         var counts = units.Select(unit => Enumerable.Range(0, buckets.Count)
             .Select(b => (double)unit.Count * (buckets.Edges[b + 1] - buckets.Edges[b])).ToArray()).ToList();
@@ -58,7 +59,7 @@ public static class SweepStatistics
                 buckets.Edges[b], buckets.Edges[b + 1], Ratio.Of(ratios), bootstrap.OfRatio(ratios), (long)counts.Sum(c => c[b]));
         });
         return new PositionCurve(
-            length, scores.Curves.Count, texts.Count > 1 ? "texts" : "windows", [.. points],
+            length, scores.Curves.Count, texts.Count > 1 ? "texts" : "stretches", [.. points],
             EffectiveContext.Of(buckets.Edges, sums, counts, bootstrap, delta));
     }
 

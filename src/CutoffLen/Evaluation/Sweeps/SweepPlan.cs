@@ -86,21 +86,11 @@ public sealed record SweepPlan(
     }
 
     /// <summary>
-    /// Whole windows of the length that the first protocol reads anyway and that do not overlap: every token gives one
-    /// position at most, and the curve costs no forward of its own.
+    /// Whole windows of the length that the first protocol reads anyway: the curve costs no forward of its own. Where they
+    /// overlap, a token counts at several positions, so that the curve compares positions over much the same tokens.
     /// </summary>
-    private IEnumerable<ScoredWindow> CurveWindows(int tokens, int length)
-    {
-        var free = 0;
-        foreach (var window in Protocols[0].Windows(tokens, length))
-        {
-            if (window.Start >= free && window.Length == length)
-            {
-                free = window.InputEnd;
-                yield return window;
-            }
-        }
-    }
+    private IEnumerable<ScoredWindow> CurveWindows(int tokens, int length) =>
+        Protocols[0].Windows(tokens, length).Where(window => window.Length == length);
 
     private int TokensOf(EvaluationText text, PerplexityProtocol protocol) =>
         text.Tokens.Length + (text.Prefix(protocol.TextStart, Special) is null ? 0 : 1);

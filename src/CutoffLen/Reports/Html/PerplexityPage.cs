@@ -49,7 +49,7 @@ public static class PerplexityPage
         var curve = report.Measured.First(m => m.Curve is not null).Curve!;
         return Page.Section(
             "Loss by position",
-            $"Mean negative log-likelihood of the tokens at each position of {Numbers.Count(curve.Windows)} whole {(curve.Windows == 1 ? "window" : "windows")} of {Numbers.Count(curve.Length)} tokens. Where a curve keeps falling the model uses the far context; where it rises the context is broken.",
+            $"Mean negative log-likelihood of the tokens at each position of {Numbers.Count(curve.Windows)} {(curve.Windows == 1 ? "window" : "windows")} of {Numbers.Count(curve.Length)} tokens. Where a curve keeps falling the model uses the far context; where it rises the context is broken.",
             Page.Figure(PerplexityFigures.ByPosition(report), report.Measured[0].Bounds.Count > 0 ? $"Dashed: what theory predicts for {report.LabelOf(report.Measured[0])}." : null));
     }
 

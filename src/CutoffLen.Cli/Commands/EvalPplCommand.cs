@@ -1,0 +1,183 @@
+using System.CommandLine;
+using System.Diagnostics;
+using CutoffLen.Configuration;
+using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Hardware;
+using CutoffLen.Positions;
+using CutoffLen.Reports;
+using Serilog;
+using Spectre.Console;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff eval-ppl</c>: perplexity over lengths, where the context ends, and a report.</summary>
+internal static class EvalPplCommand
+{
+    private static readonly Option<string[]> Data = EvaluationOptions.Many(
+        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), folders and globs of them.", "PATH", required: true, "-d");
+
+    private static readonly Option<IReadOnlyList<int>> LengthsOption = EvaluationOptions.LengthsOf("512..8k");
+
+    private static readonly Option<string[]> Protocols = EvaluationOptions.Many(
+        "--protocol", $"How perplexity is measured: {string.Join(", ", PerplexityProtocols.All.Select(p => p.Name))}; default {PerplexityProtocols.Default}; give several to compare them.", "NAME", required: false);
+
+    private static readonly Option<int?> Stride = CommonOptions.Parsed<int?>("--stride", "Stride of the protocol in tokens; changes the protocol's name.", "TOKENS", null, text => Lengths.ParseOne(text));
+    private static readonly Option<int?> Documents = CommonOptions.Parsed<int?>("--documents", "Measure on the first N documents only.", "N", null, text => Lengths.ParseOne(text));
+    private static readonly Option<bool> Concatenate = CommonOptions.Flag("Make one text of all documents, one after another.", "--concatenate");
+    private static readonly Option<int> BatchTokens = CommonOptions.Parsed("--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", 8192, Lengths.ParseOne);
+    private static readonly Option<double> Delta = CommonOptions.Parsed(
+        "--delta", "The rise in nats that ends the effective context. Default 0.1.", "NATS", EffectiveContext.StandardDelta,
+        text => double.TryParse(text, out var nats) && nats > 0 && double.IsFinite(nats) ? nats : throw new UserException($"'{text}' is not a number of nats above 0"));
+
+    private static readonly Option<int?> LongPplLength = CommonOptions.Parsed<int?>(
+        "--longppl", "Also measure LongPPL, with key tokens found against this shorter context.", "TOKENS", null, text => Lengths.ParseOne(text));
+
+    private static readonly Option<int?> ResolutionLength = CommonOptions.Parsed<int?>(
+        "--attention-resolution", "Also measure attention resolution on the first tokens of the first text that has them.", "TOKENS", null, text => Lengths.ParseOne(text));
+
+    /// <summary>The command with its options.</summary>
+    public static Command Create() =>
+        new Command("eval-ppl", "Measure perplexity over lengths and where the context ends; writes ppl.csv, ppl.json and report.html.")
+        {
+            EvaluationOptions.Models,
+            Data,
+            LengthsOption,
+            EvaluationOptions.Ropes,
+            Protocols,
+            Stride,
+            Documents,
+            Concatenate,
+            Delta,
+            LongPplLength,
+            ResolutionLength,
+            BatchTokens,
+            EvaluationOptions.Out,
+            CommonOptions.Device,
+            CommonOptions.Dtype,
+            CommonOptions.Threads,
+            CommonOptions.Json,
+        }
+        .Runs(Run);
+
+    private static void Run(ParseResult parsed, CancellationToken interrupted)
+    {
+        var protocols = (parsed.GetValue(Protocols) is { Length: > 0 } names ? names : [PerplexityProtocols.Default])
+            .Select(name => PerplexityProtocols.Parse(name, parsed.GetValue(Stride))).DistinctBy(p => p.Name).ToList();
+        var specs = parsed.Specs();
+        var lengths = parsed.GetValue(LengthsOption)!;
+        var folder = parsed.PrepareFolder();
+        var compute = parsed.GetCompute();
+        var started = Stopwatch.StartNew();
+        using var log = new ResultLog(Path.Combine(folder, ReportFiles.Results));
+
+        var measured = new List<MeasuredMethod>();
+        var comparisons = new List<MethodComparison>();
+        ModelSweep? baseline = null;
+        EvaluationTexts? first = null;
+        IReadOnlyList<ProtocolNote> notes = [];
+        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        foreach (var path in folders)
+        {
+            using var model = EvaluatedModel.Open(path, compute);
+            var name = EvaluationOptions.NameOf(model, folders);
+            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
+            (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, model.Special))]) : (first, notes);
+            var plan = new SweepPlan(protocols, lengths, model.Special, DependsOnLength: false);
+            foreach (var spec in specs)
+            {
+                var sweep = Sweep(name, model, spec, plan, texts, log, parsed.GetValue(BatchTokens), interrupted);
+                var result = PerplexityReporting.Measured(name, model.Model.Config, sweep, parsed.GetValue(Delta)) with
+                {
+                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(model, sweep.Spec, texts, lengths[^1], shorter, interrupted) : null,
+                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(model, sweep.Spec, texts, lengths[^1], length) : null,
+                };
+                measured.Add(result);
+                comparisons.AddRange(baseline is null ? [] : PerplexityReporting.Compare(name, sweep, baseline));
+                baseline ??= sweep;
+            }
+        }
+
+        var report = new PerplexityReport(
+            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", compute.DtypeName, Settings(parsed, compute, started), notes, lengths,
+            new Corpus(first!.Sources, first.Texts.Count, first.Texts.Sum(t => (long)t.Tokens.Length), first.Texts.Sum(t => t.Bytes), first.Texts.Max(t => t.Tokens.Length)),
+            measured, comparisons, [.. PerplexityReporting.Notes(measured, first)]);
+        ReportFiles.Write(report, folder);
+        Show(report, folder, parsed.GetValue(CommonOptions.Json));
+    }
+
+    private static ModelSweep Sweep(
+        string name, EvaluatedModel model, PositionSpec spec, SweepPlan plan, EvaluationTexts texts, ResultLog log, int batchTokens, CancellationToken interrupted)
+    {
+        var resolved = model.Resolve(spec, plan.Lengths[^1]);
+        var sweep = Progress.Show($"{name} {resolved}", 100, steps =>
+            ModelSweep.Run(model, spec, plan, texts.Texts, log, batchTokens, new Steps(steps), interrupted));
+        Log.Information("{Model:l} {Method:l}: tables {Hash:l}, probe logits differ from vanilla by at most {Difference:G3}", name, sweep.Proof.Spec, sweep.Proof.Hash, sweep.LargestLogitDifference);
+        return sweep;
+    }
+
+    private static LongPplSummary LongPpl(EvaluatedModel model, PositionSpec spec, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
+    {
+        var settings = new LongPplSettings(shorter, Math.Max(1, shorter / 4));
+        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(spec, model.Model.Config.Positions, longest));
+        var results = new List<LongPplResult>();
+        foreach (var text in texts.Texts.Where(text => text.Tokens.Length > shorter))
+        {
+            interrupted.ThrowIfCancellationRequested();
+            var tokens = text.Tokens[..Math.Min(longest, text.Tokens.Length)];
+            results.Add(Evaluation.Measures.LongPpl.Measure(scorer, tokens, Evaluation.Measures.LongPpl.KeyTokens(scorer, tokens, settings)));
+        }
+
+        var keys = results.Sum(r => r.KeyTokens.Count);
+        return new LongPplSummary(keys == 0 ? null : Math.Exp(results.Sum(r => r.KeyNll) / keys), keys, results.Sum(r => (long)r.Tokens), results.Count, settings);
+    }
+
+    private static double[] Resolution(EvaluatedModel model, PositionSpec spec, EvaluationTexts texts, int longest, int length)
+    {
+        var text = texts.Texts.FirstOrDefault(t => t.Tokens.Length >= length)
+            ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {texts.Texts.Max(t => t.Tokens.Length)}");
+        return AttentionScores.Resolution(model.Model, PositionMethods.Create(spec, model.Model.Config.Positions, longest), text.Tokens[..length]);
+    }
+
+    private static IReadOnlyList<Setting> Settings(ParseResult parsed, Compute compute, Stopwatch started) =>
+    [
+        new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
+        new("device", compute.DeviceName),
+        new("threads", $"{TorchSharp.torch.get_num_threads()}"),
+        new("batch", $"{parsed.GetValue(BatchTokens)} tokens"),
+        new("bootstrap", "2000 draws, 95% percentile intervals"),
+        new("time", Progress.Format(started.Elapsed)),
+    ];
+
+    private static void Show(PerplexityReport report, string folder, bool json)
+    {
+        if (json)
+        {
+            Terminal.PrintJson(PerplexityJson.Of(report));
+            return;
+        }
+
+        foreach (var part in PerplexityConsole.Of(report))
+        {
+            Terminal.Out.Write(part);
+            Terminal.Out.WriteLine();
+        }
+
+        Terminal.Out.WriteLine($"written: {Path.Combine(folder, "report.html")}, ppl.csv, ppl.json");
+    }
+
+    /// <summary>Percent of the tokens, with the speed since the first one that was not there already.</summary>
+    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<SweepProgress>
+    {
+        private readonly Stopwatch watch = Stopwatch.StartNew();
+
+        public void Report(SweepProgress value)
+        {
+            var speed = (value.TokensDone - value.TokensReused) / Math.Max(1e-3, watch.Elapsed.TotalSeconds);
+            steps.Report(new ProgressStep(100.0 * value.TokensDone / value.TokensTotal, $"{speed:#,0} tokens/s{(value.TokensReused > 0 ? $", {100.0 * value.TokensReused / value.TokensTotal:0}% from an earlier run" : "")}"));
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+using CutoffLen.Hardware;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+
+namespace CutoffLen.Evaluation.Sweeps;
+
+/// <summary>A sweep of a model under a position method, with the proof that the method was applied.</summary>
+/// <param name="Spec">The position method, everything filled in.</param>
+/// <param name="Scores">What was measured.</param>
+/// <param name="Proof">Hashes of the method's tables and vanilla's.</param>
+/// <param name="LargestLogitDifference">From vanilla RoPE, on a probe.</param>
+public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionProof Proof, double LargestLogitDifference)
+{
+    /// <summary>Proves the method, then measures; finished work in the log is not redone.</summary>
+    /// <param name="model">The checkpoint.</param>
+    /// <param name="spec">The position method; a missing factor is the plan's longest length over the native one.</param>
+    /// <param name="plan">Protocols and lengths; whether the method looks at the length is filled in.</param>
+    /// <param name="texts">The documents, tokenized with the model's tokenizer.</param>
+    /// <param name="log">Where finished work is kept.</param>
+    /// <param name="batchTokens">The most tokens that one batch reads.</param>
+    /// <param name="progress">Told after every batch.</param>
+    /// <param name="cancel">Stops it between batches.</param>
+    /// <exception cref="UserException">No text reaches any length, or the longest forward does not fit into memory.</exception>
+    public static ModelSweep Run(
+        EvaluatedModel model, PositionSpec spec, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens,
+        IProgress<SweepProgress>? progress = null, CancellationToken cancel = default)
+    {
+        var longest = plan.Lengths[^1];
+        var resolved = model.Resolve(spec, longest);
+        CheckMemory(model.Model, plan, texts, batchTokens);
+        var (proof, difference) = PositionProbe.Prove(model.Model, resolved, longest);
+        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(resolved, model.Model.Config.Positions, longest));
+        var run = string.Join(' ', model.Identity, proof.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
+        var sweep = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, run, batchTokens);
+        try
+        {
+            return new ModelSweep(resolved, sweep.Run(texts, progress, cancel), proof, difference);
+        }
+        catch (ExternalException problem) when (problem.Message.Contains("memory", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new UserException(
+                $"memory ran out ({problem.Message.Split('\n')[0]}); what is finished is kept: go on with shorter lengths, or with --batch-tokens below {batchTokens}", problem);
+        }
+    }
+
+    private static void CheckMemory(Llama model, SweepPlan plan, IReadOnlyList<EvaluationText> texts, int batchTokens)
+    {
+        // A CUDA device's torch reports by itself when memory runs out; a CPU's process would be killed.
+        if (model.Device.type != TorchSharp.DeviceType.CPU)
+        {
+            return;
+        }
+
+        var reached = plan.Lengths.LastOrDefault(length => texts.Any(text => text.Tokens.Length >= length));
+        var memory = new ScoringMemory(model.Config, model.Dtype);
+        var (needed, available) = (memory.Bytes(Math.Max(reached, batchTokens)), HostMemory.Read().AvailableBytes);
+        if (needed > available)
+        {
+            throw new UserException(
+                $"reading {Math.Max(reached, batchTokens)} tokens at once needs about {Gigabytes(needed)} beside the weights, and {Gigabytes(available)} are free; "
+                + $"lengths (and --batch-tokens) up to {memory.LongestWithin(available)} would fit");
+        }
+    }
+
+    private static string Gigabytes(long bytes) => $"{bytes / 1e9:0.0} GB";
+}

@@ -1,0 +1,22 @@
+namespace CutoffLen.Reports;
+
+/// <summary>The files of a sweep's folder.</summary>
+public static class ReportFiles
+{
+    /// <summary>Finished work, kept so that a second run goes on with it.</summary>
+    public const string Results = "results.jsonl";
+
+    /// <summary>Writes <c>ppl.csv</c>, <c>ppl.json</c> and <c>report.html</c>, each under another name first, so that none is ever half there.</summary>
+    public static void Write(PerplexityReport report, string folder)
+    {
+        Replace(Path.Combine(folder, "ppl.csv"), PerplexityCsv.Of(report));
+        Replace(Path.Combine(folder, "ppl.json"), PerplexityJson.Text(report));
+        Replace(Path.Combine(folder, "report.html"), Html.PerplexityPage.Of(report));
+    }
+
+    private static void Replace(string path, string text)
+    {
+        File.WriteAllText(path + ".new", text);
+        File.Move(path + ".new", path, overwrite: true);
+    }
+}
