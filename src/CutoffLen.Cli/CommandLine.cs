@@ -25,6 +25,7 @@ internal static class CommandLine
             MergeCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),
+            PasskeyCommand.Create(),
             EnvCommand.Create(),
             ScoreCommand.Create(),
             GenerateCommand.Create(),

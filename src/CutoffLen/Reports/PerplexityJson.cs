@@ -13,7 +13,7 @@ namespace CutoffLen.Reports;
 /// </summary>
 public static class PerplexityJson
 {
-    private static readonly JsonSerializerOptions Options = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    internal static readonly JsonSerializerOptions Options = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>The file's text.</summary>
     public static string Text(PerplexityReport report) => Of(report).ToJsonString(Options) + "\n";
@@ -60,9 +60,7 @@ public static class PerplexityJson
         ["model"] = measured.Model,
         ["method"] = measured.Method,
         ["native_length"] = measured.NativeLength,
-        ["proof"] = measured.Proof is { } proof
-            ? new JsonObject { ["table_hash"] = proof.TableHash, ["largest_logit_difference"] = proof.LargestLogitDifference }
-            : null,
+        ["proof"] = Proof(measured.Proof),
         ["perplexity"] = Array(measured.Protocols, protocol => new JsonObject
         {
             ["protocol"] = protocol.Protocol,
@@ -78,6 +76,10 @@ public static class PerplexityJson
             ? new JsonObject { ["mean"] = layers.Average(), ["layers"] = Array(layers, r => r) }
             : null,
     };
+
+    internal static JsonObject? Proof(MethodProof? proof) => proof is null
+        ? null
+        : new() { ["table_hash"] = proof.TableHash, ["largest_logit_difference"] = proof.LargestLogitDifference };
 
     private static JsonObject Length(LengthResult result) => new()
     {
@@ -118,7 +120,7 @@ public static class PerplexityJson
         ["delta"] = limit.Delta,
     };
 
-    private static JsonObject Passkey(PasskeyResult passkey) => new()
+    internal static JsonObject Passkey(PasskeyResult passkey) => new()
     {
         ["cells"] = Array(passkey.Cells, cell => new JsonObject
         {

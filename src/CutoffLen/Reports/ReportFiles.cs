@@ -14,7 +14,8 @@ public static class ReportFiles
         Replace(Path.Combine(folder, "report.html"), Html.PerplexityPage.Of(report));
     }
 
-    private static void Replace(string path, string text)
+    /// <summary>Writes a file so that it is never half there.</summary>
+    internal static void Replace(string path, string text)
     {
         File.WriteAllText(path + ".new", text);
         File.Move(path + ".new", path, overwrite: true);

@@ -74,6 +74,9 @@ public sealed record PairedDifference(int Length, double Nats, Interval? Interva
     /// <summary>Perplexity of the one over that of the baseline.</summary>
     public double PerplexityRatio => Math.Exp(Nats);
 
-    /// <summary>Whether the interval leaves out 0.</summary>
-    public bool IsSignificant => Interval is { } i && i.Excludes(0);
+    /// <summary>Whether the interval leaves out 0, and the difference is more than the rounding of float32.</summary>
+    public bool IsSignificant => Interval is { } i && i.Excludes(0) && Math.Abs(Nats) > Rounding;
+
+    /// <summary>Differences up to here, in nats, are the rounding of float32 in forwards of other shapes.</summary>
+    internal const double Rounding = 1e-4;
 }

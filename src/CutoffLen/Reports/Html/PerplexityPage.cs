@@ -32,6 +32,19 @@ public static class PerplexityPage
             Plain("footer", $"Made by {report.Program}. Every number of this page, with all its digits, is in ppl.json beside it."));
     }
 
+    /// <summary>The page of passkey retrieval alone: a report whose results have nothing else.</summary>
+    internal static string OfPasskey(PerplexityReport report)
+    {
+        var models = report.Measured.Select(m => m.Model).Distinct().ToList();
+        var title = $"Passkey retrieval of {(models.Count == 1 ? models[0] : $"{models.Count} models")}";
+        return Page.Document(
+            title,
+            Plain("header", Page.Element("p", "kicker", $"{report.Made:d MMMM yyyy} · {report.Dtype}"), Plain("h1", title)),
+            Passkey(report),
+            Page.Section("How it was measured", null, PerplexityTables.Settings(report.Settings), PerplexityTables.Proofs(report)),
+            Plain("footer", $"Made by {report.Program}. Every number of this page, with all its digits, is in passkey.json beside it."));
+    }
+
     private static XElement EffectiveContext(PerplexityReport report) => Page.Section(
         "Effective context",
         $"Where the loss by position rises more than {Numbers.Short(report.Measured.First(m => m.Curve is not null).Curve!.EffectiveContext.Delta)} nats above its running minimum and stays there; whiskers are 95% intervals, an arrow means that no limit was found.",

@@ -140,7 +140,7 @@ internal static class PerplexityTables
     private static object[] Difference(double nats, Interval? interval, bool lessIsBetter)
     {
         var better = lessIsBetter ? nats < 0 : nats > 0;
-        var style = interval is { } i && i.Excludes(0) ? (better ? "better" : "worse") : null;
+        var style = interval is { } i && i.Excludes(0) && Math.Abs(nats) > PairedDifference.Rounding ? (better ? "better" : "worse") : null;
         return [Page.Element("span", style, Numbers.Signed(nats)), interval is { } shown ? Sub(Numbers.Signed(shown)) : ""];
     }
 

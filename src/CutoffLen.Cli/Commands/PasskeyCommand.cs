@@ -1,0 +1,98 @@
+using System.CommandLine;
+using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Measures;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Reports;
+using Serilog;
+using Spectre.Console;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff passkey</c>: how far back a model finds a number, by depth and length.</summary>
+internal static class PasskeyCommand
+{
+    private static readonly Option<IReadOnlyList<int>> LengthsOption = EvaluationOptions.LengthsOf("512..4k");
+    private static readonly Option<int> Depths = CommonOptions.Whole("--depths", "Depths of the key, spread evenly from the beginning to the end.", 1, 1000, 10);
+    private static readonly Option<int> Trials = CommonOptions.Whole("--trials", "Keys tried at each length and depth.", 1, 10_000, 5);
+    private static readonly Option<int> Alternatives = CommonOptions.Whole("--alternatives", "Other keys against which the hidden one's likelihood is ranked.", 0, 1000, 19);
+
+    /// <summary>The command with its options.</summary>
+    public static Command Create() =>
+        new Command("passkey", "Hide a number in filler text and ask for it: by depth and length; writes passkey.json and passkey.html.")
+        {
+            EvaluationOptions.Models,
+            LengthsOption,
+            EvaluationOptions.Ropes,
+            Depths,
+            Trials,
+            Alternatives,
+            EvaluationOptions.Out,
+            CommonOptions.Device,
+            CommonOptions.Dtype,
+            CommonOptions.Threads,
+            CommonOptions.Seed,
+            CommonOptions.Json,
+        }
+        .Runs(Run);
+
+    private static void Run(ParseResult parsed, CancellationToken interrupted)
+    {
+        var passkey = new Passkey(
+            parsed.GetValue(LengthsOption)!, parsed.GetValue(Depths), parsed.GetValue(Trials), parsed.GetValue(Alternatives), parsed.GetValue(CommonOptions.Seed));
+        var specs = parsed.Specs();
+        var folder = parsed.PrepareFolder();
+        var compute = parsed.GetCompute();
+        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var measured = new List<MeasuredMethod>();
+        foreach (var path in folders)
+        {
+            using var model = EvaluatedModel.Open(path, compute);
+            var name = EvaluationOptions.NameOf(model, folders);
+            measured.AddRange(specs.Select(spec => Measure(name, model, spec, passkey, interrupted)));
+        }
+
+        var report = new PasskeyReport(DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", compute.DtypeName,
+        [
+            new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
+            new("device", compute.DeviceName),
+            new("seed", $"{passkey.Seed}"),
+        ], measured);
+        report.Write(folder);
+        if (parsed.GetValue(CommonOptions.Json))
+        {
+            Terminal.PrintJson(report.ToJson());
+            return;
+        }
+
+        foreach (var result in measured)
+        {
+            Terminal.Out.Write(PasskeyConsole.Table(report.LabelOf(result), result.Passkey!));
+            Terminal.Out.WriteLine();
+        }
+
+        Terminal.Out.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");
+    }
+
+    private static MeasuredMethod Measure(string name, EvaluatedModel model, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
+    {
+        var longest = passkey.Lengths[^1];
+        var resolved = model.Resolve(spec, longest);
+        var config = model.Model.Config;
+        var (proof, difference) = PositionProbe.Prove(model.Model, resolved, longest);
+        Log.Information("{Model:l} {Method:l}: tables {Hash:l}, probe logits differ from vanilla by at most {Difference:G3}", name, proof.Spec, proof.Hash, difference);
+        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(resolved, config.Positions, longest));
+        var cells = passkey.Lengths.Count * passkey.Depths;
+        var result = Progress.Show($"{name} {resolved}", cells, steps => passkey.Run(
+            scorer, text => model.Tokenizer.Encode(text), tokens => model.Tokenizer.Decode(tokens), new Steps(steps), interrupted));
+        return new MeasuredMethod(name, resolved.ToString(), config.NativeLength, new MethodProof(proof.Hash, difference), [], null, []) { Passkey = result };
+    }
+
+    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<PasskeyCell>
+    {
+        private int done;
+
+        public void Report(PasskeyCell value) => steps.Report(new ProgressStep(
+            ++done, $"{value.Length} tokens, depth {value.Depth:0%}: {value.Found}/{value.Trials} found, rank {value.MeanRank:0.0} of {value.Candidates}"));
+    }
+}
