@@ -27,8 +27,8 @@ public sealed class ResonanceMethod(FrequencyMethod inner) : FrequencyMethod
 
     private static Frequencies Rounded(Frequencies frequencies) => frequencies with
     {
-        // A pair that does not turn has no wavelength and stays as it is.
+        // A pair that does not turn has no wavelength and stays as it is; no wavelength is shorter than a token.
         InverseFrequencies = Array.ConvertAll(
-            frequencies.InverseFrequencies, frequency => frequency == 0 ? 0 : 2 * Math.PI / Math.Round(2 * Math.PI / frequency)),
+            frequencies.InverseFrequencies, frequency => frequency == 0 ? 0 : 2 * Math.PI / Math.Max(1, Math.Round(2 * Math.PI / frequency))),
     };
 }

@@ -113,7 +113,7 @@ public sealed class PositionSpecTests
             var numbers = text.Split('+')[0].Split([':', ',']).Skip(1).Select(pair => pair.Split('='))
                 .Where(pair => spec.Method.Entry.Key(pair[0]).Kind == SpecKeyKind.Number);
             return spec.Equals(PositionSpec.Parse(spec.ToString())) && numbers.All(pair => spec.Method.Number(pair[0]) == double.Parse(pair[1]));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(500));
 
     [Fact]
     public void Any_allowed_values_give_a_method_with_finite_tables_or_one_clear_error() =>
@@ -130,7 +130,7 @@ public sealed class PositionSpecTests
             {
                 return problem.Message.Length > 0 && !problem.Message.Contains('\n');
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(500));
+        }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(500));
 
     [Fact]
     public void Garbage_is_a_user_error_or_a_spec_and_never_anything_else()
@@ -151,7 +151,7 @@ public sealed class PositionSpecTests
             {
                 return true;
             }
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(1000));
+        }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(1000));
     }
 
     private static Gen<string> ValidSpecs() =>
