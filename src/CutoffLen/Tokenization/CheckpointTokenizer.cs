@@ -13,7 +13,7 @@ namespace CutoffLen.Tokenization;
 public sealed class CheckpointTokenizer : ITextEncoder
 {
     // Raised whenever a change to this code changes the ids of any text.
-    private const int CodeVersion = 1;
+    private const int CodeVersion = 2;
 
     private const string ModelFile = "tokenizer.model";
     private const string JsonFileName = "tokenizer.json";
