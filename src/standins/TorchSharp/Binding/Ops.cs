@@ -46,7 +46,7 @@ internal static class Ops
         div___Scalar_mode = new("div_", "Scalar_mode"), div___Tensor = new("div_", "Tensor"), div___Tensor_mode = new("div_", "Tensor_mode"),
         div__Scalar = new("div", "Scalar"), div__Scalar_mode = new("div", "Scalar_mode"), div__Tensor = new("div", "Tensor"),
         div__Tensor_mode = new("div", "Tensor_mode"), dot = new("dot"), dropout = new("dropout"), dropout_ = new("dropout_"), dstack = new("dstack"),
-        einsum = new("einsum"), elu = new("elu"), elu_ = new("elu_"), empty__memory_format = new("empty", "memory_format"),
+        einsum = new("einsum"), elu = new("elu"), empty__memory_format = new("empty", "memory_format"),
         empty_like = new("empty_like"), empty_strided = new("empty_strided"), eq___Scalar = new("eq_", "Scalar"), eq___Tensor = new("eq_", "Tensor"),
         eq__Scalar = new("eq", "Scalar"), eq__Tensor = new("eq", "Tensor"), equal = new("equal"), erf = new("erf"), erf_ = new("erf_"),
         erfc = new("erfc"), erfc_ = new("erfc_"), erfinv = new("erfinv"), erfinv_ = new("erfinv_"), exp = new("exp"), exp2 = new("exp2"),

@@ -123,8 +123,11 @@ public static partial class torch
         return Ops.full.Call(size, value, type, Arg.None, InitializeDevice(device)).requires_grad_(requiresGrad);
     }
 
-    private static Tensor OfNumber(Scalar value, ScalarType ownType, ScalarType? dtype, Device? device, bool requiresGrad) =>
-        Ops.scalar_tensor.Call(value, dtype ?? ownType, Arg.None, InitializeDevice(device)).requires_grad_(requiresGrad);
+    private static Tensor OfNumber(Scalar value, ScalarType ownType, ScalarType? dtype, Device? device, bool requiresGrad)
+    {
+        Tensor own = Ops.scalar_tensor.Call(value, ownType, Arg.None, InitializeDevice(device)).requires_grad_(requiresGrad);
+        return dtype is { } type && type != ownType ? own.to(type, disposeAfter: true) : own;
+    }
 
     private static unsafe Tensor OfArray(Array data, long[] lengths, ScalarType ownType, ScalarType? dtype, Device? device, bool requiresGrad, string[]? names = null)
     {

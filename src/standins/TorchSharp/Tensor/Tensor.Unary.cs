@@ -135,7 +135,6 @@ public static partial class torch
         public Tensor celu() => Ops.celu.Of(this);
         public Tensor celu(Scalar alpha) => Ops.celu.Call(this, alpha);
         public Tensor elu(double alpha = 1) => Ops.elu.Call(this, alpha);
-        public Tensor elu_(double alpha = 1) => Ops.elu_.InPlace(this, alpha).alias();
         public Tensor glu(long dim = -1) => Ops.glu.Call(this, dim);
         public Tensor leaky_relu(Scalar negative_slope) => Ops.leaky_relu.Call(this, negative_slope);
         public Tensor leaky_relu_(Scalar negative_slope) => Ops.leaky_relu_.InPlace(this, negative_slope);
