@@ -100,6 +100,12 @@ internal static class FinetuneRun
         {
             throw new UserException("offload_inputs: true is not supported on a GPU; use recompute: layers, which keeps the inputs of layers only");
         }
+
+        if (config.Evaluation.EvalSteps > 0)
+        {
+            throw new UserException(
+                $"eval_steps: {config.Evaluation.EvalSteps} is not supported, only 0; save checkpoints with save_steps and measure those with 'cutoff eval-ppl'");
+        }
     }
 
     private static PositionSpec SpecOf(RunConfig config, LlamaConfig model)

@@ -125,6 +125,7 @@ public sealed class FinetuneTests : IDisposable
         Assert.Contains("--out", result.Error);
         folder.Write("other/file.txt", "not ours");
         Assert.Contains("holds no run of ours", Finetune("other").Exits(1).Error);
+        Assert.Contains("eval_steps: 5 is not supported", Finetune("new", "--set", "eval_steps=5").Exits(1).Error);
         Assert.Contains("training_state.json", Finetune("new", "--resume", folder["model"]).Exits(1).Error);
     }
 
