@@ -25,4 +25,16 @@ public sealed class ScoringMemory(LlamaConfig config, ScalarType dtype)
 
     /// <summary>The longest forward, in tokens, that fits into so many bytes.</summary>
     public long LongestWithin(long bytes) => Math.Max(0, (bytes - Fixed) / Math.Max(1, Bytes(1) - Fixed));
+
+    /// <summary>Refuses a batch of so many tokens where it would not fit.</summary>
+    /// <exception cref="UserException">What it needs, what is free, and what would fit.</exception>
+    public void Check(long tokens, long available)
+    {
+        if (Bytes(tokens) > available)
+        {
+            throw new UserException(
+                $"reading {tokens} tokens at once needs about {Bytes(tokens) / 1e9:0.0} GB beside the weights, and {available / 1e9:0.0} GB are free; "
+                + $"lengths and --batch-tokens up to {LongestWithin(available)} would fit");
+        }
+    }
 }

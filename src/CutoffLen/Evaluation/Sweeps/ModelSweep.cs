@@ -47,21 +47,12 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
     private static void CheckMemory(Llama model, SweepPlan plan, IReadOnlyList<EvaluationText> texts, int batchTokens)
     {
         // A CUDA device's torch reports by itself when memory runs out; a CPU's process would be killed.
-        if (model.Device.type != TorchSharp.DeviceType.CPU)
+        if (model.Device.type == TorchSharp.DeviceType.CPU)
         {
-            return;
-        }
-
-        var reached = plan.Lengths.LastOrDefault(length => texts.Any(text => text.Tokens.Length >= length));
-        var memory = new ScoringMemory(model.Config, model.Dtype);
-        var (needed, available) = (memory.Bytes(Math.Max(reached, batchTokens)), HostMemory.Read().AvailableBytes);
-        if (needed > available)
-        {
-            throw new UserException(
-                $"reading {Math.Max(reached, batchTokens)} tokens at once needs about {Gigabytes(needed)} beside the weights, and {Gigabytes(available)} are free; "
-                + $"lengths (and --batch-tokens) up to {memory.LongestWithin(available)} would fit");
+            var reached = plan.Lengths.LastOrDefault(length => texts.Any(text => text.Tokens.Length >= length));
+            // A batch is never larger than all there is to read.
+            var most = Math.Max(reached, Math.Min(batchTokens, texts.Sum(text => (long)text.Tokens.Length) * plan.Lengths.Count));
+            new ScoringMemory(model.Config, model.Dtype).Check(most, HostMemory.Read().AvailableBytes);
         }
     }
-
-    private static string Gigabytes(long bytes) => $"{bytes / 1e9:0.0} GB";
 }
