@@ -133,6 +133,14 @@ public sealed class PositionSpecTests
         }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(500));
 
     [Fact]
+    public void Resonance_rounds_a_wavelength_of_less_than_half_a_token_up_to_one()
+    {
+        var spec = PositionSpec.Parse("longrope:factor=4,original=32,long=0.01/1/1/1,short=1/1/1/1+resonance");
+        var method = (FrequencyMethod)PositionMethods.Create(spec, new PositionModel(8, 10_000, 16, 4, 2), 40);
+        Assert.Equal(2 * Math.PI, method.Frequencies(40).InverseFrequencies[0], 1e-12);
+    }
+
+    [Fact]
     public void Garbage_is_a_user_error_or_a_spec_and_never_anything_else()
     {
         var letters = Gen.Elements("yarn:factor=4,original=2k+resonance bca;-_.eE∞\0\n\"'/%{}".ToCharArray());
