@@ -39,8 +39,13 @@ public sealed partial record EvaluationText(string Name, int[] Tokens, long Word
         return special.AddsBos && Tokens.Length > 0 && Tokens[0] == special.Bos ? null : wanted;
     }
 
-    /// <summary>The tokens with a prefix before them, in which the windows of a protocol are counted.</summary>
-    public int[] Stream(int? prefix) => prefix is { } token ? [token, .. Tokens] : Tokens;
+    /// <summary>
+    /// Tokens <paramref name="start"/> up to <paramref name="end"/> (not included) of the text with a prefix before it: the
+    /// indices in which the windows of a protocol are counted.
+    /// </summary>
+    public int[] Slice(int? prefix, int start, int end) => prefix is not { } token
+        ? Tokens[start..end]
+        : start == 0 ? [token, .. Tokens.AsSpan(0, end - 1)] : Tokens[(start - 1)..(end - 1)];
 
     [GeneratedRegex(@"\s+")]
     private static partial Regex WhiteSpace();

@@ -32,6 +32,7 @@ internal static class Numbers
     /// <summary>A tick: as few digits as it needs.</summary>
     public static string Short(double value) => value switch
     {
+        0 => "0",
         >= 1e6 or < 1e-3 => value.ToString("0.##e0", CultureInfo.InvariantCulture),
         >= 1000 => value.ToString("#,0", CultureInfo.InvariantCulture),
         _ => value.ToString("0.###", CultureInfo.InvariantCulture),

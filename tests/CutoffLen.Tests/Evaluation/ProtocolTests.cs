@@ -95,14 +95,21 @@ public sealed class ProtocolTests
         // A tokenizer that has a BOS but does not add it: Yarn and the harness do, the others do not.
         var special = new SpecialTokens(Bos: 9, Eos: 8, AddsBos: false);
         var text = new EvaluationText("t", [5, 6, 7], 1, 1);
-        Assert.Equal([5, 6, 7], text.Stream(text.Prefix(TextStart.AsTokenized, special)));
-        Assert.Equal([9, 5, 6, 7], text.Stream(text.Prefix(TextStart.Bos, special)));
-        Assert.Equal([9, 5, 6, 7], text.Stream(text.Prefix(TextStart.BosOrEos, special)));
-        Assert.Equal([5, 6, 7], text.Stream(text.Prefix(TextStart.Bos, special with { Bos = null })));
-        Assert.Equal([8, 5, 6, 7], text.Stream(text.Prefix(TextStart.BosOrEos, special with { Bos = null })));
+        Assert.Equal([5, 6, 7], Stream(text, TextStart.AsTokenized, special));
+        Assert.Equal([9, 5, 6, 7], Stream(text, TextStart.Bos, special));
+        Assert.Equal([9, 5, 6, 7], Stream(text, TextStart.BosOrEos, special));
+        Assert.Equal([5, 6, 7], Stream(text, TextStart.Bos, special with { Bos = null }));
+        Assert.Equal([8, 5, 6, 7], Stream(text, TextStart.BosOrEos, special with { Bos = null }));
         // Where the tokenizer put it, nobody puts a second one.
         var begun = text with { Tokens = [9, 5, 6] };
-        Assert.Equal([9, 5, 6], begun.Stream(begun.Prefix(TextStart.Bos, special with { AddsBos = true })));
+        Assert.Equal([9, 5, 6], Stream(begun, TextStart.Bos, special with { AddsBos = true }));
+        Assert.Equal([5, 6], text.Slice(9, 1, 3));
+
+        static int[] Stream(EvaluationText text, TextStart start, SpecialTokens special)
+        {
+            var prefix = text.Prefix(start, special);
+            return text.Slice(prefix, 0, text.Tokens.Length + (prefix is null ? 0 : 1));
+        }
     }
 
     [Theory]

@@ -75,6 +75,16 @@ public sealed class StatisticsTests
     }
 
     [Fact]
+    public void Very_many_windows_are_drawn_in_runs_and_average_to_the_same()
+    {
+        var windows = Enumerable.Range(0, 9001).Select(i => Score(0, 1 + (4 * i), 5 + (4 * i), i % 3)).ToArray();
+        var result = SweepStatistics.Perplexity(Scores(new PiSliding(), windows), 0).Lengths[0];
+        Assert.Equal(windows.Sum(w => w.Sum) / (4 * 9001), result.MeanNll!.Value, 1e-12);
+        Assert.Equal(9001, result.Windows);
+        Assert.InRange(result.MeanNll.Value, result.Interval!.Value.Low, result.Interval!.Value.High);
+    }
+
+    [Fact]
     public void The_gain_compares_the_same_tokens_at_two_lengths()
     {
         TextWindowScore[] windows =

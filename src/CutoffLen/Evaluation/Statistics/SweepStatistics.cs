@@ -5,10 +5,12 @@ namespace CutoffLen.Evaluation.Statistics;
 
 /// <summary>
 /// Averages, intervals and differences of a sweep's scores. The bootstrap draws texts; where only one text reaches a
-/// length it draws that text's windows, and says so.
+/// length it draws that text's windows, and says so. More than 2000 units are drawn in runs of neighbours.
 /// </summary>
 public static class SweepStatistics
 {
+    private const int MostUnits = 2000;
+
     /// <summary>Perplexity at every length under one of the sweep's protocols.</summary>
     public static ProtocolResult Perplexity(SweepScores scores, int protocol)
     {
@@ -48,6 +50,7 @@ public static class SweepStatistics
         var texts = scores.Curves.GroupBy(c => c.Text).ToList();
         // Windows of one text that overlap say the same twice: its units are stretches of a window's length.
         var units = texts.Count > 1 ? texts.Select(g => g.ToList()) : scores.Curves.GroupBy(c => c.Start / length).Select(g => g.ToList());
+        units = Runs([.. units]).Select(run => run.SelectMany(unit => unit).ToList());
         var sums = units.Select(unit => Enumerable.Range(0, buckets.Count).Select(b => unit.Sum(c => c.Sums[b])).ToArray()).ToList();
         var counts = units.Select(unit => Enumerable.Range(0, buckets.Count)
             .Select(b => (double)unit.Count * (buckets.Edges[b + 1] - buckets.Edges[b])).ToArray()).ToList();
@@ -90,9 +93,16 @@ public static class SweepStatistics
 
     private static bool DrawsTexts(IEnumerable<TextWindowScore> windows) => windows.Select(w => w.Text).Distinct().Skip(1).Any();
 
-    private static List<Ratio> Units(IReadOnlyList<TextWindowScore> windows, Averaging averaging) => DrawsTexts(windows)
-        ? [.. windows.GroupBy(w => w.Text).OrderBy(g => g.Key).Select(g => Weigh(g, averaging))]
-        : [.. windows.Select(w => Weigh([w], averaging))];
+    private static List<Ratio> Units(IReadOnlyList<TextWindowScore> windows, Averaging averaging)
+    {
+        List<Ratio> units = DrawsTexts(windows)
+            ? [.. windows.GroupBy(w => w.Text).OrderBy(g => g.Key).Select(g => Weigh(g, averaging))]
+            : [.. windows.Select(w => Weigh([w], averaging))];
+        return [.. Runs(units).Select(run => new Ratio(run.Sum(unit => unit.Sum), run.Sum(unit => unit.Weight)))];
+    }
+
+    /// <summary>Neighbours taken together, so that there are not more than <see cref="MostUnits"/>.</summary>
+    private static IEnumerable<T[]> Runs<T>(List<T> units) => units.Chunk(Math.Max(1, (units.Count + MostUnits - 1) / MostUnits));
 
     private static Ratio Weigh(IEnumerable<TextWindowScore> windows, Averaging averaging)
     {

@@ -116,8 +116,10 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
 
     private ScoringRequest Request(PlannedForward forward, EvaluationText text, int? curveLength)
     {
-        var stream = text.Stream(forward.Prefix);
-        var inputs = stream[forward.Start..forward.InputEnd];
+        // One more than is read: the last token may be a target only.
+        var available = text.Tokens.Length + (forward.Prefix is null ? 0 : 1);
+        var stream = text.Slice(forward.Prefix, forward.Start, Math.Min(forward.InputEnd + 1, available));
+        var inputs = stream[..forward.Length];
         if (forward.BosFirst)
         {
             inputs[0] = plan.Special.Bos!.Value;
@@ -135,7 +137,7 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
         }
 
         var positions = Enumerable.Range(0, wanted.Length).Where(p => wanted[p]).ToArray();
-        return new ScoringRequest(inputs, positions, Array.ConvertAll(positions, p => stream[forward.Start + p + 1]));
+        return new ScoringRequest(inputs, positions, Array.ConvertAll(positions, p => stream[p + 1]));
     }
 
     // Position p's prediction has p + 1 tokens of context.

@@ -64,21 +64,33 @@ internal static class PerplexityFigures
         return chart.Draw;
     }
 
-    /// <summary>Passkey retrieval: depth by length.</summary>
-    public static Func<double, string, XElement> Passkey(string label, PasskeyResult passkey)
+    /// <summary>Passkey retrieval, depth by length: the share of keys found.</summary>
+    public static Func<double, string, XElement> Passkey(string label, PasskeyResult passkey) => PasskeyMap(
+        $"Passkeys found by {label}, by depth and length", passkey, cell => (cell.Accuracy, Numbers.Percent(cell.Accuracy)));
+
+    /// <summary>The same for models too small to answer: how much likelier than other keys the hidden one is; a guess is in the middle.</summary>
+    public static Func<double, string, XElement> PasskeyRank(string label, PasskeyResult passkey) => PasskeyMap(
+        $"Likelihood rank of the passkeys under {label}, by depth and length", passkey,
+        cell => (cell.Candidates < 2 ? 0 : Math.Clamp(1 - (2 * (cell.MeanRank - 1) / (cell.Candidates - 1)), 0, 1), $"{cell.MeanRank:0.0}"));
+
+    private static Func<double, string, XElement> PasskeyMap(string label, PasskeyResult passkey, Func<PasskeyCell, (double Share, string Text)> shown)
     {
         var lengths = passkey.Cells.Select(c => c.Length).Distinct().Order().ToList();
         var depths = passkey.Cells.Select(c => c.Depth).Distinct().Order().ToList();
         var cells = depths.Select(depth => (IReadOnlyList<HeatCell>)[.. lengths.Select(length => Cell(passkey.Cells.First(c => c.Length == length && c.Depth == depth)))]);
         var map = new HeatMap(
-            $"Passkey retrieval of {label} by depth and length", "prompt length, tokens", "depth of the key",
+            label, "prompt length, tokens", "depth of the key",
             [.. lengths.Select(length => Numbers.Tokens(length))], [.. depths.Select(Numbers.Percent)], [.. cells]);
         return map.Draw;
 
-        static HeatCell Cell(PasskeyCell cell) => new(
-            cell.Accuracy, Numbers.Percent(cell.Accuracy),
-            $"{Numbers.Count(cell.Length)} tokens, depth {Numbers.Percent(cell.Depth)}: {cell.Found} of {cell.Trials} found\n"
-            + $"{Numbers.Count(cell.Distance)} tokens away; mean rank {cell.MeanRank:0.0} of {cell.Candidates}");
+        HeatCell Cell(PasskeyCell cell)
+        {
+            var (share, text) = shown(cell);
+            return new HeatCell(
+                share, text,
+                $"{Numbers.Count(cell.Length)} tokens, depth {Numbers.Percent(cell.Depth)}: {cell.Found} of {cell.Trials} found\n"
+                + $"{Numbers.Count(cell.Distance)} tokens away; mean rank {cell.MeanRank:0.0} of {cell.Candidates}");
+        }
     }
 
     private static IReadOnlyList<Reference> Natives(PerplexityReport report) =>

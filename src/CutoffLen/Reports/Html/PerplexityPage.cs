@@ -80,15 +80,22 @@ public static class PerplexityPage
             tables);
     }
 
-    private static XElement Passkey(PerplexityReport report) => Page.Section(
-        "Passkey retrieval",
-        "Share of five-digit keys found by greedy decoding, by the depth at which they are hidden and the length of the prompt.",
-        report.Measured.Where(m => m.Passkey is not null).Select(m => new[]
-        {
-            Plain("h3", report.LabelOf(m)),
-            Page.Figure(PerplexityFigures.Passkey(report.LabelOf(m), m.Passkey!)),
-        }),
-        PerplexityTables.Passkey(report));
+    private static XElement Passkey(PerplexityReport report)
+    {
+        var measured = report.Measured.Where(m => m.Passkey is not null).ToList();
+        var answers = measured.Any(m => m.Passkey!.Cells.Any(cell => cell.Found > 0));
+        return Page.Section(
+            "Passkey retrieval",
+            answers
+                ? "Share of five-digit keys found by greedy decoding, by the depth at which they are hidden and the length of the prompt."
+                : "No key was found by greedy decoding. Shown instead is the mean rank of the hidden key's likelihood among other keys, 1 the best: where it is coloured the model sees the key better than a guess would.",
+            measured.Select(m => new[]
+            {
+                Plain("h3", report.LabelOf(m)),
+                Page.Figure(answers ? PerplexityFigures.Passkey(report.LabelOf(m), m.Passkey!) : PerplexityFigures.PasskeyRank(report.LabelOf(m), m.Passkey!)),
+            }),
+            PerplexityTables.Passkey(report));
+    }
 
     private static XElement? OtherMeasures(PerplexityReport report)
     {
