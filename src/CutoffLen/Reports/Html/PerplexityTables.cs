@@ -91,7 +91,7 @@ internal static class PerplexityTables
     {
         var rows = report.Measured.Select((m, row) => (m.LongPpl, row)).Where(x => x.LongPpl is not null).ToList();
         return rows.Count == 0 ? null : Page.Table(
-            "LongPPL (arXiv 2410.23771): perplexity of the tokens that need the long context",
+            $"LongPPL (arXiv 2410.23771): perplexity of the tokens that are easy with all of the context and hard with the last {Numbers.Count(rows[0].LongPpl!.Settings.TruncatedLength)} tokens of it",
             ["", "LongPPL", "key tokens", "of tokens", "texts"],
             rows.Select(x => new object[]
             {
@@ -104,9 +104,9 @@ internal static class PerplexityTables
     {
         var rows = report.Measured.Select((m, row) => (m.AttentionResolution, row)).Where(x => x.AttentionResolution is not null).ToList();
         return rows.Count == 0 ? null : Page.Table(
-            "Attention resolution (arXiv 2212.10554, equation 3), ×1000: mean over layers, then layer by layer",
+            "Attention resolution (arXiv 2212.10554, equation 3): mean over layers, then layer by layer",
             ["", "mean", .. Enumerable.Range(0, rows.Max(x => x.AttentionResolution!.Count)).Select(i => (object)$"{i}")],
-            rows.Select(x => new object[] { Name(report, x.row), $"{1000 * x.AttentionResolution!.Average():0.000}" }.Concat(x.AttentionResolution!.Select(r => (object)$"{1000 * r:0.000}"))));
+            rows.Select(x => new object[] { Name(report, x.row), $"{x.AttentionResolution!.Average():0.0000}" }.Concat(x.AttentionResolution!.Select(r => (object)$"{r:0.0000}"))));
     }
 
     /// <summary>Predicted bounds beside the measured limits.</summary>
