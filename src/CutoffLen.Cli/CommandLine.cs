@@ -21,6 +21,7 @@ internal static class CommandLine
         var root = new RootCommand(Description)
         {
             InspectCommand.Create(),
+            InitCommand.Create(),
             FinetuneCommand.Create(),
             MergeCommand.Create(),
             TokenizeCommand.Create(),

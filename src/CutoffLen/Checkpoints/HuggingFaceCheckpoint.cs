@@ -76,6 +76,19 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         return new HuggingFaceCheckpoint(folder, json, config, generation, weights);
     }
 
+    /// <summary>The architecture alone, where there are no weights yet.</summary>
+    /// <param name="path">A config.json, or the folder that holds it.</param>
+    /// <param name="folder">The folder it lies in.</param>
+    /// <exception cref="UserException">All that is wrong with it, one line each.</exception>
+    public static LlamaConfig ReadConfig(string path, out string folder)
+    {
+        var problems = new List<string>();
+        var file = Directory.Exists(path) ? Path.Combine(path, ConfigFile) : path;
+        var (_, config) = ReadConfig(file, problems);
+        folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        return problems.Count == 0 ? config : throw new UserException(string.Join('\n', problems));
+    }
+
     private static LlamaConfig AddClex(LlamaConfig config, WeightFiles weights, List<string> problems)
     {
         try
