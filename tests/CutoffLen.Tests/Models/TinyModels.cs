@@ -1,4 +1,5 @@
 using CutoffLen.Models;
+using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models;
@@ -17,6 +18,15 @@ internal static class TinyModels
         HeadDim = 8,
         MaxPositionEmbeddings = 64,
         TieWordEmbeddings = tied,
+    };
+
+    /// <summary>The network around the attention that <see cref="TheoryTests.Specs"/> are made for.</summary>
+    public static LlamaConfig ForEveryMethod { get; } = Config(TheoryTests.Model.Heads, TheoryTests.Model.KeyValueHeads) with
+    {
+        HeadDim = TheoryTests.Model.HeadDim,
+        MaxPositionEmbeddings = TheoryTests.Model.NativeLength,
+        RopeTheta = TheoryTests.Model.Base,
+        Clex = TheoryTests.Model.Clex,
     };
 
     /// <summary>Weights large enough that attention is far from uniform.</summary>

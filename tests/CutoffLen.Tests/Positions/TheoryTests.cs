@@ -8,7 +8,8 @@ public sealed class TheoryTests
     // Beyond every window, chunk and native length of the model below, and of xPos's spans at scale_base 1.
     private const int Long = 200;
 
-    private static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
+    /// <summary>The small model that the specs are made for.</summary>
+    internal static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
 
     private static readonly TokenPositions LongRow = TokenPositions.Sequential(Long);
 
@@ -235,7 +236,8 @@ public sealed class TheoryTests
         }
     }
 
-    private static PositionMethod Create(string spec) => PositionMethods.Create(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength);
+    /// <summary>The method of a spec, for the model of these tests at four times its native length.</summary>
+    internal static PositionMethod Create(string spec) => PositionMethods.Create(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength);
 
     private static IEnumerable<SpecEntry> Entries(string spec)
     {

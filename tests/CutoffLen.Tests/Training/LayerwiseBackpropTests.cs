@@ -1,6 +1,8 @@
 using CutoffLen.Models;
 using CutoffLen.Positions;
 using CutoffLen.Tests.Models;
+using CutoffLen.Tests.Positions;
+using DenseAttention = CutoffLen.Tests.Models.DenseAttention;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
@@ -21,6 +23,15 @@ public sealed class LayerwiseBackpropTests
         var config = TinyModels.Config(tied: tied, layers: 3);
         AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Sequential(70), 2, recompute);
         AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Packed([30, 1, 39]), 1, recompute);
+    }
+
+    [Theory]
+    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    public void Gives_the_gradients_of_an_ordinary_graph_under_every_method(string spec)
+    {
+        var method = TheoryTests.Create(spec);
+        AssertOrdinaryGradients(TinyModels.ForEveryMethod, method, TokenPositions.Sequential(75), 2, Recompute.None);
+        AssertOrdinaryGradients(TinyModels.ForEveryMethod, method, TokenPositions.Packed([40, 1, 35]), 1, Recompute.Layers);
     }
 
     internal static void AssertOrdinaryGradients(
