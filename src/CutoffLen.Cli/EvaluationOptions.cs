@@ -1,6 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Checkpoints;
 using CutoffLen.Configuration;
-using CutoffLen.Evaluation;
 using CutoffLen.Positions;
 
 namespace CutoffLen.Cli;
@@ -41,7 +41,7 @@ internal static class EvaluationOptions
     };
 
     /// <summary>What results call the models: the folders' names, or their paths where names repeat.</summary>
-    public static string NameOf(EvaluatedModel model, IReadOnlyList<string> folders) =>
+    public static string NameOf(ModelFolder model, IReadOnlyList<string> folders) =>
         folders.Count(folder => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) == model.Name) > 1 ? model.Folder : model.Name;
 
     /// <summary>Makes the folder of results.</summary>

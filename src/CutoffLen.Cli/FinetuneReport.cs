@@ -2,7 +2,6 @@ using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
-using CutoffLen.Positions;
 using CutoffLen.Training;
 using Serilog;
 
@@ -26,15 +25,6 @@ internal static class FinetuneReport
         {
             Log.Warning("{Warning:l}", warning);
         }
-    }
-
-    /// <summary>Proves that the position method is in force.</summary>
-    public static void Proof(TrainableModel model, PositionSpec spec, int target)
-    {
-        var (proof, difference) = PositionProbe.Prove(model.Network, spec, target);
-        Log.Information(
-            "position method {Spec:l}: tables {Hash:l} (vanilla {Vanilla:l}), largest logit difference from vanilla {Difference:l}",
-            proof.Spec, proof.Hash, proof.VanillaHash, $"{difference:g4}");
     }
 
     /// <summary>Shows every step on the bar.</summary>
@@ -63,7 +53,7 @@ internal static class FinetuneReport
         {
             Log.Information("finished after {Steps} steps: {Folder:l}", trainer.Step, last);
             Log.Information(
-                trainer.Model.Adapters is null ? "measure it with: cutoff eval-ppl --model {Folder:l}" : "make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR",
+                "measure it with: cutoff eval-ppl --model {Folder:l}" + (trainer.Model.Adapters is null ? "" : "; make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR"),
                 last);
         }
         else

@@ -26,7 +26,7 @@ internal static class FinetuneRun
         var compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         CheckSupported(config, compute);
-        using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model!);
+        using var checkpoint = OpenBase(config.Model.Model!);
         var spec = SpecOf(config, checkpoint.Config);
         var tokenizer = CheckpointTokenizer.Open(config.Model.Model!, checkpoint.Config.VocabSize);
         using var documents = OpenDocuments(config, tokenizer, stop);
@@ -41,8 +41,9 @@ internal static class FinetuneRun
         Logging.AddRunFolder(folder.Path);
         folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config)));
         using var model = OpenModel(config, checkpoint, compute, from);
+        var positioned = new PositionedModel(model.Network, spec, Target(config));
         using var trainer = new Trainer(
-            model, PositionMethods.Create(spec, checkpoint.Config.Positions, Target(config)), sequences,
+            model, positioned.Method, sequences,
             TrainingPositionsSpec.Parse(config.Data.Positions), settings, LineBreaksFor(config, tokenizer, checkpoint.Config));
         var ledger = TokenLedger.Of(documents, sequences, checkpoint.Config.NativeLength, config.Data.TargetLen);
         if (state is not null)
@@ -54,7 +55,7 @@ internal static class FinetuneRun
 
         folder.Write("ledger.json", (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
         FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
-        FinetuneReport.Proof(model, spec, Target(config));
+        ModelSession.LogProof(Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Folder)), compute, positioned);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
         var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit);
         var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
@@ -107,6 +108,10 @@ internal static class FinetuneRun
                 $"eval_steps: {config.Evaluation.EvalSteps} is not supported, only 0; save checkpoints with save_steps and measure those with 'cutoff eval-ppl'");
         }
     }
+
+    private static HuggingFaceCheckpoint OpenBase(string folder) => AdapterCheckpoint.ExistsIn(folder)
+        ? throw new UserException($"--model {folder}: holds adapters; training begins from a plain checkpoint, which 'cutoff merge --model {folder} --out DIR' makes of them")
+        : HuggingFaceCheckpoint.Open(folder);
 
     private static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
     {

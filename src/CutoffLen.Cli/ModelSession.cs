@@ -7,43 +7,72 @@ using Serilog;
 
 namespace CutoffLen.Cli;
 
-/// <summary>A checkpoint opened for a verb that runs its model: where it runs, and under which position method.</summary>
+/// <summary>A model opened for a verb that runs it: its folder, where it runs, its network once that is asked for.</summary>
 internal sealed class ModelSession : IDisposable
 {
-    private readonly ParseResult parsed;
+    private readonly Lazy<Llama> network;
 
-    private ModelSession(ParseResult parsed, HuggingFaceCheckpoint checkpoint, Compute compute) =>
-        (this.parsed, Checkpoint, Compute) = (parsed, checkpoint, compute);
+    private ModelSession(ModelFolder folder, Compute compute)
+    {
+        (Folder, Compute) = (folder, compute);
+        network = new(() => folder.Load(compute.Device, compute.Dtype));
+    }
 
-    /// <summary>The checkpoint.</summary>
-    public HuggingFaceCheckpoint Checkpoint { get; }
+    /// <summary>The checkpoint, or the adapters on their base.</summary>
+    public ModelFolder Folder { get; }
 
     /// <summary>Device and dtype.</summary>
     public Compute Compute { get; }
 
-    /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c> and <c>--threads</c> say; reads no weights yet.</summary>
-    public static ModelSession Open(ParseResult parsed)
-    {
-        var checkpoint = HuggingFaceCheckpoint.Open(parsed.GetValue(CommonOptions.Model)!);
-        var compute = Compute.Choose(parsed.GetValue(CommonOptions.Device)!, parsed.GetValue(CommonOptions.Dtype)!);
-        CpuThreads.Use(parsed.GetValue(CommonOptions.Threads));
-        return new ModelSession(parsed, checkpoint, compute);
-    }
+    /// <summary>The network; its weights are read at the first call.</summary>
+    public Llama Network => network.Value;
 
-    /// <summary>Loads the model under <c>--rope</c> and logs the proof that the method is applied.</summary>
+    /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c> and <c>--threads</c> say.</summary>
+    public static ModelSession Open(ParseResult parsed) => Open(parsed.GetValue(CommonOptions.Model)!, parsed.GetCompute);
+
+    /// <summary>Opens a folder.</summary>
+    public static ModelSession Open(string folder, Compute compute) => Open(folder, () => compute);
+
+    /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
+    /// <param name="spec">The method; auto is the checkpoint's own.</param>
     /// <param name="targetLength">Tokens that a missing factor is made for.</param>
-    public PositionedModel Load(int targetLength)
+    public PositionedModel Under(PositionSpec spec, int targetLength)
     {
-        var spec = PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!);
-        var model = PositionedModel.Load(Checkpoint, spec, targetLength, Compute.Device, Compute.Dtype);
-        Log.Information(
-            "{Device} {Dtype}, positions {Spec}: tables {Hash}, logits up to {Difference:0.###} from vanilla RoPE's",
-            Compute.DeviceName, Compute.DtypeName, model.Proof.Spec, model.Proof.Hash, model.LargestLogitDifference);
+        var model = new PositionedModel(Network, spec, targetLength);
+        LogProof(Folder.Name, Compute, model);
         return model;
     }
 
+    /// <summary>Logs the proof that a method is applied.</summary>
+    public static void LogProof(string name, Compute compute, PositionedModel model) => Log.Information(
+        "{Model:l} on {Device:l} in {Dtype:l}, positions {Spec:l}: tables {Hash:l} (vanilla {Vanilla:l}), logits up to {Difference:l} from vanilla's",
+        name, compute.DeviceName, compute.DtypeName, model.Proof.Spec, model.Proof.Hash, model.Proof.VanillaHash, $"{model.LargestLogitDifference:g4}");
+
     /// <inheritdoc/>
-    public void Dispose() => Checkpoint.Dispose();
+    public void Dispose()
+    {
+        if (network.IsValueCreated)
+        {
+            network.Value.Dispose();
+        }
+
+        Folder.Dispose();
+    }
+
+    // The folder first: what is wrong with it is said before libtorch is loaded.
+    private static ModelSession Open(string folder, Func<Compute> compute)
+    {
+        var opened = ModelFolder.Open(folder);
+        try
+        {
+            return new ModelSession(opened, compute());
+        }
+        catch (UserException)
+        {
+            opened.Dispose();
+            throw;
+        }
+    }
 }
 
 /// <summary>What JSON results say about the run of a model.</summary>
@@ -51,7 +80,7 @@ internal sealed record ModelRun(string Model, string Device, string Dtype, strin
 {
     public ModelRun(ModelSession session, PositionedModel model)
         : this(
-            session.Checkpoint.Folder,
+            session.Folder.Folder,
             session.Compute.DeviceName,
             session.Compute.DtypeName,
             model.Proof.Spec,

@@ -7,9 +7,8 @@ using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
-using CutoffLen.Positions;
+using CutoffLen.Models;
 using CutoffLen.Reports;
-using Serilog;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
@@ -82,18 +81,20 @@ internal static class EvalPplCommand
         var folders = parsed.GetValue(EvaluationOptions.Models)!;
         foreach (var path in folders)
         {
-            using var model = EvaluatedModel.Open(path, compute);
-            var name = EvaluationOptions.NameOf(model, folders);
-            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
-            (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, model.Special))]) : (first, notes);
-            var plan = new SweepPlan(protocols, lengths, model.Special, DependsOnLength: false);
+            using var model = ModelSession.Open(path, compute);
+            var name = EvaluationOptions.NameOf(model.Folder, folders);
+            var special = SpecialTokens.Of(model.Folder.Tokenizer);
+            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
+            (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
+            var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
             foreach (var spec in specs)
             {
-                var sweep = Sweep(name, model, spec, plan, texts, log, parsed.GetValue(BatchTokens), interrupted);
-                var result = PerplexityReporting.Measured(name, model.Model.Config, sweep, parsed.GetValue(Delta)) with
+                var positioned = model.Under(spec, lengths[^1]);
+                var sweep = Sweep(name, positioned, model.Folder.Identity, plan, texts, log, parsed.GetValue(BatchTokens), interrupted);
+                var result = PerplexityReporting.Measured(name, model.Folder.Config, sweep, parsed.GetValue(Delta)) with
                 {
-                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(model, sweep.Spec, texts, lengths[^1], shorter, interrupted) : null,
-                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(model, sweep.Spec, texts, lengths[^1], length) : null,
+                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, texts, lengths[^1], shorter, interrupted) : null,
+                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, texts, length) : null,
                 };
                 measured.Add(result);
                 comparisons.AddRange(baseline is null ? [] : PerplexityReporting.Compare(name, sweep, baseline));
@@ -110,19 +111,14 @@ internal static class EvalPplCommand
     }
 
     private static ModelSweep Sweep(
-        string name, EvaluatedModel model, PositionSpec spec, SweepPlan plan, EvaluationTexts texts, ResultLog log, int batchTokens, CancellationToken interrupted)
-    {
-        var resolved = model.Resolve(spec, plan.Lengths[^1]);
-        var sweep = Progress.Show($"{name} {resolved}", 100, steps =>
-            ModelSweep.Run(model, spec, plan, texts.Texts, log, batchTokens, new Steps(steps), interrupted));
-        Log.Information("{Model:l} {Method:l}: tables {Hash:l}, probe logits differ from vanilla by at most {Difference:G3}", name, sweep.Proof.Spec, sweep.Proof.Hash, sweep.LargestLogitDifference);
-        return sweep;
-    }
+        string name, PositionedModel model, string identity, SweepPlan plan, EvaluationTexts texts, ResultLog log, int batchTokens, CancellationToken interrupted) =>
+        Progress.Show($"{name} {model.Spec}", 100, steps =>
+            ModelSweep.Run(model, identity, plan, texts.Texts, log, batchTokens, new Steps(steps), interrupted));
 
-    private static LongPplSummary LongPpl(EvaluatedModel model, PositionSpec spec, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
+    private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
     {
         var settings = new LongPplSettings(shorter, Math.Max(1, shorter / 4));
-        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(spec, model.Model.Config.Positions, longest));
+        using var scorer = new LlamaScorer(model.Model, model.Method);
         var results = new List<LongPplResult>();
         foreach (var text in texts.Texts.Where(text => text.Tokens.Length > shorter))
         {
@@ -135,11 +131,11 @@ internal static class EvalPplCommand
         return new LongPplSummary(keys == 0 ? null : Math.Exp(results.Sum(r => r.KeyNll) / keys), keys, results.Sum(r => (long)r.Tokens), results.Count, settings);
     }
 
-    private static double[] Resolution(EvaluatedModel model, PositionSpec spec, EvaluationTexts texts, int longest, int length)
+    private static double[] Resolution(PositionedModel model, EvaluationTexts texts, int length)
     {
         var text = texts.Texts.FirstOrDefault(t => t.Tokens.Length >= length)
             ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {texts.Texts.Max(t => t.Tokens.Length)}");
-        return AttentionScores.Resolution(model.Model, PositionMethods.Create(spec, model.Model.Config.Positions, longest), text.Tokens[..length]);
+        return AttentionScores.Resolution(model.Model, model.Method, text.Tokens[..length]);
     }
 
     private static IReadOnlyList<Setting> Settings(ParseResult parsed, Compute compute, Stopwatch started) =>

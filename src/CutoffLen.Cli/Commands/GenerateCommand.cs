@@ -1,6 +1,6 @@
 using System.CommandLine;
 using CutoffLen.Models;
-using CutoffLen.Tokenization;
+using CutoffLen.Positions;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -39,8 +39,7 @@ internal static class GenerateCommand
     {
         var text = TextOf(parsed);
         using var session = ModelSession.Open(parsed);
-        var checkpoint = session.Checkpoint;
-        var tokenizer = CheckpointTokenizer.Open(checkpoint.Folder, checkpoint.Config.VocabSize);
+        var tokenizer = session.Folder.Tokenizer;
         var prompt = tokenizer.Encode(text);
         if (prompt.Length == 0)
         {
@@ -48,14 +47,14 @@ internal static class GenerateCommand
         }
 
         var most = parsed.GetValue(MaxNewTokens);
-        using var model = session.Load(prompt.Length + most);
+        var model = session.Under(PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!), prompt.Length + most);
         var sampler = new TokenSampler(model, new Sampling(
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
         var stream = tokenizer.DecodeStream(afterText: text.Length > 0);
         var (ids, continuation) = (new List<int>(), new System.Text.StringBuilder());
         Emit(text);
-        foreach (var id in sampler.Continue(prompt, most, checkpoint.EosTokenIds))
+        foreach (var id in sampler.Continue(prompt, most, session.Folder.Checkpoint.EosTokenIds))
         {
             ids.Add(id);
             Emit(stream.Push(id), continuation);

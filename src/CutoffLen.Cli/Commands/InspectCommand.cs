@@ -34,14 +34,14 @@ internal static class InspectCommand
 
     private static Report Examine(string folder)
     {
-        using var checkpoint = HuggingFaceCheckpoint.Open(folder);
-        var config = checkpoint.Config;
-        var tokenizer = CheckpointTokenizer.ExistsIn(folder) ? CheckpointTokenizer.Open(folder, config.VocabSize) : null;
+        using var opened = ModelFolder.Open(folder);
+        var (checkpoint, config) = (opened.Checkpoint, opened.Config);
         return new Report(
-            folder,
+            checkpoint.Folder,
+            opened.Adapters is { } adapters ? new Adapters(folder, adapters) : null,
             new Files(checkpoint.FileCount, checkpoint.StoredBytes, Name(checkpoint.StoredDtype)),
             new Architecture(config),
-            tokenizer is null ? null : new Tokenizer(tokenizer),
+            opened.HasTokenizer ? new Tokenizer(opened.Tokenizer) : null,
             new Positions(config),
             new Theory(config));
     }
@@ -60,6 +60,9 @@ internal static class InspectCommand
         var tied = model.TieWordEmbeddings ? ", the head is the embedding" : "";
         Terminal.PrintFields(
         [
+            .. report.Adapters is { } adapters
+                ? new[] { ("adapters", $"{adapters.Folder}: rank {adapters.R} on {string.Join(", ", adapters.TargetModules)}{Whole(adapters)}, over the checkpoint") }
+                : [],
             ("checkpoint", $"{report.Checkpoint}: {report.Files.Count} file{(report.Files.Count == 1 ? "" : "s")}, {Size(report.Files.Bytes)}, {report.Files.Dtype}"),
             ("model", $"{model.ModelType}, {model.Parameters:N0} parameters{tied}"),
             ("layers", $"{model.NumHiddenLayers} of width {model.HiddenSize}, MLP {model.IntermediateSize}{Biases(model)}"),
@@ -75,6 +78,9 @@ internal static class InspectCommand
             ("", $"{theory.ShareWithoutFullTurn * 100:0}% of the rotary pairs make no full turn within the native length; the slowest takes {Tokens(theory.LongestWavelength)}"),
         ]);
     }
+
+    private static string Whole(Adapters adapters) =>
+        adapters.ModulesToSave.Count == 0 ? "" : $"; {string.Join(", ", adapters.ModulesToSave)} trained whole";
 
     private static string Biases(Architecture model) => (model.QkvBias, model.OutputBias, model.MlpBias) switch
     {
@@ -95,7 +101,13 @@ internal static class InspectCommand
 
     private static string Tokens(double tokens) => double.IsFinite(tokens) ? $"{tokens:N0} tokens" : "without bound";
 
-    private sealed record Report(string Checkpoint, Files Files, Architecture Architecture, Tokenizer? Tokenizer, Positions Positions, Theory Theory);
+    private sealed record Report(string Checkpoint, Adapters? Adapters, Files Files, Architecture Architecture, Tokenizer? Tokenizer, Positions Positions, Theory Theory);
+
+    private sealed record Adapters(string Folder, int R, double Scale, IReadOnlyList<string> TargetModules, IReadOnlyList<string> ModulesToSave)
+    {
+        public Adapters(string folder, AdapterConfig adapters)
+            : this(folder, adapters.R, adapters.Scale, adapters.TargetModules, adapters.ModulesToSave) { }
+    }
 
     private sealed record Files(int Count, long Bytes, string Dtype);
 

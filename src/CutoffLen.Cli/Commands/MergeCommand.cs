@@ -48,12 +48,7 @@ internal static class MergeCommand
                 throw new UserException($"--model {adapters}: holds no adapter_config.json; merge takes a folder of adapters, such as final/ of a run with method: lora");
             }
 
-            var baseModel = parsed.GetValue(Base) ?? AdapterConfig.Read(adapters).BaseModel;
-            if (!Directory.Exists(baseModel))
-            {
-                throw new UserException($"the adapters' base model '{baseModel}' is not there; give its folder with --base");
-            }
-
+            var baseModel = parsed.GetValue(Base) ?? AdapterConfig.Read(adapters).BaseIn(adapters);
             var text = parsed.GetValue(TextFile) is { } path ? Utf8Text.Read(path) : BundledText;
             var ids = CheckpointTokenizer.Open(baseModel).Encode(text);
             var compute = parsed.GetCompute();

@@ -1,10 +1,8 @@
 using System.CommandLine;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
-using CutoffLen.Models;
 using CutoffLen.Positions;
 using CutoffLen.Reports;
-using Serilog;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
@@ -47,8 +45,8 @@ internal static class PasskeyCommand
         var measured = new List<MeasuredMethod>();
         foreach (var path in folders)
         {
-            using var model = EvaluatedModel.Open(path, compute);
-            var name = EvaluationOptions.NameOf(model, folders);
+            using var model = ModelSession.Open(path, compute);
+            var name = EvaluationOptions.NameOf(model.Folder, folders);
             measured.AddRange(specs.Select(spec => Measure(name, model, spec, passkey, interrupted)));
         }
 
@@ -74,18 +72,16 @@ internal static class PasskeyCommand
         Terminal.Out.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");
     }
 
-    private static MeasuredMethod Measure(string name, EvaluatedModel model, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
+    private static MeasuredMethod Measure(string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
     {
-        var longest = passkey.Lengths[^1];
-        var resolved = model.Resolve(spec, longest);
-        var config = model.Model.Config;
-        var (proof, difference) = PositionProbe.Prove(model.Model, resolved, longest);
-        Log.Information("{Model:l} {Method:l}: tables {Hash:l}, probe logits differ from vanilla by at most {Difference:G3}", name, proof.Spec, proof.Hash, difference);
-        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(resolved, config.Positions, longest));
+        var model = session.Under(spec, passkey.Lengths[^1]);
+        using var scorer = new LlamaScorer(model.Model, model.Method);
+        var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;
-        var result = Progress.Show($"{name} {resolved}", cells, steps => passkey.Run(
-            scorer, text => model.Tokenizer.Encode(text), tokens => model.Tokenizer.Decode(tokens), new Steps(steps), interrupted));
-        return new MeasuredMethod(name, resolved.ToString(), config.NativeLength, new MethodProof(proof.Hash, difference), [], null, []) { Passkey = result };
+        var result = Progress.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
+            scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), interrupted));
+        return new MeasuredMethod(
+            name, model.Spec.ToString(), session.Folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []) { Passkey = result };
     }
 
     private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<PasskeyCell>

@@ -44,8 +44,8 @@ internal static class ScoreCommand
     {
         using var session = ModelSession.Open(parsed);
         var file = parsed.GetValue(Tokens)!;
-        var ids = Checked(TokenIds.Read(file), file, session.Checkpoint.Config);
-        using var model = session.Load(ids.Length);
+        var ids = Checked(TokenIds.Read(file), file, session.Folder.Config);
+        var model = session.Under(PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length);
         var nll = Likelihoods(model, ids, parsed.GetValue(PositionOffset), parsed.GetValue(LogitsFile));
         var mean = nll.Average(value => (double)value);
         if (parsed.GetValue(CommonOptions.Json))

@@ -69,22 +69,69 @@ public static class AdapterCheckpoint
     public static void LoadInto(string folder, IReadOnlyList<(string Name, Tensor View)> views)
     {
         using var noGrad = no_grad();
-        using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
-        var stored = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        using var file = OpenWeights(folder, views.Select(view => (view.Name, view.View.shape)));
         foreach (var (name, view) in views)
         {
             using var scope = NewDisposeScope();
-            if (!stored.Remove(Prefix + name, out var entry) || !entry.Shape.AsSpan().SequenceEqual(view.shape))
+            view.copy_(file.Read(Prefix + name, view.dtype, view.device));
+        }
+    }
+
+    /// <summary>
+    /// The base model's weights with the adapters in them: W + scale * B A, summed in float32 and rounded once to the
+    /// weight's dtype; modules that were trained whole in place of the base model's.
+    /// </summary>
+    /// <param name="folder">The adapters; their file must stay in place as long as the source is used.</param>
+    /// <param name="config">The base model's architecture.</param>
+    /// <param name="adapters">What adapter_config.json says.</param>
+    /// <param name="weights">The base model's weights.</param>
+    /// <exception cref="UserException">A tensor is missing, is one too many, or has another shape; a module is unknown.</exception>
+    public static WeightSource Merged(string folder, LlamaConfig config, AdapterConfig adapters, WeightSource weights)
+    {
+        var places = AdapterPlaces.Of(config, adapters);
+        var file = OpenWeights(folder, places.Tensors);
+        var whole = places.Whole.Select(weight => weight.Name).ToHashSet(StringComparer.Ordinal);
+        var projections = places.Factors.ToDictionary(place => place.Projection + ".weight", place => place.Projection, StringComparer.Ordinal);
+        return (name, shape) =>
+        {
+            if (!whole.Contains(name) && !projections.ContainsKey(name))
             {
-                throw new UserException($"{file.Path}: has no {JsonFile.Show(Prefix + name)} of shape [{string.Join(", ", view.shape)}]");
+                return weights(name, shape);
             }
 
-            view.copy_(file.Read(entry.Name, view.dtype, view.device));
+            using var noGrad = no_grad();
+            using var scope = NewDisposeScope();
+            var weight = weights(name, shape);
+            Tensor Read(string stored, ScalarType dtype) => file.Read(Prefix + stored, dtype, weight.device);
+            var merged = projections.TryGetValue(name, out var projection)
+                ? Read(AdapterPlaces.B(projection), ScalarType.Float32).mm(Read(AdapterPlaces.A(projection), ScalarType.Float32))
+                    .mul_(adapters.Scale).add_(weight).to(weight.dtype)
+                : Read(name, weight.dtype);
+            file.ForgetMaps();
+            return merged.MoveToOuterDisposeScope();
+        };
+    }
+
+    /// <summary>Checks that a folder's tensors are those that its settings mean, without reading them.</summary>
+    /// <exception cref="UserException">As <see cref="Merged"/>.</exception>
+    public static void Check(string folder, LlamaConfig config, AdapterConfig adapters) =>
+        OpenWeights(folder, AdapterPlaces.Of(config, adapters).Tensors).Dispose();
+
+    /// <summary>The adapters' file, in which exactly the expected tensors are.</summary>
+    private static SafetensorsFile OpenWeights(string folder, IEnumerable<(string Name, long[] Shape)> expected)
+    {
+        var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
+        var stored = file.Tensors.ToDictionary(tensor => tensor.Name, StringComparer.Ordinal);
+        var missing = expected.Where(tensor => !stored.Remove(Prefix + tensor.Name, out var entry) || !entry.Shape.AsSpan().SequenceEqual(tensor.Shape))
+            .Select(tensor => $"has no {JsonFile.Show(Prefix + tensor.Name)} of shape [{string.Join(", ", tensor.Shape)}]").FirstOrDefault();
+        var fault = missing
+            ?? (stored.Count == 0 ? null : $"the model has no place for {string.Join(", ", stored.Keys.Take(4).Select(JsonFile.Show))}");
+        if (fault is not null)
+        {
+            file.Dispose();
+            throw new UserException($"{file.Path}: {fault}");
         }
 
-        if (stored.Count > 0)
-        {
-            throw new UserException($"{file.Path}: the model has no place for {string.Join(", ", stored.Keys.Take(4).Select(JsonFile.Show))}");
-        }
+        return file;
     }
 }

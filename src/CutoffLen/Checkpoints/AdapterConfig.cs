@@ -29,6 +29,15 @@ public sealed record AdapterConfig(
     /// <summary>The base model's folder as the file names it; empty for none.</summary>
     public string BaseModel { get; init; } = "";
 
+    /// <summary>The base model's folder, which must be there.</summary>
+    /// <param name="folder">The adapters' folder, for the message.</param>
+    /// <exception cref="UserException">There is no such folder on this machine.</exception>
+    public string BaseIn(string folder) => Directory.Exists(BaseModel)
+        ? BaseModel
+        : throw new UserException(
+            $"{Path.Combine(folder, FileName)}: the adapters' base model (base_model_name_or_path) is {JsonFile.Show(BaseModel)}, which is no folder here; "
+            + "write the folder of the base model there, or merge with 'cutoff merge --base DIR'");
+
     /// <summary>Reads an adapter folder's file.</summary>
     /// <exception cref="UserException">It is missing or damaged, or the adapters are of a kind that is not supported.</exception>
     public static AdapterConfig Read(string folder)

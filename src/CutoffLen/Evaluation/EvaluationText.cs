@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Evaluation;
 
@@ -9,7 +10,12 @@ namespace CutoffLen.Evaluation;
 /// <param name="Bos">The token that begins a text, or null where the vocabulary has none.</param>
 /// <param name="Eos">The token that ends a text, or null.</param>
 /// <param name="AddsBos">Whether the tokenizer puts BOS before a text by itself.</param>
-public sealed record SpecialTokens(int? Bos, int? Eos, bool AddsBos);
+public sealed record SpecialTokens(int? Bos, int? Eos, bool AddsBos)
+{
+    /// <summary>Those of a tokenizer.</summary>
+    public static SpecialTokens Of(CheckpointTokenizer tokenizer) => new(
+        tokenizer.BosId, tokenizer.EosId, tokenizer.BosId is { } bos && tokenizer.Encode("a") is [var first, ..] && first == bos);
+}
 
 /// <summary>One document to measure on.</summary>
 /// <param name="Name">What reports call it: a path, or path and line.</param>

@@ -42,47 +42,37 @@ public sealed class LlamaScorer(Llama model, PositionMethod method) : INllScorer
     }
 
     /// <inheritdoc/>
-    /// <remarks>The prompt is read once; decoding and every answer go on from its cached keys and values.</remarks>
+    /// <remarks>
+    /// The prompt is read once, and decoding and every answer go on from its cached keys and values. Under a method that looks
+    /// at the length, an answer's score is that of one forward of the prompt and all of the answer but its last token: the
+    /// prompt is read once for each length of answers, and again for each token decoded.
+    /// </remarks>
     public AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var longest = prompt.Length + Math.Max(decode, answers.Count == 0 ? 0 : answers.Max(answer => answer.Length));
-        using var cache = new KeyValueCache(model, 1, longest);
-        var afterPrompt = Last(model.Hidden(Rows(prompt, 1), PlanFor(prompt.Length), cache)); // [1, C]
-
-        var decoded = new int[decode];
-        for (var (n, hidden) = (0, afterPrompt); n < decode; n++)
+        using var decoding = new Decoding(model, method, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
+        int[] row = prompt;
+        for (var n = 0; n < decode; n++)
         {
-            decoded[n] = (int)model.Logits(hidden).argmax(-1).item<long>();
-            if (n + 1 < decode)
-            {
-                hidden = Last(Continue([decoded[n]], cache));
-            }
+            using var step = NewDisposeScope();
+            row = [.. row, (int)model.Logits(decoding.Hidden(row)).argmax(-1).item<long>()];
         }
 
-        return new AnswerScores(decoded, [.. answers.Select(answer =>
+        var nll = new double[answers.Count];
+        foreach (var (n, answer) in answers.Index().OrderBy(indexed => indexed.Item.Length))
         {
-            using var answerScope = NewDisposeScope();
-            cache.Rewind(prompt.Length);
-            var hidden = answer.Length == 1 ? afterPrompt : cat([afterPrompt, Continue(answer[..^1], cache)[0]], 0); // [n, C]
-            return (double)TokenLikelihood.NegativeLog(model, hidden, Ids(answer)).sum().item<float>();
-        })]);
+            using var step = NewDisposeScope();
+            decoding.Rewind(prompt.Length);
+            var hidden = decoding.Hidden([.. prompt, .. answer.AsSpan(..^1)], last: answer.Length); // [n, C]
+            nll[n] = TokenLikelihood.NegativeLog(model, hidden, Ids(answer)).sum().item<float>();
+        }
+
+        return new AnswerScores(row[prompt.Length..], nll);
     }
 
     /// <inheritdoc/>
     public void Dispose() => lastPlan?.Dispose();
-
-    private static Tensor Last(Tensor hidden) => hidden[0].narrow(0, hidden.shape[1] - 1, 1);
-
-    /// <summary>Hidden states [1, n, C] of tokens after those in the cache, whose positions go on.</summary>
-    private Tensor Continue(int[] tokens, KeyValueCache cache)
-    {
-        var length = cache.Length + tokens.Length;
-        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device);
-        using var window = plan.Window(cache.Length, length);
-        return model.Hidden(Rows(tokens, 1), window, cache);
-    }
 
     private AttentionPlan PlanFor(int length)
     {

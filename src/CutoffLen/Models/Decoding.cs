@@ -13,9 +13,13 @@ public sealed class Decoding(Llama model, PositionMethod method, int capacity) :
 {
     private readonly KeyValueCache cache = new(model, 1, capacity);
     private AttentionPlan? tables;
+    private int readAs; // the length of the row that the cached tokens were last read in
 
-    /// <summary>The hidden state [1, C], after the final norm, of the last of these tokens; they begin with those given before.</summary>
-    public Tensor Hidden(ReadOnlySpan<int> tokens)
+    /// <summary>
+    /// The hidden states [n, C], after the final norm, of the last <paramref name="last"/> of these tokens; they begin with
+    /// those given before, but for what <see cref="Rewind"/> took back.
+    /// </summary>
+    public Tensor Hidden(ReadOnlySpan<int> tokens, int last = 1)
     {
         using var scope = NewDisposeScope();
         if (!Serves(tokens.Length))
@@ -25,16 +29,17 @@ public sealed class Decoding(Llama model, PositionMethod method, int capacity) :
                 method, TokenPositions.Sequential(method.DependsOnLength ? tokens.Length : capacity), model.Config, model.Device);
         }
 
-        if (!method.SameAt(cache.Length, tokens.Length))
-        {
-            cache.Rewind(0);
-        }
-
+        // Tokens whose hidden states are wanted are read again if need be: the cache has their keys and values only.
+        cache.Rewind(method.SameAt(readAs, tokens.Length) ? Math.Min(cache.Length, tokens.Length - last) : 0);
+        readAs = tokens.Length;
         var read = cache.Length;
         using var window = tables!.Window(read, tokens.Length);
         var unread = tensor(Array.ConvertAll(tokens[read..].ToArray(), id => (long)id), [1, tokens.Length - read]).to(model.Device);
-        return model.Hidden(unread, window, cache)[0].narrow(0, tokens.Length - read - 1, 1).MoveToOuterDisposeScope();
+        return model.Hidden(unread, window, cache)[0].narrow(0, tokens.Length - read - last, last).MoveToOuterDisposeScope();
     }
+
+    /// <summary>Forgets all but the first <paramref name="length"/> tokens, so that another continuation can follow them.</summary>
+    public void Rewind(int length) => cache.Rewind(Math.Min(length, cache.Length));
 
     /// <inheritdoc/>
     public void Dispose()

@@ -13,12 +13,8 @@ namespace CutoffLen.Training;
 /// </summary>
 public sealed class LoraAdapters : IDisposable
 {
-    private const string A = ".lora_A.weight";
-    private const string B = ".lora_B.weight";
-
     private readonly long seed;
-    private readonly List<(string Projection, long[] A, long[] B)> places = [];
-    private readonly List<ParameterShape> saved = [];
+    private readonly AdapterPlaces places;
     private readonly List<LoraAdapter> attached = [];
 
     /// <summary>Finds the places in a model.</summary>
@@ -29,22 +25,7 @@ public sealed class LoraAdapters : IDisposable
     public LoraAdapters(LlamaConfig config, AdapterConfig adapters, long seed)
     {
         (Config, this.seed, Dropout) = (adapters, seed, new LoraDropout(adapters.LoraDropout, seed));
-        foreach (var (name, shape) in LlamaParameters.Of(config))
-        {
-            var module = name[..name.LastIndexOf('.')];
-            var last = module[(module.LastIndexOf('.') + 1)..];
-            if (adapters.ModulesToSave.Contains(last))
-            {
-                saved.Add(new ParameterShape(name, shape));
-            }
-            else if (adapters.TargetModules.Contains(last) && shape.Length == 2)
-            {
-                places.Add((module, [adapters.R, shape[1]], [shape[0], adapters.R]));
-            }
-        }
-
-        CheckFound("lora_target_modules", adapters.TargetModules, places.Select(place => place.Projection));
-        CheckFound("modules_to_save", adapters.ModulesToSave, saved.Select(p => p.Name[..p.Name.LastIndexOf('.')]));
+        places = AdapterPlaces.Of(config, adapters);
     }
 
     /// <summary>Rank, scale, modules.</summary>
@@ -56,9 +37,9 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>What is trained: all A, all B (faster under LoRA+), and the modules that are trained whole.</summary>
     public IReadOnlyList<ParameterGroup> Groups(double learningRateRatio) =>
     [
-        new("lora_A", [.. places.Select(p => new ParameterShape(p.Projection + A, p.A))], WeightDecays: true),
-        new("lora_B", [.. places.Select(p => new ParameterShape(p.Projection + B, p.B))], WeightDecays: true, learningRateRatio),
-        .. ParameterGroup.ByShape(saved),
+        new("lora_A", [.. places.Factors.Select(p => new ParameterShape(AdapterPlaces.A(p.Projection), p.A))], WeightDecays: true),
+        new("lora_B", [.. places.Factors.Select(p => new ParameterShape(AdapterPlaces.B(p.Projection), p.B))], WeightDecays: true, learningRateRatio),
+        .. ParameterGroup.ByShape(places.Whole.Select(weight => new ParameterShape(weight.Name, weight.Shape))),
     ];
 
     /// <summary>
@@ -70,30 +51,16 @@ public sealed class LoraAdapters : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var projections = network.named_modules().Where(m => m.module is CutoffLen.Models.Linear).ToDictionary(m => m.name, m => (CutoffLen.Models.Linear)m.module);
-        for (var n = 0; n < places.Count; n++)
+        for (var n = 0; n < places.Factors.Count; n++)
         {
-            var name = places[n].Projection;
-            parameters.View(name + A).copy_(FirstA(places[n].A, n));
-            parameters.View(name + B).zero_();
-            var adapter = new LoraAdapter(Trained(parameters, name + A), Trained(parameters, name + B), Config.Scale, Dropout, n);
-            projections[name].Adapter = adapter;
+            var (projection, shape, _) = places.Factors[n];
+            var (a, b) = (AdapterPlaces.A(projection), AdapterPlaces.B(projection));
+            parameters.View(a).copy_(FirstA(shape, n));
+            parameters.View(b).zero_();
+            var adapter = new LoraAdapter(Trained(parameters, a), Trained(parameters, b), Config.Scale, Dropout, n);
+            projections[projection].Adapter = adapter;
             attached.Add(adapter);
         }
-    }
-
-    /// <summary>What an adapter adds to a weight, scale * B A, [out, in] float32; null for weights without an adapter.</summary>
-    /// <param name="parameters">The adapters' values.</param>
-    /// <param name="weight">The weight's name.</param>
-    public Tensor? Delta(FlatParameters parameters, string weight)
-    {
-        var projection = weight[..weight.LastIndexOf('.')];
-        if (!weight.EndsWith(".weight", StringComparison.Ordinal) || !parameters.Contains(projection + A))
-        {
-            return null;
-        }
-
-        var (a, b) = (parameters.View(projection + A), parameters.View(projection + B));
-        return b.to(ScalarType.Float32).matmul(a.to(ScalarType.Float32)) * Config.Scale;
     }
 
     /// <inheritdoc/>
@@ -110,16 +77,6 @@ public sealed class LoraAdapters : IDisposable
         var parameter = new Parameter(parameters.View(name).DetachFromDisposeScope(), requires_grad: false);
         parameters.Attach([(name, parameter)]);
         return parameter;
-    }
-
-    private static void CheckFound(string key, IReadOnlyList<string> wanted, IEnumerable<string> found)
-    {
-        var names = found.Select(name => name[(name.LastIndexOf('.') + 1)..]).ToHashSet();
-        if (wanted.Where(name => !names.Contains(name)).ToList() is { Count: > 0 } missing)
-        {
-            throw new UserException(
-                $"{key}: this model has no {string.Join(", ", missing)} to train{(missing.Contains("lm_head") ? " (its head is the embedding: name embed_tokens)" : "")}");
-        }
     }
 
     /// <summary>The adapter of one projection.</summary>

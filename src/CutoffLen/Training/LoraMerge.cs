@@ -39,10 +39,10 @@ public static class LoraMerge
         using var noGrad = no_grad();
         using var checkpoint = HuggingFaceCheckpoint.Open(baseModel);
         var config = AdapterCheckpoint.PositionsOf(adapters, checkpoint.Config);
-        using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, AdapterConfig.Read(adapters), seed: 0);
+        var settings = AdapterConfig.Read(adapters);
+        using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, settings, seed: 0);
         model.LoadAdapters(adapters);
-        var merged = model.Merged().ToDictionary(weight => weight.Name, weight => weight.Tensor, StringComparer.Ordinal);
-        using var plain = new Llama(config, (name, _) => merged[name].detach());
+        using var plain = new Llama(config, AdapterCheckpoint.Merged(adapters, config, settings, checkpoint.Weights(device, dtype)));
         var (before, tokens) = MeanNll(model.Network, texts);
         var (after, _) = MeanNll(plain, texts);
         var report = new MergeReport(tokens, before, after, Allowed(dtype));
@@ -52,7 +52,7 @@ public static class LoraMerge
                 $"not merged: on {tokens} tokens the loss is {before:0.00000} nats with the adapters and {after:0.00000} merged, further apart than {dtype} explains ({report.Allowed}); merge with --dtype fp32"));
         }
 
-        CheckpointWriter.Save(output, config, merged.Select(weight => (weight.Key, weight.Value)), source: baseModel);
+        CheckpointWriter.Save(output, config, plain.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), source: baseModel);
         return report;
     }
 

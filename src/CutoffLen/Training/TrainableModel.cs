@@ -63,16 +63,6 @@ public sealed class TrainableModel : IDisposable
         AdapterCheckpoint.LoadInto(folder, [.. Parameters.Names.Select(name => (name, Parameters.View(name)))]);
     }
 
-    /// <summary>The network's weights by name with the adapters added into them, rounded once to the network's dtype.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Merged()
-    {
-        using var noGrad = no_grad();
-        foreach (var (name, weight) in Weights())
-        {
-            yield return (name, Adapters?.Delta(Parameters, name) is { } delta ? delta.add_(weight).to(weight.dtype) : weight);
-        }
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -31,7 +31,7 @@ public sealed class FinetuneTests : IDisposable
     public void A_run_leaves_checkpoints_logs_ledger_and_a_model_with_the_position_method()
     {
         var result = Finetune("run", "--steps", "4").Exits(0);
-        Assert.Contains("position method linear:factor=2: tables", result.Error);
+        Assert.Contains("positions linear:factor=2: tables", result.Error);
         Assert.Contains("cutoff eval-ppl --model", result.Error);
         Assert.Equal(["checkpoint-2", "checkpoint-4", "final", "tensorboard"], Directory.EnumerateDirectories(folder["run"]).Select(Path.GetFileName).Order());
         var lines = File.ReadLines(folder["run/log.jsonl"]).Select(line => JsonNode.Parse(line)!).ToList();
@@ -101,6 +101,34 @@ public sealed class FinetuneTests : IDisposable
         using var merged = HuggingFaceCheckpoint.Open(folder["merged"]);
         Assert.Equal("linear:factor=2", merged.Config.PositionConfig.ToSpec().ToString());
         Assert.Contains("adapter_config.json", CutoffProcess.Run("merge", "--model", folder["merged"], "--out", folder["again"]).Exits(1).Error);
+    }
+
+    [Fact]
+    public void Adapters_open_wherever_a_model_does()
+    {
+        Finetune("lora", "--steps", "3", "--method", "lora", "--set", "lora_r=4", "loraplus_lr_ratio=16").Exits(0);
+        var adapters = folder["lora/final"];
+        CutoffProcess.Run("merge", "--model", adapters, "--out", folder["merged"], "--dtype", "fp32", "--threads", "1").Exits(0);
+        folder.Write("ids.json", $"[{string.Join(',', Enumerable.Range(3, 70))}]");
+        var merged = Score(folder["merged"]);
+        Assert.Equal(merged, Score(adapters));
+        Assert.NotEqual(merged, Score(folder["model"]));
+
+        var shown = JsonNode.Parse(CutoffProcess.Run("inspect", adapters, "--json").Exits(0).Output)!;
+        Assert.Equal(4, (int)shown["adapters"]!["r"]!);
+        Assert.Equal(folder["model"], (string)shown["checkpoint"]!);
+        Assert.Equal("linear:factor=2", (string)shown["positions"]!["method"]!);
+        CutoffProcess.Run("generate", "--model", adapters, "--prompt", "the ", "--max-new-tokens", "2", "--threads", "1").Exits(0);
+        Assert.Contains("cutoff merge", CutoffProcess.Run("finetune", "--model", adapters, "--data", folder["texts"], "--cutoff", "96", "--out", folder["new"]).Exits(1).Error);
+        CutoffProcess.Run(
+            "eval-ppl", "--model", adapters, folder["model"], "--data", folder["texts"], "--lengths", "32,64", "--out", folder["ppl"], "--dtype", "fp32", "--threads", "1").Exits(0);
+        Assert.Contains("final", File.ReadAllText(folder["ppl/ppl.csv"]));
+
+        Directory.Move(folder["model"], folder["moved"]);
+        Assert.Contains("base_model_name_or_path", CutoffProcess.Run("score", "--model", adapters, "--tokens", folder["ids.json"]).Exits(1).Error);
+
+        string Score(string model) => JsonNode.Parse(CutoffProcess.Run(
+            "score", "--model", model, "--tokens", folder["ids.json"], "--dtype", "fp32", "--threads", "1", "--json").Exits(0).Output)!["nll"]!.ToJsonString();
     }
 
     [Fact]

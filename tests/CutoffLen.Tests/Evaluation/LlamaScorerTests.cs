@@ -154,25 +154,29 @@ public sealed class LlamaScorerTests
         Assert.NotEqual(dense, masked);
     }
 
-    [Fact]
-    public void Answers_after_a_cached_prompt_are_those_of_whole_forwards()
+    [Theory]
+    [MemberData(nameof(Specs))]
+    public void Answers_after_a_cached_prompt_are_those_of_whole_forwards(string spec)
     {
         using var model = Open();
-        using var scorer = new LlamaScorer(model, Method(model, "rope"));
-        var prompt = Tokens[..50];
-        int[][] answers = [[7, 8, 9], [300, 2], [5]];
+        var method = Method(model, spec);
+        using var scorer = new LlamaScorer(model, method);
+        // Beyond the native length of 64, where methods that look at the length do.
+        var prompt = Tokens[..80];
+        int[][] answers = [[7, 8, 9], [300, 2], [5], [40, 41, 42]];
         var scores = scorer.Answer(prompt, 4, answers);
         for (var a = 0; a < answers.Length; a++)
         {
-            var whole = scorer.Nll([Whole([.. prompt, .. answers[a]])])[0];
-            Assert.Equal(whole[^answers[a].Length..].Sum(n => (double)n), scores.Nll[a], 1e-4);
+            int[] row = [.. prompt, .. answers[a][..^1]];
+            var whole = scorer.Nll([new ScoringRequest(row, [.. Enumerable.Range(prompt.Length - 1, answers[a].Length)], answers[a])])[0];
+            Assert.Equal(whole.Sum(n => (double)n), scores.Nll[a], 1e-4);
         }
 
         // Greedy: each decoded token is likelier than any other after the prompt and those before it.
         for (var n = 0; n < scores.Decoded.Length; n++)
         {
             int[] read = [.. prompt, .. scores.Decoded[..n]];
-            var best = LogLikelihoods(model, Method(model, "rope"), read)[^model.Config.VocabSize..];
+            var best = LogLikelihoods(model, method, read)[^model.Config.VocabSize..];
             Assert.Equal(Array.IndexOf(best, best.Max()), scores.Decoded[n]);
         }
     }

@@ -79,22 +79,6 @@ public sealed class LoraTests
         Assert.All(first.Where(value => value != 0), value => Assert.Equal(1 / 0.75f, value, 1e-6));
     }
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void The_merged_model_answers_as_the_adapters_do(bool rslora)
-    {
-        using var scope = NewDisposeScope();
-        using var model = Disturbed(Settings with { UseRslora = rslora }, TinyTraining.Config);
-        Assert.Equal(rslora ? 8 : 4, model.Adapters!.Config.Scale);
-        var merged = model.Merged().ToDictionary(weight => weight.Name, weight => weight.Tensor);
-        using var plain = new Llama(TinyTraining.Config, (name, _) => merged[name].detach().clone());
-        var (adapted, folded) = (Logits(model.Network), Logits(plain));
-        using var untouched = TinyTraining.Full();
-        Assert.True((adapted - Logits(untouched.Network)).abs().max().item<float>() > 0.01);
-        Assert.True((adapted - folded).abs().max().item<float>() < 1e-4 * adapted.abs().max().item<float>());
-    }
-
     [Fact]
     public void Adapters_are_saved_under_PEFTs_names_and_come_back()
     {

@@ -12,9 +12,9 @@ namespace CutoffLen.Evaluation.Sweeps;
 /// <param name="LargestLogitDifference">From vanilla RoPE, on a probe.</param>
 public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionProof Proof, double LargestLogitDifference)
 {
-    /// <summary>Proves the method, then measures; finished work in the log is not redone.</summary>
-    /// <param name="model">The checkpoint.</param>
-    /// <param name="spec">The position method; a missing factor is the plan's longest length over the native one.</param>
+    /// <summary>Measures; finished work in the log is not redone.</summary>
+    /// <param name="model">The network under its position method.</param>
+    /// <param name="identity">Names the weights: results of another identity are not used.</param>
     /// <param name="plan">Protocols and lengths; whether the method looks at the length is filled in.</param>
     /// <param name="texts">The documents, tokenized with the model's tokenizer.</param>
     /// <param name="log">Where finished work is kept.</param>
@@ -23,19 +23,16 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
     /// <param name="cancel">Stops it between batches.</param>
     /// <exception cref="UserException">No text reaches any length, or the longest forward does not fit into memory.</exception>
     public static ModelSweep Run(
-        EvaluatedModel model, PositionSpec spec, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens,
+        PositionedModel model, string identity, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens,
         IProgress<SweepProgress>? progress = null, CancellationToken cancel = default)
     {
-        var longest = plan.Lengths[^1];
-        var resolved = model.Resolve(spec, longest);
         CheckMemory(model.Model, plan, texts, batchTokens);
-        var (proof, difference) = PositionProbe.Prove(model.Model, resolved, longest);
-        using var scorer = new LlamaScorer(model.Model, PositionMethods.Create(resolved, model.Model.Config.Positions, longest));
-        var run = string.Join(' ', model.Identity, proof.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
+        using var scorer = new LlamaScorer(model.Model, model.Method);
+        var run = string.Join(' ', identity, model.Proof.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
         var sweep = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, run, batchTokens);
         try
         {
-            return new ModelSweep(resolved, sweep.Run(texts, progress, cancel), proof, difference);
+            return new ModelSweep(model.Spec, sweep.Run(texts, progress, cancel), model.Proof, model.LargestLogitDifference);
         }
         catch (ExternalException problem) when (problem.Message.Contains("memory", StringComparison.OrdinalIgnoreCase))
         {

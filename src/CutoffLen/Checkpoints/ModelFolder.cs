@@ -1,0 +1,103 @@
+using System.Security.Cryptography;
+using System.Text;
+using CutoffLen.Models;
+using CutoffLen.Tokenization;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Checkpoints;
+
+/// <summary>
+/// A folder that a model is loaded from: a checkpoint in Hugging Face's layout, or low-rank adapters in PEFT's, which are
+/// added into the weights of their base checkpoint on loading. Opening checks everything and reads no weights.
+/// </summary>
+public sealed class ModelFolder : IDisposable
+{
+    private readonly Lazy<CheckpointTokenizer> tokenizer;
+
+    private ModelFolder(string folder, HuggingFaceCheckpoint checkpoint, AdapterConfig? adapters, LlamaConfig config)
+    {
+        (Folder, Checkpoint, Adapters, Config) = (folder, checkpoint, adapters, config);
+        tokenizer = new(() => CheckpointTokenizer.Open(TokenizerFolder, Config.VocabSize));
+    }
+
+    /// <summary>Where it is, as given.</summary>
+    public string Folder { get; }
+
+    /// <summary>The folder's own name.</summary>
+    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
+
+    /// <summary>The checkpoint with the weights: the folder itself, or the adapters' base.</summary>
+    public HuggingFaceCheckpoint Checkpoint { get; }
+
+    /// <summary>The adapters' settings; null in a plain checkpoint.</summary>
+    public AdapterConfig? Adapters { get; }
+
+    /// <summary>The architecture, with the positions that the adapters were trained for.</summary>
+    public LlamaConfig Config { get; }
+
+    /// <summary>Whether there is a tokenizer, beside the adapters or the base.</summary>
+    public bool HasTokenizer => CheckpointTokenizer.ExistsIn(TokenizerFolder);
+
+    /// <summary>The tokenizer.</summary>
+    /// <exception cref="UserException">There is none, or it is damaged.</exception>
+    public CheckpointTokenizer Tokenizer => tokenizer.Value;
+
+    /// <summary>
+    /// A hash of the settings and of the weights files' sizes and times: another model, or the same folder after it was
+    /// written again, has another one.
+    /// </summary>
+    public string Identity
+    {
+        get
+        {
+            var folders = Adapters is null ? [Folder] : new[] { Folder, Checkpoint.Folder };
+            var facts = folders.SelectMany(folder => Settings(folder).Concat(Weights(folder)));
+            return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', facts))).AsSpan(0, 8));
+        }
+    }
+
+    private string TokenizerFolder => CheckpointTokenizer.ExistsIn(Folder) ? Folder : Checkpoint.Folder;
+
+    /// <summary>Opens a folder and checks it.</summary>
+    /// <exception cref="UserException">All that is wrong with it, one line each.</exception>
+    public static ModelFolder Open(string folder)
+    {
+        if (!AdapterCheckpoint.ExistsIn(folder))
+        {
+            var plain = HuggingFaceCheckpoint.Open(folder);
+            return new ModelFolder(folder, plain, null, plain.Config);
+        }
+
+        var adapters = AdapterConfig.Read(folder);
+        var checkpoint = HuggingFaceCheckpoint.Open(adapters.BaseIn(folder));
+        try
+        {
+            var config = AdapterCheckpoint.PositionsOf(folder, checkpoint.Config);
+            AdapterCheckpoint.Check(folder, config, adapters);
+            return new ModelFolder(folder, checkpoint, adapters, config);
+        }
+        catch (UserException)
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Builds the model around the stored weights, adapters added into them.</summary>
+    /// <param name="device">Where it shall be; null for the CPU.</param>
+    /// <param name="dtype">Type of its weights; null for the stored one.</param>
+    public Llama Load(Device? device = null, ScalarType? dtype = null)
+    {
+        var weights = Checkpoint.Weights(device, dtype);
+        return new Llama(Config, Adapters is null ? weights : AdapterCheckpoint.Merged(Folder, Config, Adapters, weights));
+    }
+
+    /// <summary>Lets go of the files; loaded models stay valid.</summary>
+    public void Dispose() => Checkpoint.Dispose();
+
+    private static IEnumerable<string> Settings(string folder) =>
+        new[] { "config.json", AdapterConfig.FileName }.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(File.ReadAllText);
+
+    private static IEnumerable<string> Weights(string folder) => Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)
+        .Select(path => new FileInfo(path)).Select(file => $"{file.Name} {file.Length} {file.LastWriteTimeUtc.Ticks}");
+}
