@@ -156,6 +156,7 @@ internal static class FinetuneRun
         ["device"] = compute.DeviceName,
         ["threads"] = $"{torch.get_num_threads()}",
         ["libtorch"] = TorchLibrary.Load().Libtorch ?? "",
+        ["attention_pieces"] = $"{BlockSize.For(compute.Device)}",
     };
 
     private static TrainingState StateFor(string from, IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine)

@@ -11,38 +11,32 @@ namespace CutoffLen.Models;
 /// <param name="Slices">What the block sees of each band; bands of which it sees nothing are left out.</param>
 internal sealed record AttentionBlock(int Start, int Rows, IReadOnlyList<BandSlice> Slices)
 {
-    private const int MostRows = 256;
-    private const int FewestRows = 16;
-    private const long ScoresPerBlock = 8 << 20; // float32 scores held at a time: 32 MiB
-
-    /// <summary>Queries per block such that a block's scores stay within a fixed amount of memory.</summary>
-    public static int RowsFor(int batch, int heads, int length)
-    {
-        var fit = ScoresPerBlock / Math.Max(1L, (long)batch * heads * length);
-        return (int)Math.Clamp(fit / FewestRows * FewestRows, FewestRows, MostRows);
-    }
+    /// <summary>Keys of all slices together.</summary>
+    public int Keys { get; } = Slices.Sum(slice => slice.KeyCount);
 
     /// <summary>
-    /// Cuts a plan's queries into blocks of at most <paramref name="mostRows"/>. Short documents share a block;
-    /// one that does not fit begins a new block, so that long documents never see into their neighbours.
+    /// Cuts a plan's queries into blocks. Short documents share a block; one that does not fit begins a new block, so
+    /// that long documents never see into their neighbours.
     /// </summary>
-    public static AttentionBlock[] Cut(AttentionPlan plan, int mostRows, EdgeMasks masks)
+    public static AttentionBlock[] Cut(AttentionPlan plan, EdgeMasks masks)
     {
         var blocks = new List<AttentionBlock>();
         int[] ends = [.. plan.DocumentStarts.Where(s => s > plan.FirstQuery && s < plan.Length), plan.Length];
-        var start = plan.FirstQuery;
+        var (start, document) = (plan.FirstQuery, plan.DocumentStarts.LastOrDefault(s => s <= plan.FirstQuery));
         for (var d = 0; d < ends.Length; d++)
         {
-            if (d + 1 < ends.Length && ends[d + 1] - start <= mostRows)
+            if (d + 1 < ends.Length && ends[d + 1] - start <= plan.Size.MostRows)
             {
                 continue; // the next document fits into the same block
             }
 
             for (int rows; start < ends[d]; start += rows)
             {
-                rows = Math.Min(mostRows, ends[d] - start);
+                rows = Math.Min(plan.Size.Rows(plan.Group, start - document), ends[d] - start);
                 blocks.Add(new AttentionBlock(start, rows, SlicesOf(plan, start, rows, masks)));
             }
+
+            document = ends[d];
         }
 
         // Last first: scores shrink from block to block, so each fits where the one before lay; growing ones would
@@ -98,3 +92,9 @@ internal sealed record BandSlice(int Band, int FirstKey, int KeyCount, IReadOnly
         }
     }
 }
+
+/// <summary>A block in some of the (row of the batch, key/value head) pairs: what is computed at a time.</summary>
+/// <param name="Block">The queries and what they see.</param>
+/// <param name="FirstPair">The first pair, counted through rows and then heads.</param>
+/// <param name="Pairs">c, how many pairs.</param>
+internal readonly record struct AttentionTile(AttentionBlock Block, long FirstPair, long Pairs);

@@ -12,12 +12,13 @@ public sealed class AttentionPlan : IDisposable
     private readonly List<DeviceBand> bands;
     private readonly bool ownsBands;
     private readonly EdgeMasks masks = new();
-    private readonly Dictionary<int, AttentionBlock[]> blocks = []; // by rows per block
+    private AttentionBlock[]? blocks;
 
-    private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, bool ownsBands)
+    private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, int group, BlockSize size, bool ownsBands)
     {
         (this.bands, this.ownsBands) = (bands, ownsBands);
         (FirstQuery, Length, DocumentStarts) = (firstQuery, length, documentStarts);
+        (Group, Size) = (group, size);
     }
 
     /// <summary>The token index of the first query: 0, or the number of tokens already in the cache.</summary>
@@ -30,13 +31,25 @@ public sealed class AttentionPlan : IDisposable
 
     internal int[] DocumentStarts { get; }
 
+    /// <summary>G, query heads of a key/value head.</summary>
+    internal int Group { get; }
+
+    internal BlockSize Size { get; }
+
+    /// <summary>The blocks of queries that are attended together.</summary>
+    internal IReadOnlyList<AttentionBlock> Blocks => blocks ??= AttentionBlock.Cut(this, masks);
+
+    /// <summary>Room for a piece's scores, and for their gradients.</summary>
+    internal (WideRoom Scores, WideRoom Slopes) Room { get; } = (new(), new());
+
     /// <summary>The plan of <paramref name="method"/> for a row whose tokens stand at <paramref name="positions"/>.</summary>
     public static AttentionPlan Create(PositionMethod method, TokenPositions positions, LlamaConfig config, Device device)
     {
         var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
         var bands = method.Bands(positions).Select(band => new DeviceBand(
             band, KeysOf(band), positions, config, device)).ToList();
-        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, ownsBands: true);
+        var group = config.NumAttentionHeads / config.NumKeyValueHeads;
+        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, BlockSize.For(device), ownsBands: true);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known
@@ -49,7 +62,7 @@ public sealed class AttentionPlan : IDisposable
     /// right for decoding with a method that does not depend on the length.
     /// </summary>
     public AttentionPlan Window(int firstQuery, int length) =>
-        new(bands, firstQuery, length, DocumentStarts, ownsBands: false);
+        new(bands, firstQuery, length, DocumentStarts, Group, Size, ownsBands: false);
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], none of them encoded yet; the result
@@ -73,23 +86,12 @@ public sealed class AttentionPlan : IDisposable
         return BlockedAttention.Backward(this, queries, keys, values, output, logSumExp, gradient);
     }
 
-    /// <summary>The blocks of queries that are attended together, for a batch of this size.</summary>
-    internal AttentionBlock[] Blocks(int batch, int heads)
-    {
-        var rows = AttentionBlock.RowsFor(batch, heads, Length);
-        if (!blocks.TryGetValue(rows, out var found))
-        {
-            found = AttentionBlock.Cut(this, rows, masks);
-            blocks.Add(rows, found);
-        }
-
-        return found;
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {
         masks.Dispose();
+        Room.Scores.Dispose();
+        Room.Slopes.Dispose();
         if (ownsBands)
         {
             bands.ForEach(band => band.Dispose());
@@ -121,17 +123,18 @@ internal sealed class DeviceBand : IDisposable
 
     public DeviceEncoding Keys { get; }
 
-    /// <summary>Adds the band's bias to float32 scores [B, K, G, n, keys], in place.</summary>
-    public void AddBias(Tensor scores, int firstQuery, int firstKey)
+    /// <summary>Adds the band's bias to float32 scores [c, G, n, keys] of the pairs from a first one on, in place.</summary>
+    public void AddBias(Tensor scores, long firstPair, int firstQuery, int firstKey)
     {
         if (slopes is null || positions is null)
         {
             return;
         }
 
-        var (queries, keys) = (scores.shape[3], scores.shape[4]);
+        var (pairs, queries, keys) = (scores.shape[0], scores.shape[2], scores.shape[3]);
         var distance = positions.narrow(0, firstKey, keys) - positions.narrow(0, firstQuery, queries).unsqueeze(-1);
-        scores.addcmul_(slopes, distance, 1);
+        var heads = (arange(pairs, ScalarType.Int64, scores.device) + firstPair) % slopes.shape[0];
+        scores.addcmul_(slopes.index_select(0, heads), distance, 1);
     }
 
     public void Dispose()

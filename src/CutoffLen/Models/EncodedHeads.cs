@@ -8,32 +8,30 @@ namespace CutoffLen.Models;
 /// </summary>
 internal sealed class EncodedHeads
 {
-    private readonly Tensor[] queries; // per band [B, H, n, D]
+    private readonly Tensor[] queries; // per band [B*K, G, n, D]
     private readonly Tensor[] keys; // per band [B*K, T, D]
     private readonly Tensor values; // [B*K, T, D]
 
     public EncodedHeads(AttentionPlan plan, Tensor queries, Tensor keys, Tensor values)
     {
         Plan = plan;
-        (Batch, Heads, Queries, HeadDim) = (queries.shape[0], queries.shape[1], queries.shape[2], queries.shape[3]);
-        (KeyHeads, Tokens) = (keys.shape[1], keys.shape[2]);
-        this.values = values.reshape(Batch * KeyHeads, Tokens, HeadDim);
-        this.queries = [.. plan.Bands.Select(band => band.Queries.Apply(queries, plan.FirstQuery))];
+        (Batch, KeyHeads, Tokens, HeadDim) = (keys.shape[0], keys.shape[1], keys.shape[2], keys.shape[3]);
+        (Group, Queries) = (queries.shape[1] / KeyHeads, queries.shape[2]);
+        this.values = values.contiguous().view(Pairs, Tokens, HeadDim);
+        this.queries = [.. plan.Bands.Select(band => ByPair(band.Queries.Apply(queries, plan.FirstQuery)))];
         var encoded = new Dictionary<DeviceEncoding, Tensor>(); // bands may share an encoding of the keys
         this.keys = [.. plan.Bands.Select(band => encoded.TryGetValue(band.Keys, out var known)
             ? known
-            : encoded[band.Keys] = band.Keys.Apply(keys, 0).reshape(Batch * KeyHeads, Tokens, HeadDim))];
+            : encoded[band.Keys] = band.Keys.Apply(keys, 0).contiguous().view(Pairs, Tokens, HeadDim))];
     }
 
     public AttentionPlan Plan { get; }
 
     public long Batch { get; }
 
-    public long Heads { get; }
-
     public long KeyHeads { get; }
 
-    public long Group => Heads / KeyHeads;
+    public long Group { get; }
 
     public long Queries { get; }
 
@@ -41,101 +39,157 @@ internal sealed class EncodedHeads
 
     public long HeadDim { get; }
 
+    /// <summary>B*K, rows of the batch times key/value heads.</summary>
+    public long Pairs => Batch * KeyHeads;
+
     public ScalarType Dtype => values.dtype;
 
     public Device Device => values.device;
 
-    /// <summary>Float32 scores of a block, [B, K, G, n, keys of all its slices], hidden pairs at minus infinity.</summary>
-    public Tensor Scores(AttentionBlock block) => PerSlice(block, slice =>
+    /// <summary>The pieces of this attention.</summary>
+    public IEnumerable<AttentionTile> Tiles()
     {
-        var scores = Product(BandRows(slice.Band, block), BandKeys(slice));
-        Plan.Bands[slice.Band].AddBias(scores, block.Start, slice.FirstKey);
-        slice.Hide(scores);
-        return scores;
-    });
-
-    /// <summary>Float32 products of upstream rows [B*K, G*n, D] with the values, in the shape of the scores.</summary>
-    public Tensor GradientOfWeights(AttentionBlock block, Tensor upstream) =>
-        PerSlice(block, slice => Product(upstream, SliceOf(values, slice)));
-
-    /// <summary>Rows of the result, [B*K, G*n, D], from weights in the shape of the scores.</summary>
-    public Tensor WeightedValues(AttentionBlock block, Tensor weights) =>
-        Columns(block, weights).Select(part => part.Weights.bmm(SliceOf(values, part.Slice))).Aggregate((a, b) => a.add_(b));
-
-    /// <summary>The weights [B*K, G*n, keys] of each slice.</summary>
-    public IEnumerable<(BandSlice Slice, Tensor Weights)> Columns(AttentionBlock block, Tensor weights)
-    {
-        var offset = 0;
-        foreach (var slice in block.Slices)
+        foreach (var block in Plan.Blocks)
         {
-            var part = weights.narrow(-1, offset, slice.KeyCount);
-            yield return (slice, part.reshape(Batch * KeyHeads, Group * block.Rows, slice.KeyCount));
-            offset += slice.KeyCount;
+            var most = Plan.Size.Heads(Group * block.Rows * block.Keys, Pairs);
+            for (long first = 0; first < Pairs; first += most)
+            {
+                yield return new AttentionTile(block, first, Math.Min(most, Pairs - first));
+            }
         }
     }
 
-    /// <summary>The block's encoded queries in a band, [B*K, G*n, D].</summary>
-    public Tensor BandRows(int band, AttentionBlock block) =>
-        QueryRows(queries[band], block.Start - Plan.FirstQuery, block.Rows);
+    /// <summary>For each slice the products of a tile's encoded queries with its keys, [c, G*n, keys].</summary>
+    public Tensor[] QueriesByKeys(AttentionTile tile) =>
+        [.. tile.Block.Slices.Select(slice => BandRows(slice.Band, tile).bmm(BandKeys(slice, tile).transpose(1, 2)))];
 
-    /// <summary>The encoded keys of a slice, [B*K, keys, D].</summary>
-    public Tensor BandKeys(BandSlice slice) => SliceOf(keys[slice.Band], slice);
+    /// <summary>For each slice the products of a tile's upstream rows [c, G*n, D] with the values, [c, G*n, keys].</summary>
+    public Tensor[] RowsByValues(AttentionTile tile, Tensor rows) =>
+        [.. tile.Block.Slices.Select(slice => rows.bmm(ValuesOf(slice, tile).transpose(1, 2)))];
 
-    /// <summary>Rows of a tensor shaped like the queries, [B*K, G*n, D].</summary>
-    public Tensor QueryRows(Tensor x, long start, long rows) =>
-        x.narrow(2, start, rows).reshape(Batch * KeyHeads, Group * rows, HeadDim);
+    /// <summary>
+    /// Float32 scores of a tile, [c, G, n, keys of all its slices], hidden pairs at minus infinity; they stay until the
+    /// next tile's, and may be changed in place.
+    /// </summary>
+    public Tensor Scores(AttentionTile tile, Tensor[] products)
+    {
+        var scores = Widened(tile, products, Plan.Room.Scores);
+        var column = 0L;
+        foreach (var slice in tile.Block.Slices)
+        {
+            var part = scores.narrow(-1, column, slice.KeyCount);
+            Plan.Bands[slice.Band].AddBias(part, tile.FirstPair, tile.Block.Start, slice.FirstKey);
+            slice.Hide(part);
+            column += slice.KeyCount;
+        }
 
-    /// <summary>[B*K, G*n, D] to [B, n, H, D].</summary>
-    public Tensor MergeHeads(Tensor rows) => rows.view(Batch, Heads, -1, HeadDim).transpose(1, 2);
+        return scores;
+    }
 
-    /// <summary>[B, H, n, x] to [B, K, G, n, x].</summary>
-    public Tensor SplitHeads(Tensor x) => x.unflatten(1, KeyHeads, Group);
+    /// <summary>Float32 gradients of a tile's weights in the shape of its scores, in memory of their own.</summary>
+    public Tensor Slopes(AttentionTile tile, Tensor[] products) => Widened(tile, products, Plan.Room.Slopes);
 
-    private static Tensor SliceOf(Tensor x, BandSlice slice) => x.narrow(1, slice.FirstKey, slice.KeyCount);
+    /// <summary>Writes what was made of scores back over the products that they came from, rounded to their dtype.</summary>
+    public static void Round(Tensor wide, Tensor[] products)
+    {
+        var column = 0L;
+        foreach (var product in products)
+        {
+            // A single product of float32 is worked on where it lies.
+            if (product.dtype != ScalarType.Float32 || products.Length > 1)
+            {
+                product.copy_(wide.narrow(-1, column, product.shape[2]).view_as(product));
+            }
 
-    private Tensor Product(Tensor rows, Tensor columns) =>
-        rows.bmm(columns.transpose(1, 2)).to(ScalarType.Float32).view(Batch, KeyHeads, Group, -1, columns.shape[1]);
+            column += product.shape[2];
+        }
+    }
 
-    private static Tensor PerSlice(AttentionBlock block, Func<BandSlice, Tensor> make) => block.Slices.Count == 1
-        ? make(block.Slices[0])
-        : cat([.. block.Slices.Select(make)], -1);
+    /// <summary>Rows of the result, [c, G, n, D], from each slice's weights.</summary>
+    public Tensor WeightedValues(AttentionTile tile, Tensor[] weights) => tile.Block.Slices
+        .Select((slice, n) => weights[n].bmm(ValuesOf(slice, tile))).Aggregate((a, b) => a.add_(b))
+        .view(tile.Pairs, Group, tile.Block.Rows, HeadDim);
+
+    /// <summary>A tile's encoded queries in a band, [c, G*n, D].</summary>
+    public Tensor BandRows(int band, AttentionTile tile) => ProductRows(queries[band], tile);
+
+    /// <summary>The encoded keys of a slice, [c, keys, D].</summary>
+    public Tensor BandKeys(BandSlice slice, AttentionTile tile) => KeysOf(keys[slice.Band], slice, tile);
+
+    /// <summary>A tile's part of a tensor [B*K, G, n, x], a view [c, G, tile's n, x].</summary>
+    public Tensor RowsOf(Tensor x, AttentionTile tile) =>
+        PairsOf(x, tile).narrow(2, tile.Block.Start - Plan.FirstQuery, tile.Block.Rows);
+
+    /// <summary>The same as rows of a product, [c, G*n, x].</summary>
+    public Tensor ProductRows(Tensor x, AttentionTile tile) => RowsOf(x, tile).reshape(tile.Pairs, Group * tile.Block.Rows, -1);
+
+    /// <summary>A slice's part of a tensor [B*K, T, D], a view [c, keys, D].</summary>
+    public static Tensor KeysOf(Tensor x, BandSlice slice, AttentionTile tile) =>
+        PairsOf(x, tile).narrow(1, slice.FirstKey, slice.KeyCount);
+
+    /// <summary>[B, H, n, D] to [B*K, G, n, D].</summary>
+    public Tensor ByPair(Tensor x) => x.contiguous().view(Pairs, Group, Queries, HeadDim);
+
+    private static Tensor PairsOf(Tensor x, AttentionTile tile) =>
+        tile.Pairs == x.shape[0] ? x : x.narrow(0, tile.FirstPair, tile.Pairs);
+
+    private Tensor ValuesOf(BandSlice slice, AttentionTile tile) => KeysOf(values, slice, tile);
+
+    private Tensor Widened(AttentionTile tile, Tensor[] products, WideRoom room)
+    {
+        long[] shape = [tile.Pairs, Group, tile.Block.Rows, tile.Block.Keys];
+        if (products.Length == 1 && Dtype == ScalarType.Float32)
+        {
+            return products[0].view(shape);
+        }
+
+        var wide = room.Take(shape, Device);
+        var column = 0L;
+        foreach (var product in products)
+        {
+            var part = wide.narrow(-1, column, product.shape[2]);
+            part.copy_(product.view_as(part));
+            column += product.shape[2];
+        }
+
+        return wide;
+    }
 }
 
-/// <summary>The gradients of queries, keys and values, gathered block by block.</summary>
+/// <summary>The gradients of queries, keys and values, gathered tile by tile.</summary>
 internal sealed class EncodedGradients
 {
     private readonly EncodedHeads heads;
-    private readonly Tensor[] queries; // per band [B, n, H, D], each row written by one block
-    private readonly Tensor[] keys; // per band [B*K, T, D] float32, summed over blocks
+    private readonly Tensor[] queries; // per band [B*K, G, n, D], each row written by one tile
+    private readonly Tensor[] keys; // per band [B*K, T, D] float32, summed over tiles
     private readonly Tensor values; // [B*K, T, D] float32
 
     public EncodedGradients(EncodedHeads heads)
     {
         this.heads = heads;
         var bands = heads.Plan.Bands;
-        queries = [.. bands.Select(_ => zeros([heads.Batch, heads.Queries, heads.Heads, heads.HeadDim], heads.Dtype, heads.Device))];
+        queries = [.. bands.Select(_ => zeros([heads.Pairs, heads.Group, heads.Queries, heads.HeadDim], heads.Dtype, heads.Device))];
         keys = [.. bands.Select(_ => Sum())];
         values = Sum();
     }
 
     /// <summary>Adds weights^T times the upstream rows to the values' gradient.</summary>
-    public void AddValues(AttentionBlock block, Tensor weights, Tensor upstream)
+    public void AddValues(AttentionTile tile, Tensor[] weights, Tensor rows)
     {
-        foreach (var (slice, part) in heads.Columns(block, weights))
+        foreach (var (slice, part) in tile.Block.Slices.Zip(weights))
         {
-            values.narrow(1, slice.FirstKey, slice.KeyCount).add_(part.transpose(1, 2).bmm(upstream));
+            EncodedHeads.KeysOf(values, slice, tile).add_(part.transpose(1, 2).bmm(rows));
         }
     }
 
     /// <summary>Carries the gradient of the scores on to the encoded queries and keys.</summary>
-    public void AddScores(AttentionBlock block, Tensor slope)
+    public void AddScores(AttentionTile tile, Tensor[] slopes)
     {
-        foreach (var (slice, part) in heads.Columns(block, slope))
+        foreach (var (slice, part) in tile.Block.Slices.Zip(slopes))
         {
-            var rows = queries[slice.Band].narrow(1, block.Start - heads.Plan.FirstQuery, block.Rows);
-            rows.copy_(heads.MergeHeads(part.bmm(heads.BandKeys(slice))));
-            var sum = keys[slice.Band].narrow(1, slice.FirstKey, slice.KeyCount);
-            sum.add_(part.transpose(1, 2).bmm(heads.BandRows(slice.Band, block)));
+            var rows = heads.RowsOf(queries[slice.Band], tile);
+            rows.copy_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
+            EncodedHeads.KeysOf(keys[slice.Band], slice, tile).add_(part.transpose(1, 2).bmm(heads.BandRows(slice.Band, tile)));
         }
     }
 
@@ -143,16 +197,16 @@ internal sealed class EncodedGradients
     public (Tensor Queries, Tensor Keys, Tensor Values) Decoded()
     {
         var bands = heads.Plan.Bands;
-        var dq = bands.Select((band, b) => band.Queries.ApplyTransposed(queries[b].transpose(1, 2), heads.Plan.FirstQuery));
-        var dk = bands.Select((band, b) => band.Keys.ApplyTransposed(Split(keys[b]), 0));
+        var dq = bands.Select((band, b) => band.Queries.ApplyTransposed(
+            queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.Plan.FirstQuery));
+        var dk = bands.Select((band, b) => band.Keys.ApplyTransposed(ByHead(keys[b]), 0));
         return (
             dq.Aggregate((a, b) => a + b),
             dk.Aggregate((a, b) => a + b).to(heads.Dtype),
-            Split(values).to(heads.Dtype));
+            ByHead(values).to(heads.Dtype));
     }
 
-    private Tensor Split(Tensor x) => x.view(heads.Batch, heads.KeyHeads, heads.Tokens, heads.HeadDim);
+    private Tensor ByHead(Tensor x) => x.view(heads.Batch, heads.KeyHeads, heads.Tokens, heads.HeadDim);
 
-    private Tensor Sum() =>
-        zeros([heads.Batch * heads.KeyHeads, heads.Tokens, heads.HeadDim], ScalarType.Float32, heads.Device);
+    private Tensor Sum() => zeros([heads.Pairs, heads.Tokens, heads.HeadDim], ScalarType.Float32, heads.Device);
 }

@@ -46,10 +46,12 @@ public static class AttentionScores
         var (heads, length) = (queries.shape[1], plan.Length);
         var sums = zeros([heads, length], ScalarType.Float64, queries.device);
         var counts = zeros([length], ScalarType.Float64, queries.device);
-        foreach (var block in plan.Blocks(1, (int)heads))
+        foreach (var tile in encoded.Tiles())
         {
-            using var blockScope = NewDisposeScope();
-            var scores = encoded.Scores(block).view(heads, block.Rows, -1); // [H, n, keys of all slices]
+            using var tileScope = NewDisposeScope();
+            var block = tile.Block;
+            var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile)).flatten(0, 1); // [c*G, n, keys of all slices]
+            var (firstHead, tileHeads) = (tile.FirstPair * encoded.Group, scores.shape[0]);
             var rows = arange(block.Start, block.Start + block.Rows, ScalarType.Int64, queries.device).unsqueeze(-1);
             var offset = 0L;
             foreach (var slice in block.Slices)
@@ -60,8 +62,12 @@ public static class AttentionScores
                 // What a query does not see stands at minus infinity; the keys after it have negative distances.
                 var seen = part[0].isfinite().logical_and(distances >= 0);
                 var places = distances.clamp(min: 0);
-                sums.scatter_add_(1, places.expand(heads, -1), where(seen, part, zeros_like(part)));
-                counts.scatter_add_(0, places, seen.to(ScalarType.Float64));
+                sums.narrow(0, firstHead, tileHeads).scatter_add_(1, places.expand(tileHeads, -1), where(seen, part, zeros_like(part)));
+                if (firstHead == 0)
+                {
+                    counts.scatter_add_(0, places, seen.to(ScalarType.Float64)); // the same for every head
+                }
+
                 offset += slice.KeyCount;
             }
         }
