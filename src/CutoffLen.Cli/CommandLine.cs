@@ -23,6 +23,7 @@ internal static class CommandLine
             InspectCommand.Create(),
             InitCommand.Create(),
             FinetuneCommand.Create(),
+            VerifyResumeCommand.Create(),
             MergeCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),

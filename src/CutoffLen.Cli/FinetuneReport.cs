@@ -46,6 +46,12 @@ internal static class FinetuneReport
         "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, $"{line.Loss:0.0000}",
         $"{line.GradNorm:0.000}", $"{line.LearningRate:0.##E+0}", $"{line.TokensPerSecond:N0}");
 
+    /// <summary>What a measurement on the way found.</summary>
+    public static void Line(EvaluationLine line) => Log.Information(
+        "step {Step}: perplexity {Lengths:l} ({Protocol:l}, {Documents} document{Plural:l}, {Time:l})", line.Step,
+        string.Join(", ", line.Eval.Lengths.Select(length => FormattableString.Invariant($"{length.Ppl:0.00} at {length.Length}"))),
+        line.Eval.Protocol, line.Eval.Lengths[0].Documents, line.Eval.Lengths[0].Documents == 1 ? "" : "s", Progress.Format(TimeSpan.FromSeconds(line.EvalSeconds)));
+
     /// <summary>Where everything is, or how to go on.</summary>
     public static void Ending(RunFolder folder, string last, bool finished, Trainer trainer)
     {

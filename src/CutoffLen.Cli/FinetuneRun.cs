@@ -19,7 +19,8 @@ internal static class FinetuneRun
     /// <param name="config">With model, data, cutoff and output folder given.</param>
     /// <param name="resume">null, auto, or a checkpoint's folder.</param>
     /// <param name="stop">Ctrl-C: saves and returns.</param>
-    public static void Run(RunConfig config, string? resume, CancellationToken stop)
+    /// <param name="watch">Also told of every step.</param>
+    public static void Run(RunConfig config, string? resume, CancellationToken stop, Action<StepReport>? watch = null)
     {
         var folder = new RunFolder(config.Training.OutputDir!);
         var from = CheckpointToResume(folder, resume);
@@ -29,6 +30,7 @@ internal static class FinetuneRun
         using var checkpoint = OpenBase(config.Model.Model!);
         var spec = SpecOf(config, checkpoint.Config);
         var tokenizer = CheckpointTokenizer.Open(config.Model.Model!, checkpoint.Config.VocabSize);
+        var evaluation = FinetuneEvaluation.Open(config, tokenizer, checkpoint.Config.NativeLength, stop);
         using var documents = OpenDocuments(config, tokenizer, stop);
         var sequences = new TrainingSequences(
             documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, tokenizer.EosId ?? 0);
@@ -57,13 +59,15 @@ internal static class FinetuneRun
         FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
         ModelSession.LogProof(Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Folder)), compute, positioned);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
-        var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit);
+        var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit, config.Evaluation.EvalSteps);
         var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
             new TrainingRun(trainer, folder, saved, config.Model.Model!, recorded, machine, rhythm)
             {
                 Ledger = ledger,
-                OnStep = FinetuneReport.Watch(progress),
+                OnStep = FinetuneReport.Watch(progress) + watch,
                 OnLog = FinetuneReport.Line,
+                Evaluation = evaluation is null ? null : cancel => evaluation.Measure(positioned, cancel),
+                OnEvaluation = FinetuneReport.Line,
             }.Run(stop));
         FinetuneReport.Ending(folder, last, finished, trainer);
     }
@@ -100,12 +104,6 @@ internal static class FinetuneRun
         if (config.Training.OffloadInputs && compute.Device.type != DeviceType.CPU)
         {
             throw new UserException("offload_inputs: true is not supported on a GPU; use recompute: layers, which keeps the inputs of layers only");
-        }
-
-        if (config.Evaluation.EvalSteps > 0)
-        {
-            throw new UserException(
-                $"eval_steps: {config.Evaluation.EvalSteps} is not supported, only 0; save checkpoints with save_steps and measure those with 'cutoff eval-ppl'");
         }
     }
 
@@ -206,5 +204,6 @@ internal static class FinetuneRun
         Model = config.Model with { Model = Path.GetFullPath(config.Model.Model!) },
         Data = config.Data with { Data = [.. config.Data.Data.Select(path => Path.GetFullPath(path))] },
         Training = config.Training with { OutputDir = Path.GetFullPath(config.Training.OutputDir!) },
+        Evaluation = config.Evaluation with { EvalData = [.. config.Evaluation.EvalData.Select(path => Path.GetFullPath(path))] },
     };
 }

@@ -43,25 +43,35 @@ internal static class FinetuneCommand
         "--resume", "Go on with a run: auto takes the newest checkpoint in --out, if there is one; or a folder checkpoint-N.", "auto|DIR");
 
     /// <summary>The command with its options.</summary>
-    public static Command Create()
+    public static Command Create() =>
+        WithOptions(new Command("finetune", "Fine-tune a checkpoint at a cutoff length: all weights, or low-rank adapters.") { Resume }).Runs((parsed, stop) =>
+        {
+            var config = Resolve(parsed);
+            CheckGiven(config);
+            FinetuneRun.Run(config, parsed.GetValue(Resume), stop);
+        });
+
+    /// <summary>Adds the options that say what is trained and how.</summary>
+    internal static Command WithOptions(Command command)
     {
-        var command = new Command("finetune", "Fine-tune a checkpoint at a cutoff length: all weights, or low-rank adapters.") { Data, Config, Sets, Resume };
-        foreach (var (option, _) in Keys)
+        foreach (var option in new Option[] { Data, Config, Sets }.Concat(Keys.Select(key => key.Option)))
         {
             command.Add(option);
         }
 
-        return command.Runs((parsed, stop) =>
-        {
-            var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), Flags(parsed), parsed.GetValue(Sets));
-            foreach (var note in resolved.Notes)
-            {
-                Log.Information("{Note:l}", note);
-            }
+        return command;
+    }
 
-            CheckGiven(resolved.Config);
-            FinetuneRun.Run(resolved.Config, parsed.GetValue(Resume), stop);
-        });
+    /// <summary>The configuration that they say.</summary>
+    internal static RunConfig Resolve(ParseResult parsed)
+    {
+        var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), Flags(parsed), parsed.GetValue(Sets));
+        foreach (var note in resolved.Notes)
+        {
+            Log.Information("{Note:l}", note);
+        }
+
+        return resolved.Config;
     }
 
     private static IEnumerable<KeyValuePair<string, string>> Flags(ParseResult parsed)
@@ -82,7 +92,8 @@ internal static class FinetuneCommand
         }
     }
 
-    private static void CheckGiven(RunConfig config)
+    /// <summary>Checks that it says enough to begin.</summary>
+    internal static void CheckGiven(RunConfig config)
     {
         var missing = new List<string>();
         AddIf(config.Model.Model is null, "--model (model): the checkpoint to fine-tune");

@@ -99,9 +99,17 @@ public sealed record EvaluationConfig
     [Range(Above = 0)]
     public double Delta { get; init; } = 0.1;
 
-    /// <summary>Steps between short perplexity sweeps during training; 0 for none.</summary>
+    /// <summary>Steps between short perplexity sweeps on eval_data during training; 0 for none.</summary>
     [Range(Least = 0)]
     public int EvalSteps { get; init; }
+
+    /// <summary>The lengths of these sweeps; none means the native length, the cutoff (or target_len) and twice that.</summary>
+    [Tokens]
+    [Range(Least = 2)]
+    public IReadOnlyList<int> EvalLengths { get; init; } = [];
+
+    /// <summary>The protocol of these sweeps; with prefix one pass over each document gives every length.</summary>
+    public string EvalProtocol { get; init; } = "prefix";
 
     /// <summary>Documents of a sweep during training, the first of eval_data; null for all.</summary>
     [Range(Least = 1)]

@@ -14,6 +14,7 @@ internal static partial class RunConfigCheck
         .. Grammar("rope", () => PositionSpec.Parse(config.Model.Rope)),
         .. Grammar("positions", () => TrainingPositionsSpec.Parse(config.Data.Positions)),
         .. Grammar("protocol", () => PerplexityProtocols.Parse(config.Evaluation.Protocol, config.Evaluation.Stride)),
+        .. Grammar("eval_protocol", () => PerplexityProtocols.Parse(config.Evaluation.EvalProtocol)),
         .. Device(config.Model.Device),
         .. Target(config.Data),
         .. Accumulation(config.Training),

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace CutoffLen.Training;
 
@@ -96,6 +97,13 @@ public sealed class RunFolder(string path)
 
     /// <summary>Adds a line to log.jsonl.</summary>
     public void Log<T>(T entry) => File.AppendAllText(In(LogFile), JsonSerializer.Serialize(entry, OneLine) + "\n");
+
+    /// <summary>The whole lines of log.jsonl.</summary>
+    public IEnumerable<JsonObject> Lines() => !File.Exists(In(LogFile)) ? [] :
+        File.ReadLines(In(LogFile)).Where(line => StepOfLine(line) < long.MaxValue).Select(line => JsonNode.Parse(line)!.AsObject());
+
+    /// <summary>Whether log.jsonl has a line of a step with this key.</summary>
+    public bool HasLogged(long step, string key) => Lines().Any(line => line.ContainsKey(key) && line["step"]?.GetValue<long>() == step);
 
     /// <summary>Takes the lines out of log.jsonl that a run wrote after the step it now goes on from.</summary>
     public void ForgetAfter(long step)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using CutoffLen.Data;
 using CutoffLen.Positions;
 using CutoffLen.Positions.TrainingTime;
@@ -82,7 +83,7 @@ public sealed class Trainer : IDisposable
         Optimizer.Step(rate, factor, gradients.Total);
         Trained = rows.Aggregate(Trained, (counts, row) => counts.With(row.Sequence, row.Positions, nativeLength));
         return new StepReport(
-            Step, Step / (double)order.StepsPerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets);
+            Step, Step / (double)order.StepsPerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
     }
 
     /// <inheritdoc/>
@@ -97,6 +98,17 @@ public sealed class Trainer : IDisposable
     {
         var (epoch, first, count) = order.Of(step);
         return [.. Enumerable.Range(0, count).Select(n => Placed(sequences[epoch, first + n], step, n))];
+    }
+
+    private static uint Checksum(IEnumerable<PlacedSequence> rows)
+    {
+        var checksum = default(Crc32C);
+        foreach (var numbers in rows.SelectMany(row => new[] { row.Sequence.Tokens, row.Sequence.Targets, row.Positions.Ids }))
+        {
+            checksum.Append(MemoryMarshal.AsBytes<int>(numbers));
+        }
+
+        return checksum.Value;
     }
 
     private PlacedSequence Placed(TrainingSequence sequence, long step, int row)

@@ -62,4 +62,5 @@ public sealed record TrainerSettings(long Seed, long TotalSteps, LearningRateSch
 /// <param name="LearningRate">The rate it was made with.</param>
 /// <param name="Tokens">Tokens that went through the model.</param>
 /// <param name="Targets">Tokens that something was learned from.</param>
-public sealed record StepReport(long Step, double Epoch, double Loss, double GradientNorm, double LearningRate, long Tokens, long Targets);
+/// <param name="Data">Checksum of its tokens, targets and positions: two runs with the same ones trained on the same in the same order.</param>
+public sealed record StepReport(long Step, double Epoch, double Loss, double GradientNorm, double LearningRate, long Tokens, long Targets, uint Data);

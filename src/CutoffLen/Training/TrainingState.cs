@@ -17,7 +17,7 @@ public sealed record TrainingState(
     long Step, IReadOnlyDictionary<string, string> Settings, IReadOnlyDictionary<string, string> Machine, TrainedCounts Trained)
 {
     private const string StateFile = "training_state.json";
-    private const string OptimizerFile = "optimizer.safetensors";
+    internal const string OptimizerFile = "optimizer.safetensors";
     private const string MasterName = "master";
 
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };

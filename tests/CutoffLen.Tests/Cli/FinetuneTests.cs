@@ -144,6 +144,63 @@ public sealed class FinetuneTests : IDisposable
         Assert.Equal(Losses("run")[2], (double)JsonNode.Parse(scored.Output)!["mean_nll"]!, 1e-5);
     }
 
+    [Theory]
+    [InlineData("full")]
+    [InlineData("lora")]
+    public void Measuring_on_the_way_shows_the_limit_moving_and_changes_no_bit_of_the_run(string method)
+    {
+        folder.Write("held/out.txt", string.Concat(Enumerable.Range(0, 80).Select(n => $"more words, {n} of them. ")));
+        string[] common = ["--steps", "4", "--method", method, "--set", "lora_dropout=0.2"];
+        Finetune("plain", common).Exits(0);
+        var result = Finetune("measured", [.. common, "eval_steps=2", $"eval_data={folder["held"]}"]).Exits(0);
+        Assert.Contains("step 0: perplexity ", result.Error);
+
+        var lines = File.ReadLines(folder["measured/log.jsonl"]).Select(line => JsonNode.Parse(line)!).ToList();
+        var measured = lines.Where(line => line["eval"] is not null).ToList();
+        Assert.Equal([0, 2, 4], measured.Select(line => (int)line["step"]!));
+        Assert.All(measured, line => Assert.Equal([64, 96, 192], line["eval"]!["lengths"]!.AsArray().Select(length => (int)length!["length"]!)));
+        Assert.Equal(3, measured.Select(line => Nll(line, 96)).Distinct().Count());
+        Assert.Equal(Losses("plain"), lines.Except(measured).Select(line => (double)line["loss"]!));
+        var files = Directory.EnumerateFiles(folder["plain/checkpoint-4"]).Select(path => Path.GetFileName(path)!)
+            .Concat(Directory.EnumerateFiles(folder["plain/final"]).Select(path => $"../final/{Path.GetFileName(path)}")).ToList();
+        Assert.Contains(files, name => name.EndsWith("optimizer.safetensors", StringComparison.Ordinal));
+        Assert.All(files, name => Assert.True(
+            File.ReadAllBytes(folder[$"plain/checkpoint-4/{name}"]).AsSpan().SequenceEqual(File.ReadAllBytes(folder[$"measured/checkpoint-4/{name}"])), $"{name} differs"));
+        var events = System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(Directory.EnumerateFiles(folder["measured/tensorboard"]).Single()));
+        Assert.Contains("eval/ppl_192", events);
+
+        // What was measured on the way is what the saved model gives.
+        CutoffProcess.Run(
+            "eval-ppl", "--model", folder["measured/final"], "--data", folder["held"], "--lengths", "64,96,192", "--protocol", "prefix",
+            "--out", folder["ppl"], "--dtype", "fp32", "--threads", "1").Exits(0);
+        var lengths = JsonNode.Parse(File.ReadAllText(folder["ppl/ppl.json"]))!["results"]![0]!["perplexity"]![0]!["lengths"]!.AsArray();
+        Assert.All(lengths, length => Assert.Equal(Nll(measured[^1], (int)length!["length"]!), (double)length["nll"]!, 1e-4));
+
+        static double Nll(JsonNode line, int length) =>
+            (double)line["eval"]!["lengths"]!.AsArray().Single(found => (int)found!["length"]! == length)!["nll"]!;
+    }
+
+    [Theory]
+    [InlineData("full")]
+    [InlineData("lora")]
+    public void Verify_resume_compares_every_bit_and_leaves_nothing_behind(string method)
+    {
+        string[] arguments = [.. Arguments("", "--steps", "2", "--method", method, "--set", "lora_dropout=0.2", "lr_scheduler_type=cosine").Skip(1)];
+        var at = Array.IndexOf(arguments, "--out");
+        var scratch = Directory.CreateDirectory(folder["scratch"]).FullName;
+        var result = CutoffProcess.Run(
+            ["verify-resume", .. arguments[..at], .. arguments[(at + 2)..], "--json"], null, new Dictionary<string, string?> { ["TMPDIR"] = scratch }).Exits(0);
+        var json = JsonNode.Parse(result.Output)!;
+        Assert.True((bool)json["exact"]!);
+        Assert.Equal(4, (int)json["steps"]!);
+        var compared = json["compared"]!.AsArray().ToDictionary(values => (string)values!["what"]!, values => ((long)values!["values"]!, (long)values["different"]!));
+        Assert.Equal(
+            ["data of each step", "finished weights", "grad_norm of each step", "learning_rate of each step", "loss of each step", "optimizer's exp_avg", "optimizer's exp_avg_sq", "weights"],
+            compared.Keys.Order(StringComparer.Ordinal));
+        Assert.All(compared.Values, values => Assert.True(values.Item1 >= 4 && values.Item2 == 0));
+        Assert.Empty(Directory.EnumerateDirectories(scratch, "cutoff-verify-*"));
+    }
+
     [Fact]
     public void What_is_missing_or_wrong_is_said_at_once()
     {
@@ -153,7 +210,10 @@ public sealed class FinetuneTests : IDisposable
         Assert.Contains("--out", result.Error);
         folder.Write("other/file.txt", "not ours");
         Assert.Contains("holds no run of ours", Finetune("other").Exits(1).Error);
-        Assert.Contains("eval_steps: 5 is not supported", Finetune("new", "--set", "eval_steps=5").Exits(1).Error);
+        Assert.Contains("eval_steps: 5 needs eval_data", Finetune("new", "--set", "eval_steps=5").Exits(1).Error);
+        folder.Write("short.txt", "the");
+        Assert.Contains("the shortest of eval_lengths is 64", Finetune("new", "--set", "eval_steps=5", $"eval_data={folder["short.txt"]}").Exits(1).Error);
+        Assert.False(Directory.Exists(folder["new"]));
         Assert.Contains("training_state.json", Finetune("new", "--resume", folder["model"]).Exits(1).Error);
     }
 

@@ -26,10 +26,13 @@ public sealed record CurveScore(string Text, string Protocol, int Length, int St
 /// </summary>
 public sealed class ResultLog : IDisposable
 {
-    private readonly FileStream file;
+    private readonly FileStream? file;
     private readonly string path;
     private readonly Dictionary<(string Run, string Text, string Protocol, int Length, int FirstTarget), WindowScore> windows = [];
     private readonly Dictionary<(string Run, string Text, string Protocol, int Length, int Start), CurveScore> curves = [];
+
+    /// <summary>A log in memory only.</summary>
+    public ResultLog() => path = "";
 
     /// <summary>Opens the file, or creates it, and reads what is finished.</summary>
     /// <exception cref="UserException">The file holds something else, or another process writes it.</exception>
@@ -45,7 +48,7 @@ public sealed class ResultLog : IDisposable
             throw new UserException($"cannot write {path}: {problem.Message}", problem);
         }
 
-        Read();
+        Read(file);
     }
 
     /// <summary>The score of a window, or null while it is not finished.</summary>
@@ -64,15 +67,14 @@ public sealed class ResultLog : IDisposable
     {
         var line = new Line(run, scores, positions);
         Keep(line);
-        file.Write(JsonSerializer.SerializeToUtf8Bytes(line, JsonSerializerOptions.Web));
-        file.WriteByte((byte)'\n');
-        file.Flush();
+        file?.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, JsonSerializerOptions.Web), (byte)'\n']);
+        file?.Flush();
     }
 
     /// <inheritdoc/>
-    public void Dispose() => file.Dispose();
+    public void Dispose() => file?.Dispose();
 
-    private void Read()
+    private void Read(FileStream file)
     {
         var bytes = new byte[file.Length];
         file.ReadExactly(bytes);

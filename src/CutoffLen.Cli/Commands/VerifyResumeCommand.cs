@@ -1,0 +1,101 @@
+using System.CommandLine;
+using CutoffLen.Configuration;
+using CutoffLen.Training;
+using Spectre.Console;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff verify-resume</c>: proves on the user's own model, data and machine that resuming is exact.</summary>
+internal static class VerifyResumeCommand
+{
+    private const int StandardSteps = 3;
+
+    /// <summary>The command with its options, which are those of finetune.</summary>
+    public static Command Create() => FinetuneCommand.WithOptions(new Command(
+        "verify-resume",
+        $"Train 2N steps at once, and N steps, saved, loaded anew, and N more, and compare every bit; N is --steps, {StandardSteps} if not given. "
+        + "Takes the options of finetune; --out keeps the two runs.")
+        {
+            CommonOptions.Json,
+        })
+        .Runs((parsed, stop) =>
+        {
+            var config = FinetuneCommand.Resolve(parsed);
+            if (config.Training.OutputDir is not null)
+            {
+                Verify(parsed, config, stop);
+                return;
+            }
+
+            var scratch = Directory.CreateTempSubdirectory("cutoff-verify-");
+            try
+            {
+                Verify(parsed, config with { Training = config.Training with { OutputDir = scratch.FullName } }, stop);
+            }
+            finally
+            {
+                scratch.Delete(recursive: true);
+            }
+        });
+
+    private static void Verify(ParseResult parsed, RunConfig config, CancellationToken stop)
+    {
+        FinetuneCommand.CheckGiven(config);
+        var half = config.Training.MaxSteps ?? StandardSteps;
+        var (straight, halves) = (Run(config, "straight", 2 * half), Run(config, "halves", 2 * half));
+        FinetuneRun.Run(straight, null, stop);
+        stop.ThrowIfCancellationRequested();
+        using (var interruption = CancellationTokenSource.CreateLinkedTokenSource(stop))
+        {
+            FinetuneRun.Run(halves, null, interruption.Token, report =>
+            {
+                if (report.Step == half)
+                {
+                    interruption.Cancel(); // what Ctrl-C does: the run saves and ends
+                }
+            });
+        }
+
+        stop.ThrowIfCancellationRequested();
+        FinetuneRun.Run(halves, "auto", stop);
+        stop.ThrowIfCancellationRequested();
+        Show(parsed, half, RunComparison.Of(new RunFolder(straight.Training.OutputDir!), new RunFolder(halves.Training.OutputDir!), 2 * half));
+    }
+
+    /// <summary>The run that was asked for, with no checkpoint but where it is stopped, in a folder of its own.</summary>
+    private static RunConfig Run(RunConfig config, string name, int steps) => config with
+    {
+        Training = config.Training with
+        {
+            OutputDir = Path.Combine(config.Training.OutputDir!, name), MaxSteps = steps, SaveSteps = 0, SaveTotalLimit = null, LoggingSteps = 1,
+        },
+        Evaluation = config.Evaluation with { EvalSteps = 0 },
+    };
+
+    private static void Show(ParseResult parsed, int half, IReadOnlyList<ComparedValues> compared)
+    {
+        var isExact = compared.All(values => values.Different == 0);
+        if (parsed.GetValue(CommonOptions.Json))
+        {
+            Terminal.PrintJson(new { Exact = isExact, Steps = 2 * half, ResumedAt = half, Compared = compared });
+        }
+        else
+        {
+            var table = new Table().RoundedBorder().AddColumn($"{2 * half} steps, and {half} + {half}").AddColumn(Right("values")).AddColumn(Right("different"));
+            foreach (var (what, values, different) in compared)
+            {
+                table.AddRow(Markup.Escape(what), $"{values:N0}", $"{different:N0}");
+            }
+
+            Terminal.Out.Write(table);
+            Terminal.Out.WriteLine(isExact ? "resuming is exact: every bit is the same" : "resuming is not exact");
+        }
+
+        if (compared.FirstOrDefault(values => values.Different > 0) is { } first)
+        {
+            throw new UserException($"the resumed run differs from the undisturbed one, first in: {first.What} ({first.Different:N0} of {first.Values:N0} values)");
+        }
+    }
+
+    private static TableColumn Right(string title) => new TableColumn(title).RightAligned();
+}

@@ -1,0 +1,87 @@
+using CutoffLen.Configuration;
+using CutoffLen.Data;
+using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Models;
+using CutoffLen.Tokenization;
+using CutoffLen.Training;
+using Serilog;
+
+namespace CutoffLen.Cli;
+
+/// <summary>
+/// The short perplexity sweep of <c>eval_steps</c>: the model in training as it is at that step, without a copy of its
+/// weights. Nothing is drawn at random and nothing is written into the model, so training goes on in the same bits.
+/// </summary>
+internal sealed class FinetuneEvaluation
+{
+    private const int BatchTokens = 8192;
+
+    private readonly SweepPlan plan;
+    private readonly IReadOnlyList<EvaluationText> texts;
+
+    private FinetuneEvaluation(SweepPlan plan, IReadOnlyList<EvaluationText> texts) => (this.plan, this.texts) = (plan, texts);
+
+    /// <summary>Reads the texts and says what will be measured.</summary>
+    /// <param name="config">The run's.</param>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="nativeLength">The model's, tokens.</param>
+    /// <param name="stop">Ctrl-C.</param>
+    /// <returns>null without eval_steps.</returns>
+    /// <exception cref="UserException">No texts, texts that cannot be read, or none that is long enough.</exception>
+    public static FinetuneEvaluation? Open(RunConfig config, CheckpointTokenizer tokenizer, int nativeLength, CancellationToken stop)
+    {
+        var evaluation = config.Evaluation;
+        if (evaluation.EvalSteps == 0)
+        {
+            return null;
+        }
+
+        if (evaluation.EvalData.Count == 0)
+        {
+            throw new UserException($"eval_steps: {evaluation.EvalSteps} needs eval_data, files to measure on; keep some apart from data, for text that is trained on says little");
+        }
+
+        var reach = config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+        var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { nativeLength, reach, 2 * reach }];
+        var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
+        var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cancel: stop).Texts;
+        var longest = texts.Max(text => text.Tokens.Length);
+        if (longest < lengths[0])
+        {
+            throw new UserException($"eval_data: the longest of {texts.Count} documents has {longest} tokens, and the shortest of eval_lengths is {lengths[0]}");
+        }
+
+        Warn(config, lengths, longest);
+        return new FinetuneEvaluation(new SweepPlan([protocol], lengths, SpecialTokens.Of(tokenizer), DependsOnLength: false), texts);
+    }
+
+    /// <summary>Measures the model as it is now.</summary>
+    public EvaluationSummary Measure(PositionedModel model, CancellationToken stop)
+    {
+        using var scorer = new LlamaScorer(model.Model, model.Method);
+        using var log = new ResultLog();
+        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", BatchTokens).Run(texts, cancel: stop);
+        var reached = SweepStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
+        return new EvaluationSummary(
+            plan.Protocols[0].Name,
+            [.. reached.Select(length => new LengthEvaluation(length.Length, length.Texts, length.Tokens, length.MeanNll!.Value, length.Perplexity!.Value))],
+            SweepStatistics.Curve(scores)?.EffectiveContext.ToString());
+    }
+
+    private static void Warn(RunConfig config, IReadOnlyList<int> lengths, int longest)
+    {
+        if (lengths.Where(length => length > longest).ToList() is { Count: > 0 } missed)
+        {
+            Log.Warning("no document of eval_data has {Lengths:l} tokens (the longest has {Longest}): not measured there", string.Join(" or ", missed), longest);
+        }
+
+        var trained = DataFiles.Find(config.Data.Data).Select(file => Path.GetFullPath(file.Path)).ToHashSet();
+        if (DataFiles.Find(config.Evaluation.EvalData).FirstOrDefault(file => trained.Contains(Path.GetFullPath(file.Path))) is { } shared)
+        {
+            Log.Warning("{File:l} is in data and in eval_data: perplexity on text that was trained on says little of other text", shared.Path);
+        }
+    }
+}
