@@ -44,6 +44,10 @@ internal static class CommonOptions
         CompletionSources = { "auto", "fp32", "bf16" },
     };
 
+    /// <summary><c>auto</c>, <c>sdpa</c> or <c>blocked</c>.</summary>
+    public static Option<string> Attention { get; } = Word(
+        "--attention", "What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto, the faster one.", "PATH", "auto", "sdpa", "blocked");
+
     /// <summary>CPU threads of one operation; 0 is one a core, or what OMP_NUM_THREADS says.</summary>
     public static Option<int> Threads { get; } = Whole("--threads", "CPU threads; 0: OMP_NUM_THREADS where set, else one a core.", 0, 4096, 0);
 
@@ -83,6 +87,16 @@ internal static class CommonOptions
                 : throw new UserException(most == int.MaxValue
                     ? $"'{text}' is not a whole number of at least {least}"
                     : $"'{text}' is not a whole number from {least} to {most}"));
+
+    /// <summary>One of a few words, the first where it is not given.</summary>
+    public static Option<string> Word(string name, string description, string helpName, params string[] words)
+    {
+        var option = Parsed(name, description, helpName, words[0], text => words.Contains(text.ToLowerInvariant())
+            ? text.ToLowerInvariant()
+            : throw new UserException($"'{text}' is not one of {string.Join(", ", words)}"));
+        option.CompletionSources.Add(words);
+        return option;
+    }
 
     /// <summary>An optional option read by <paramref name="parse"/>, whose UserException becomes the parse error.</summary>
     public static Option<T> Parsed<T>(string name, string description, string helpName, T standard, Func<string, T> parse)

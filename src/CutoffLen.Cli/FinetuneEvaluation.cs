@@ -61,7 +61,7 @@ internal sealed class FinetuneEvaluation
     /// <summary>Measures the model as it is now.</summary>
     public EvaluationSummary Measure(PositionedModel model, CancellationToken stop)
     {
-        using var scorer = new LlamaScorer(model.Model, model.Method);
+        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         using var log = new ResultLog();
         var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", BatchTokens).Run(texts, cancel: stop);
         var reached = SweepStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);

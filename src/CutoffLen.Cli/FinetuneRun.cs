@@ -34,8 +34,9 @@ internal static class FinetuneRun
         using var documents = OpenDocuments(config, tokenizer, stop);
         var sequences = new TrainingSequences(
             documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, tokenizer.EosId ?? 0);
-        var settings = SettingsOf(config, sequences);
-        var recorded = RunSettings.Of(config, spec.ToString(), compute.DtypeName, DescribeData(documents, tokenizer), settings.Schedule);
+        var attention = AttentionOf(config, from, spec, checkpoint.Config, compute);
+        var settings = SettingsOf(config, sequences) with { Attention = attention.Path };
+        var recorded = RunSettings.Of(config, spec.ToString(), compute.DtypeName, attention.Path, DescribeData(documents, tokenizer), settings.Schedule);
         var machine = Machine(compute);
         var state = from is null ? null : StateFor(from, recorded, machine);
 
@@ -43,7 +44,7 @@ internal static class FinetuneRun
         Logging.AddRunFolder(folder.Path);
         folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config)));
         using var model = OpenModel(config, checkpoint, compute, from);
-        var positioned = new PositionedModel(model.Network, spec, Target(config));
+        var positioned = new PositionedModel(model.Network, spec, Target(config), attention.Path.ToString());
         using var trainer = new Trainer(
             model, positioned.Method, sequences,
             TrainingPositionsSpec.Parse(config.Data.Positions), settings, LineBreaksFor(config, tokenizer, checkpoint.Config));
@@ -58,6 +59,7 @@ internal static class FinetuneRun
         folder.Write("ledger.json", (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
         FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
         ModelSession.LogProof(Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Folder)), compute, positioned);
+        ModelSession.LogAttention(attention);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
         var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit, config.Evaluation.EvalSteps);
         var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
@@ -115,6 +117,16 @@ internal static class FinetuneRun
     {
         var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
         return PositionMethods.Resolve(spec, model.Positions, Target(config));
+    }
+
+    /// <summary>What the run keeps for its life: a resumed one does not measure again, the answer might be another.</summary>
+    private static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, Compute compute)
+    {
+        var before = from is null ? null : TrainingState.Read(from).Settings.GetValueOrDefault(RunSettings.Attention);
+        var asked = config.Model.Attention == AttentionChoice.Auto && before is not null ? before : config.Model.Attention;
+        return AttentionChoice.Of(
+            asked, PositionMethods.Create(spec, model.Positions, Target(config)), model, compute.Device, compute.Dtype,
+            config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
     }
 
     private static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)

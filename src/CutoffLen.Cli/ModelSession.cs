@@ -11,10 +11,11 @@ namespace CutoffLen.Cli;
 internal sealed class ModelSession : IDisposable
 {
     private readonly Lazy<Llama> network;
+    private readonly string attention;
 
-    private ModelSession(ModelFolder folder, Compute compute)
+    private ModelSession(ModelFolder folder, Compute compute, string attention)
     {
-        (Folder, Compute) = (folder, compute);
+        (Folder, Compute, this.attention) = (folder, compute, attention);
         network = new(() => folder.Load(compute.Device, compute.Dtype));
     }
 
@@ -27,19 +28,24 @@ internal sealed class ModelSession : IDisposable
     /// <summary>The network; its weights are read at the first call.</summary>
     public Llama Network => network.Value;
 
-    /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c> and <c>--threads</c> say.</summary>
-    public static ModelSession Open(ParseResult parsed) => Open(parsed.GetValue(CommonOptions.Model)!, parsed.GetCompute);
+    /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c>, <c>--threads</c> and <c>--attention</c> say.</summary>
+    public static ModelSession Open(ParseResult parsed) => Open(
+        parsed.GetValue(CommonOptions.Model)!, parsed.GetCompute, parsed.GetResult(CommonOptions.Attention) is null ? AttentionChoice.Auto : parsed.GetValue(CommonOptions.Attention)!);
 
     /// <summary>Opens a folder.</summary>
-    public static ModelSession Open(string folder, Compute compute) => Open(folder, () => compute);
+    /// <param name="folder">A checkpoint, or adapters.</param>
+    /// <param name="compute">Where it runs.</param>
+    /// <param name="attention">auto, sdpa or blocked.</param>
+    public static ModelSession Open(string folder, Compute compute, string attention = AttentionChoice.Auto) => Open(folder, () => compute, attention);
 
     /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
     /// <param name="spec">The method; auto is the checkpoint's own.</param>
     /// <param name="targetLength">Tokens that a missing factor is made for.</param>
     public PositionedModel Under(PositionSpec spec, int targetLength)
     {
-        var model = new PositionedModel(Network, spec, targetLength);
+        var model = new PositionedModel(Network, spec, targetLength, attention);
         LogProof(Folder.Name, Compute, model);
+        LogAttention(model.Attention);
         return model;
     }
 
@@ -47,6 +53,10 @@ internal sealed class ModelSession : IDisposable
     public static void LogProof(string name, Compute compute, PositionedModel model) => Log.Information(
         "{Model:l} on {Device:l} in {Dtype:l}, positions {Spec:l}: tables {Hash:l} (vanilla {Vanilla:l}), logits up to {Difference:l} from vanilla's",
         name, compute.DeviceName, compute.DtypeName, model.Proof.Spec, model.Proof.Hash, model.Proof.VanillaHash, $"{model.LargestLogitDifference:g4}");
+
+    /// <summary>Logs what computes attention, and why.</summary>
+    public static void LogAttention(AttentionChoice choice) => Log.Information(
+        "attention: {Path:l} ({Reason:l})", choice.Path.ToString().ToLowerInvariant(), choice.Reason);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -60,12 +70,12 @@ internal sealed class ModelSession : IDisposable
     }
 
     // The folder first: what is wrong with it is said before libtorch is loaded.
-    private static ModelSession Open(string folder, Func<Compute> compute)
+    private static ModelSession Open(string folder, Func<Compute> compute, string attention)
     {
         var opened = ModelFolder.Open(folder);
         try
         {
-            return new ModelSession(opened, compute());
+            return new ModelSession(opened, compute(), attention);
         }
         catch (UserException)
         {

@@ -1,5 +1,7 @@
 // usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype bf16|fp32]
-// SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses.
+// SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses, and the
+// share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
+// of two square matrices.
 using System.Diagnostics;
 using System.Text.Json;
 using CutoffLen.Hardware;
@@ -41,6 +43,7 @@ flat.Attach(model.named_parameters().Select(p => (p.name, p.parameter)));
 using var optimizer = new AdamW(flat, new AdamWSettings(WeightDecay: 0.1));
 using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU);
 var backprop = new LayerwiseBackprop(model, recompute, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"));
+var productRate = ProductRate();
 var losses = new List<double>();
 var clock = new Stopwatch();
 for (var step = 0; step <= steps; step++)
@@ -64,9 +67,36 @@ Console.WriteLine(JsonSerializer.Serialize(new
 {
     tokens_per_second = batch * cutoff * steps / clock.Elapsed.TotalSeconds,
     peak_mb = Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0,
+    product_gflops = productRate / 1e9,
+    product_share = FlopsOfStep() * steps / clock.Elapsed.TotalSeconds / productRate,
     losses,
     parameters = flat.Count,
 }));
+
+// Each weight but the embedding's takes part in three products of a token; a causal pair of a head in seven of attention:
+// two forward, two again and three more backward.
+double FlopsOfStep()
+{
+    var tokens = (double)batch * cutoff;
+    var weights = flat.Count - ((double)config.VocabSize * config.HiddenSize);
+    var pairs = tokens * (cutoff + 1) / 2 * config.NumHiddenLayers;
+    return (6 * weights * tokens) + (7 * 2 * pairs * config.NumAttentionHeads * config.HeadDim);
+}
+
+double ProductRate()
+{
+    const int side = 2048;
+    using var scope = NewDisposeScope();
+    var (a, b) = (randn(side, side).to(dtype), randn(side, side).to(dtype));
+    var seconds = Enumerable.Range(0, 7).Select(_ =>
+    {
+        using var product = NewDisposeScope();
+        var watch = Stopwatch.StartNew();
+        a.mm(b);
+        return watch.Elapsed.TotalSeconds;
+    }).Order().ToArray();
+    return 2.0 * side * side * side / seconds[seconds.Length / 2];
+}
 
 static LlamaConfig Shape(int hidden, int layers, int heads, int inner, int vocabulary) => new()
 {

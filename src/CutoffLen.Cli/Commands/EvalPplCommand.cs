@@ -57,6 +57,7 @@ internal static class EvalPplCommand
             EvaluationOptions.Out,
             CommonOptions.Device,
             CommonOptions.Dtype,
+            CommonOptions.Attention,
             CommonOptions.Threads,
             CommonOptions.Json,
         }
@@ -81,7 +82,7 @@ internal static class EvalPplCommand
         var folders = parsed.GetValue(EvaluationOptions.Models)!;
         foreach (var path in folders)
         {
-            using var model = ModelSession.Open(path, compute);
+            using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
             var special = SpecialTokens.Of(model.Folder.Tokenizer);
             var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
@@ -118,7 +119,7 @@ internal static class EvalPplCommand
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
     {
         var settings = new LongPplSettings(shorter, Math.Max(1, shorter / 4));
-        using var scorer = new LlamaScorer(model.Model, model.Method);
+        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var results = new List<LongPplResult>();
         foreach (var text in texts.Texts.Where(text => text.Tokens.Length > shorter))
         {

@@ -19,6 +19,7 @@ internal static class FinetuneCommand
         (Text("--steps", "Optimizer steps; else passes over the data as num_train_epochs says.", "N"), "max_steps"),
         (Text("--device", "Where the model lives: auto, cpu, cuda or cuda:N.", "DEVICE"), "device"),
         (Text("--dtype", "Number format of the model: auto, fp32 or bf16.", "DTYPE"), "dtype"),
+        (Text("--attention", "What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto, the faster one.", "PATH"), "attention"),
         (Text("--threads", "CPU threads; 0: OMP_NUM_THREADS where set, else one a core.", "N"), "threads"),
         (Text("--seed", "Seed of every random draw.", "N"), "seed"),
     ];

@@ -28,6 +28,7 @@ internal static class PasskeyCommand
             EvaluationOptions.Out,
             CommonOptions.Device,
             CommonOptions.Dtype,
+            CommonOptions.Attention,
             CommonOptions.Threads,
             CommonOptions.Seed,
             CommonOptions.Json,
@@ -75,7 +76,7 @@ internal static class PasskeyCommand
     private static MeasuredMethod Measure(string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
     {
         var model = session.Under(spec, passkey.Lengths[^1]);
-        using var scorer = new LlamaScorer(model.Model, model.Method);
+        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;
         var result = Progress.Show($"{name} {model.Spec}", cells, steps => passkey.Run(

@@ -35,6 +35,7 @@ internal static class ScoreCommand
             PositionOffset,
             CommonOptions.Device,
             CommonOptions.Dtype,
+            CommonOptions.Attention,
             CommonOptions.Threads,
             CommonOptions.Json,
         }

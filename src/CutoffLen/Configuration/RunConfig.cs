@@ -45,6 +45,10 @@ public sealed record ModelConfig
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>What computes plain causal attention: libtorch's sdpa, ours blocked, or auto, measured at start where it matters.</summary>
+    [OneOf("auto", "sdpa", "blocked")]
+    public string Attention { get; init; } = "auto";
+
     /// <summary>CPU threads of one operation; 0 leaves the choice to torch.</summary>
     [Range(Least = 0, Most = 4096)]
     public int Threads { get; init; }

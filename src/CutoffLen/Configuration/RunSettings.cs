@@ -1,3 +1,4 @@
+using CutoffLen.Models;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -5,10 +6,13 @@ namespace CutoffLen.Configuration;
 /// <summary>The keys of a configuration that decide the bits of a training run.</summary>
 public static class RunSettings
 {
+    /// <summary>The key under which the attention path stands, decided.</summary>
+    public const string Attention = "attention";
+
     // Keys whose values appear below in a resolved form, or that change no bit of the trained model.
     private static readonly HashSet<string> Elsewhere =
     [
-        "model", "rope", "dtype", "device", "threads", "data", "cache_dir", "output_dir", "learning_rate", "lr_scheduler_type",
+        "model", "rope", "dtype", "device", "attention", "threads", "data", "cache_dir", "output_dir", "learning_rate", "lr_scheduler_type",
         "warmup_steps", "warmup_ratio", "max_steps", "num_train_epochs", "tokens_per_step", "gradient_accumulation_steps",
         "offload_inputs", "offload_optimizer", "logging_steps", "save_steps", "save_total_limit",
     ];
@@ -17,15 +21,18 @@ public static class RunSettings
     /// <param name="config">The configuration.</param>
     /// <param name="rope">The position method with every default filled in.</param>
     /// <param name="dtype">The model's number format.</param>
+    /// <param name="attention">What computes attention, decided.</param>
     /// <param name="data">A text that differs when the data or its tokens do.</param>
     /// <param name="schedule">The learning rates.</param>
-    public static IReadOnlyDictionary<string, string> Of(RunConfig config, string rope, string dtype, string data, LearningRateSchedule schedule)
+    public static IReadOnlyDictionary<string, string> Of(
+        RunConfig config, string rope, string dtype, AttentionPath attention, string data, LearningRateSchedule schedule)
     {
         var lora = config.Training.Method == TrainingMethod.Lora;
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
             ["rope"] = rope,
             ["dtype"] = dtype,
+            [Attention] = attention.ToString().ToLowerInvariant(),
             ["data"] = data,
             ["accumulation_steps"] = $"{config.Training.AccumulationSteps(config.Data.CutoffLen ?? 0)}",
             ["learning_rates"] = Describe(schedule),

@@ -11,7 +11,8 @@ namespace CutoffLen.Evaluation;
 /// </summary>
 /// <param name="model">The network.</param>
 /// <param name="method">How its attention sees positions.</param>
-public sealed class LlamaScorer(Llama model, PositionMethod method) : INllScorer, IAnswerScorer, IDisposable
+/// <param name="path">What computes attention where it can.</param>
+public sealed class LlamaScorer(Llama model, PositionMethod method, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
 {
     private AttentionPlan? lastPlan;
 
@@ -79,7 +80,7 @@ public sealed class LlamaScorer(Llama model, PositionMethod method) : INllScorer
         if (lastPlan?.Length != length)
         {
             lastPlan?.Dispose();
-            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device);
+            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device, path);
         }
 
         return lastPlan;

@@ -14,11 +14,12 @@ public sealed class AttentionPlan : IDisposable
     private readonly EdgeMasks masks = new();
     private AttentionBlock[]? blocks;
 
-    private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, int group, BlockSize size, bool ownsBands)
+    private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, int group, BlockSize size, AttentionPath path, bool ownsBands)
     {
         (this.bands, this.ownsBands) = (bands, ownsBands);
         (FirstQuery, Length, DocumentStarts) = (firstQuery, length, documentStarts);
         (Group, Size) = (group, size);
+        Path = path == AttentionPath.Sdpa && firstQuery == 0 && FusedAttention.Takes(bands) ? path : AttentionPath.Blocked;
     }
 
     /// <summary>The token index of the first query: 0, or the number of tokens already in the cache.</summary>
@@ -26,6 +27,9 @@ public sealed class AttentionPlan : IDisposable
 
     /// <summary>T, the number of keys.</summary>
     public int Length { get; }
+
+    /// <summary>What computes it: the path asked for where that knows the bands.</summary>
+    public AttentionPath Path { get; }
 
     internal IReadOnlyList<DeviceBand> Bands => bands;
 
@@ -43,13 +47,19 @@ public sealed class AttentionPlan : IDisposable
     internal (WideRoom Scores, WideRoom Slopes) Room { get; } = (new(), new());
 
     /// <summary>The plan of <paramref name="method"/> for a row whose tokens stand at <paramref name="positions"/>.</summary>
-    public static AttentionPlan Create(PositionMethod method, TokenPositions positions, LlamaConfig config, Device device)
+    /// <param name="method">How positions are seen.</param>
+    /// <param name="positions">The row's tokens.</param>
+    /// <param name="config">The architecture.</param>
+    /// <param name="device">Where the tables go.</param>
+    /// <param name="path">What shall compute it where it can.</param>
+    public static AttentionPlan Create(
+        PositionMethod method, TokenPositions positions, LlamaConfig config, Device device, AttentionPath path = AttentionPath.Blocked)
     {
         var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
         var bands = method.Bands(positions).Select(band => new DeviceBand(
             band, KeysOf(band), positions, config, device)).ToList();
         var group = config.NumAttentionHeads / config.NumKeyValueHeads;
-        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, BlockSize.For(device), ownsBands: true);
+        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, BlockSize.For(device), path, ownsBands: true);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known
@@ -62,7 +72,7 @@ public sealed class AttentionPlan : IDisposable
     /// right for decoding with a method that does not depend on the length.
     /// </summary>
     public AttentionPlan Window(int firstQuery, int length) =>
-        new(bands, firstQuery, length, DocumentStarts, Group, Size, ownsBands: false);
+        new(bands, firstQuery, length, DocumentStarts, Group, Size, AttentionPath.Blocked, ownsBands: false);
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], none of them encoded yet; the result
@@ -71,19 +81,25 @@ public sealed class AttentionPlan : IDisposable
     public Tensor Attend(Tensor queries, Tensor keys, Tensor values) =>
         Attend(queries, keys, values, keepLogSumExp: false).Output;
 
-    /// <summary>The same, and what <see cref="Backward"/> needs: the float32 log-sum-exp of each query's scores.</summary>
+    /// <summary>
+    /// The same, and what <see cref="Backward"/> needs: the float32 log-sum-exp of each query's scores on the blocked path.
+    /// </summary>
     public (Tensor Output, Tensor? LogSumExp) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
     {
         using var noGrad = no_grad();
-        return BlockedAttention.Forward(this, queries, keys, values, keepLogSumExp);
+        return Path == AttentionPath.Sdpa
+            ? (FusedAttention.Forward(this, queries, keys, values), null)
+            : BlockedAttention.Forward(this, queries, keys, values, keepLogSumExp);
     }
 
     /// <summary>The gradients of queries, keys and values, given that of the output; all in the shapes of their tensors.</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSumExp, Tensor gradient)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor? logSumExp, Tensor gradient)
     {
         using var noGrad = no_grad();
-        return BlockedAttention.Backward(this, queries, keys, values, output, logSumExp, gradient);
+        return Path == AttentionPath.Sdpa
+            ? FusedAttention.Backward(this, queries, keys, values, gradient)
+            : BlockedAttention.Backward(this, queries, keys, values, output, logSumExp!, gradient);
     }
 
     /// <inheritdoc/>

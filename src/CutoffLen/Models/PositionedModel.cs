@@ -9,13 +9,15 @@ public sealed class PositionedModel
     /// <param name="model">The network; it stays its owner's.</param>
     /// <param name="spec">The method; <c>auto</c> is what the checkpoint says.</param>
     /// <param name="targetLength">Tokens that a missing factor is made for, and that the proof covers.</param>
+    /// <param name="attention">auto, sdpa or blocked: see <see cref="AttentionChoice"/>.</param>
     /// <exception cref="UserException">The method does not fit the model.</exception>
-    public PositionedModel(Llama model, PositionSpec spec, int targetLength)
+    public PositionedModel(Llama model, PositionSpec spec, int targetLength, string attention = nameof(AttentionPath.Blocked))
     {
         Model = model;
         var shape = model.Config.Positions;
         Spec = PositionMethods.Resolve(model.Config.PositionConfig.Resolve(spec), shape, targetLength);
         Method = PositionMethods.Create(Spec, shape, targetLength);
+        Attention = AttentionChoice.Of(attention, Method, model.Config, model.Device, model.Dtype, 1, targetLength);
         (Proof, LargestLogitDifference) = PositionProbe.Prove(model, Spec, targetLength);
     }
 
@@ -28,6 +30,9 @@ public sealed class PositionedModel
     /// <summary>The position method.</summary>
     public PositionMethod Method { get; }
 
+    /// <summary>What computes attention.</summary>
+    public AttentionChoice Attention { get; }
+
     /// <summary>Hashes of what attention sees of positions, for this method and for vanilla RoPE.</summary>
     public PositionProof Proof { get; }
 
@@ -36,5 +41,5 @@ public sealed class PositionedModel
 
     /// <summary>The plan of a row of tokens.</summary>
     public AttentionPlan Plan(TokenPositions positions) =>
-        AttentionPlan.Create(Method, positions, Model.Config, Model.Device);
+        AttentionPlan.Create(Method, positions, Model.Config, Model.Device, Attention.Path);
 }

@@ -77,7 +77,7 @@ public sealed class LayerwiseBackprop(
             var (segment, next) = (segments[n], segments[n + 1]);
             segment.Compute(keepGraph: true);
             var (q, k, v) = segment.Heads();
-            var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp!, attended!);
+            var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp, attended!);
             next.Dispose();
             (stream, attended) = segment.Backward([stream, dq, dk, dv]);
             stream.MoveToOuterDisposeScope();
@@ -103,7 +103,7 @@ public sealed class LayerwiseBackprop(
         /// <summary>Stream, queries, keys, values; or the hidden states alone.</summary>
         public Tensor[] Outputs { get; private set; } = [];
 
-        /// <summary>What the attention after this segment keeps for its backward pass.</summary>
+        /// <summary>What the attention after this segment keeps for its backward pass; null on the path that keeps nothing.</summary>
         public Tensor? LogSumExp { get; set; }
 
         /// <summary>Computes the outputs, unless they are there with their graph.</summary>

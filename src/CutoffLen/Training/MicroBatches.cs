@@ -13,7 +13,7 @@ internal sealed record PlacedSequence(TrainingSequence Sequence, TokenPositions 
 /// plan, kept for as long as they come; rows that do not are joined into one long row, whose documents attention keeps
 /// apart as it does inside a row.
 /// </summary>
-internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, Device device) : IDisposable
+internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, Device device, AttentionPath path) : IDisposable
 {
     private TokenPositions? planned;
     private AttentionPlan? plan;
@@ -34,7 +34,7 @@ internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, De
         if (plan is null || !SamePlaces(positions, planned!))
         {
             plan?.Dispose();
-            plan = AttentionPlan.Create(method, positions, config, device);
+            plan = AttentionPlan.Create(method, positions, config, device, path);
             planned = positions;
         }
 

@@ -37,7 +37,7 @@ public sealed class Trainer : IDisposable
         var config = model.Network.Config;
         nativeLength = config.NativeLength;
         order = new StepOrder(sequences.Count, settings.BatchSize * settings.AccumulationSteps, settings.DropLast);
-        batches = new MicroBatches(method, config, model.Network.Device);
+        batches = new MicroBatches(method, config, model.Network.Device, settings.Attention);
         backprop = model.Backprop(settings.Recompute);
         gradients = new GradientSum(model.Parameters, settings.AccumulationSteps);
         Optimizer = settings.Optimizer.Create(model.Parameters);

@@ -1,3 +1,5 @@
+using CutoffLen.Models;
+
 namespace CutoffLen.Training;
 
 /// <summary>Which optimizer.</summary>
@@ -49,6 +51,9 @@ public sealed record TrainerSettings(long Seed, long TotalSteps, LearningRateSch
 
     /// <summary>What the backward pass keeps.</summary>
     public Recompute Recompute { get; init; }
+
+    /// <summary>What computes attention where it can.</summary>
+    public AttentionPath Attention { get; init; }
 
     /// <summary>Tokens whose positions training-time positions reach; null for the cutoff.</summary>
     public int? TargetLength { get; init; }

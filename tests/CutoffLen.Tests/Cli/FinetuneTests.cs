@@ -48,8 +48,9 @@ public sealed class FinetuneTests : IDisposable
         Assert.NotEqual(File.ReadAllBytes(folder["model/model.safetensors"]), File.ReadAllBytes(folder["run/final/model.safetensors"]));
 
         Assert.Contains("--resume auto", Finetune("run", "--steps", "4").Exits(1).Error);
-        var other = Finetune("run", "--steps", "5", "--resume", "auto", "--seed", "7").Exits(1);
+        var other = Finetune("run", "--steps", "5", "--resume", "auto", "--seed", "7", "--attention", "sdpa").Exits(1);
         Assert.Contains("seed was 42 and is 7", other.Error);
+        Assert.Contains("attention was blocked and is sdpa", other.Error);
     }
 
     [Fact]
@@ -90,9 +91,10 @@ public sealed class FinetuneTests : IDisposable
     public void Adapters_are_trained_saved_resumed_and_merged_into_a_plain_checkpoint()
     {
         string[] lora = ["--method", "lora", "--set", "lora_r=4", "lora_dropout=0.1", "loraplus_lr_ratio=4"];
-        Finetune("lora", ["--steps", "2", .. lora]).Exits(0);
+        Finetune("lora", ["--steps", "2", "--attention", "sdpa", .. lora]).Exits(0);
         Finetune("lora", ["--steps", "4", "--resume", "auto", .. lora]).Exits(0);
-        Finetune("whole", ["--steps", "4", .. lora]).Exits(0);
+        Assert.Contains("\"attention\": \"sdpa\"", File.ReadAllText(folder["lora/checkpoint-4/training_state.json"]));
+        Finetune("whole", ["--steps", "4", "--attention", "sdpa", .. lora]).Exits(0);
         Assert.Equal(File.ReadAllBytes(folder["whole/final/adapter_model.safetensors"]), File.ReadAllBytes(folder["lora/final/adapter_model.safetensors"]));
 
         var result = CutoffProcess.Run("merge", "--model", folder["lora/final"], "--out", folder["merged"], "--json", "--dtype", "fp32", "--threads", "1").Exits(0);

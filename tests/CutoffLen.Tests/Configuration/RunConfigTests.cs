@@ -183,6 +183,7 @@ public sealed class RunConfigTests : IDisposable
             ("Protocol" or "EvalProtocol", _) => ["llamacpp-half", "pi-s512"],
             ("Device", _) => ["cuda:1", "cpu"],
             ("Dtype", _) => ["fp32", "bf16"],
+            ("Attention", _) => ["sdpa", "blocked"],
             ("LoraTargetModules", _) => [new List<string> { "up_proj" }, new List<string> { "q_proj", "down_proj" }],
             ("ModulesToSave", _) => [new List<string>(), new List<string> { "lm_head" }],
             ("Lengths" or "EvalLengths", _) => [new List<int> { 128, 5000 }],

@@ -52,7 +52,7 @@ public sealed class BlockedAttentionTests
     }
 
     internal static void AssertEqualsDense(
-        PositionMethod method, TokenPositions positions, LlamaConfig config, int batch, double tolerance = 1e-5)
+        PositionMethod method, TokenPositions positions, LlamaConfig config, int batch, double tolerance = 1e-5, AttentionPath path = AttentionPath.Blocked)
     {
         using var scope = NewDisposeScope();
         var (q, k, v) = Heads(config, batch, positions.Length);
@@ -66,9 +66,9 @@ public sealed class BlockedAttentionTests
         autograd.backward([dense], [upstream]);
 
         using var noGrad = no_grad();
-        using var plan = AttentionPlan.Create(method, positions, config, CPU);
+        using var plan = AttentionPlan.Create(method, positions, config, CPU, path);
         var (output, logSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
-        var (dq, dk, dv) = plan.Backward(q, k, v, output, logSumExp!, upstream);
+        var (dq, dk, dv) = plan.Backward(q, k, v, output, logSumExp, upstream);
         Assert.True(Distance(dense, output) < tolerance, $"output is {Distance(dense, output)} away");
         foreach (var (name, leaf, gradient) in new[] { ("queries", q, dq), ("keys", k, dk), ("values", v, dv) })
         {

@@ -24,6 +24,20 @@ public sealed class EveryMethodTests
         BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Packed([5, 90, 1, 30]), Config, 2);
     }
 
+    [Theory]
+    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    public void Libtorchs_attention_takes_the_methods_that_do_not_alter_it_and_equals_dense(string spec)
+    {
+        var method = TheoryTests.Create(spec);
+        using var scope = NewDisposeScope();
+        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(200), Config, CPU, AttentionPath.Sdpa);
+        using var window = plan.Window(3, 9);
+        using var packed = AttentionPlan.Create(method, TokenPositions.Packed([100, 100]), Config, CPU, AttentionPath.Sdpa);
+        Assert.Equal(TheoryTests.Entries(spec).Any(entry => entry.AltersAttention) ? AttentionPath.Blocked : AttentionPath.Sdpa, plan.Path);
+        Assert.All([window, packed], other => Assert.Equal(AttentionPath.Blocked, other.Path));
+        BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(70), Config, 2, path: AttentionPath.Sdpa);
+    }
+
     /// <summary>
     /// Attention summed up in float64 pair by pair, as the bands define it, has no graph and shares no code with the
     /// product's; its central differences say what the gradients must be.

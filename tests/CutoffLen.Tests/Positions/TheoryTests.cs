@@ -239,7 +239,8 @@ public sealed class TheoryTests
     /// <summary>The method of a spec, for the model of these tests at four times its native length.</summary>
     internal static PositionMethod Create(string spec) => PositionMethods.Create(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength);
 
-    private static IEnumerable<SpecEntry> Entries(string spec)
+    /// <summary>The registry's entries that a spec is made of.</summary>
+    internal static IEnumerable<SpecEntry> Entries(string spec)
     {
         var parsed = PositionSpec.Parse(spec);
         return parsed.Modifiers.Prepend(parsed.Method).Select(part => part.Entry);

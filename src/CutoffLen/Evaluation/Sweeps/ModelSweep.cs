@@ -27,7 +27,7 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
         IProgress<SweepProgress>? progress = null, CancellationToken cancel = default)
     {
         CheckMemory(model.Model, plan, texts, batchTokens);
-        using var scorer = new LlamaScorer(model.Model, model.Method);
+        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var run = string.Join(' ', identity, model.Proof.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
         var sweep = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, run, batchTokens);
         try

@@ -38,6 +38,11 @@ public static partial class torch
 
             private static Tensor PlainAttention(Tensor query, Tensor key, Tensor value, Tensor? mask, double p, bool causal)
             {
+                if (!backends.cuda.math_sdp_enabled())
+                {
+                    throw new System.Runtime.InteropServices.ExternalException("No available kernel. Aborting execution.");
+                }
+
                 using DisposeScope scope = NewDisposeScope();
                 Tensor scores = (query / Math.Sqrt(query.shape[^1])).matmul(key.transpose(-2, -1)); // [..., L, S]
                 if (causal)

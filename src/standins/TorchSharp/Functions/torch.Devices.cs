@@ -86,6 +86,11 @@ public static partial class torch
     {
         public static partial class cuda
         {
+            /// <summary>Whether attention without a fused kernel may be computed by its formula, on every device.</summary>
+            public static bool math_sdp_enabled() => Switch(2);
+
+            public static void enable_math_sdp(bool enable) => Switch(2, enable);
+
             public static partial class matmul
             {
                 /// <summary>Lets float32 products on the card round their factors to 10 bits.</summary>

@@ -324,6 +324,9 @@ BINDING_API int32_t binding_switch(int32_t which, int32_t value) {
       case 1:
         if (value >= 0) context.setAllowTF32CuDNN(value != 0);
         return context.allowTF32CuDNN() ? 1 : 0;
+      case 2:
+        if (value >= 0) context.setSDPUseMath(value != 0);
+        return context.userEnabledMathSDP() ? 1 : 0;
       default:
         TORCH_CHECK(false, "unknown switch ", which);
     }
