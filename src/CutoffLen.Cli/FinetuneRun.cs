@@ -41,8 +41,8 @@ internal static class FinetuneRun
         var state = from is null ? null : StateFor(from, recorded, machine);
 
         Prepare(folder, from, resume);
+        folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config))); // the first: it makes the folder a run's
         Logging.AddRunFolder(folder.Path);
-        folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config)));
         using var model = OpenModel(config, checkpoint, compute, from);
         var positioned = new PositionedModel(model.Network, spec, Target(config), attention.Path.ToString());
         using var trainer = new Trainer(

@@ -33,11 +33,14 @@ public static class AtomicFolder
             DurableFiles.FlushFolder(parent);
             RemoveLeftovers(target);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException || IsTooLarge(fault))
         {
-            throw new UserException($"{folder}: cannot be written: {fault.Message}", fault);
+            throw new UserException($"{folder}: cannot be written: {fault.Message.Split('\n')[0]}", fault);
         }
     }
+
+    /// <summary>A file larger than the file system (FAT32: 4 GiB) or the user's limit allows: .NET's word for EFBIG.</summary>
+    private static bool IsTooLarge(Exception fault) => fault is ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>The full path, links followed: a link to a folder stays one, and what it points to is replaced.</summary>
     private static string Resolve(string folder)

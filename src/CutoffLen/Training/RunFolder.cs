@@ -49,7 +49,8 @@ public sealed class RunFolder(string path)
     /// <exception cref="UserException">It is there and holds anything else.</exception>
     public void Begin(bool mayRestart = false)
     {
-        var isEmpty = !Directory.Exists(Path) || !Directory.EnumerateFileSystemEntries(Path).Any();
+        // A kill while the first file was written leaves that one's temporary name only.
+        var isEmpty = !Directory.Exists(Path) || Directory.EnumerateFileSystemEntries(Path).All(entry => entry == Temporary(ConfigFile));
         var isRun = Checkpoints().Count > 0 || File.Exists(In(ConfigFile));
         if (!isEmpty && !(mayRestart && isRun && Checkpoints().Count == 0))
         {
@@ -81,8 +82,12 @@ public sealed class RunFolder(string path)
         foreach (var (_, folder) in Checkpoints().SkipLast(keep))
         {
             // Under another name first, so that a kill on the way leaves no checkpoint that looks whole.
-            var gone = System.IO.Path.Combine(Path, $".{System.IO.Path.GetFileName(folder)}.deleting");
-            Directory.Move(folder, gone);
+            Directory.Move(folder, In($".{System.IO.Path.GetFileName(folder)}.deleting"));
+        }
+
+        // With them what a kill left of earlier ones.
+        foreach (var gone in Directory.EnumerateDirectories(Path, $".{CheckpointPrefix}*.deleting"))
+        {
             Directory.Delete(gone, recursive: true);
         }
     }
@@ -90,9 +95,8 @@ public sealed class RunFolder(string path)
     /// <summary>Writes a file of the run, such as ledger.json, at once.</summary>
     public void Write(string name, string text)
     {
-        var temporary = In($".{name}.saving");
-        File.WriteAllText(temporary, text);
-        File.Move(temporary, In(name), overwrite: true);
+        File.WriteAllText(Temporary(name), text);
+        File.Move(Temporary(name), In(name), overwrite: true);
     }
 
     /// <summary>Adds a line to log.jsonl.</summary>
@@ -114,6 +118,8 @@ public sealed class RunFolder(string path)
             Write(LogFile, string.Concat(kept.Select(line => line + "\n")));
         }
     }
+
+    private string Temporary(string name) => In($".{name}.saving");
 
     private string In(string name) => System.IO.Path.Combine(Path, name);
 

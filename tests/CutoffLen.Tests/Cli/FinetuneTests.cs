@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Tests.Checkpoints;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Cli;
@@ -9,23 +8,7 @@ namespace CutoffLen.Tests.Cli;
 /// <summary>Whole runs of a model of a few kilobytes through the executable.</summary>
 public sealed class FinetuneTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
-
-    public FinetuneTests()
-    {
-        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
-        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
-        TinyCheckpoint.Save(folder["made"], TinyCheckpoint.Config with { VocabSize = vocabulary, HeadDim = 4 });
-        foreach (var file in Directory.EnumerateFiles(folder["made"]))
-        {
-            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
-        }
-
-        for (var d = 0; d < 6; d++)
-        {
-            folder.Write($"texts/{d}.txt", string.Concat(Enumerable.Range(0, 60).Select(n => $"the {n * (d + 1)} of many words and more. ")));
-        }
-    }
+    private readonly TinyRun folder = new();
 
     [Fact]
     public void A_run_leaves_checkpoints_logs_ledger_and_a_model_with_the_position_method()
@@ -56,7 +39,7 @@ public sealed class FinetuneTests : IDisposable
     [Fact]
     public async Task Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
     {
-        using var process = CutoffProcess.Start(Arguments("stopped", "--steps", "100000"));
+        using var process = CutoffProcess.Start(folder.Arguments("stopped", "--steps", "100000"));
         var errors = process.StandardError.ReadToEndAsync();
         var watch = Stopwatch.StartNew();
         while (!(File.Exists(folder["stopped/log.jsonl"]) && File.ReadLines(folder["stopped/log.jsonl"]).Count() >= 3))
@@ -187,7 +170,7 @@ public sealed class FinetuneTests : IDisposable
     [InlineData("lora")]
     public void Verify_resume_compares_every_bit_and_leaves_nothing_behind(string method)
     {
-        string[] arguments = [.. Arguments("", "--steps", "2", "--method", method, "--set", "lora_dropout=0.2", "lr_scheduler_type=cosine").Skip(1)];
+        string[] arguments = [.. folder.Arguments("", "--steps", "2", "--method", method, "--set", "lora_dropout=0.2", "lr_scheduler_type=cosine").Skip(1)];
         var at = Array.IndexOf(arguments, "--out");
         var scratch = Directory.CreateDirectory(folder["scratch"]).FullName;
         var result = CutoffProcess.Run(
@@ -221,14 +204,7 @@ public sealed class FinetuneTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private CutoffResult Finetune(string run, params string[] more) => CutoffProcess.Run(Arguments(run, more));
-
-    private string[] Arguments(string run, params string[] more) =>
-    [
-        "finetune", "--model", folder["model"], .. more.Contains("--data") ? [] : new[] { "--data", folder["texts"] }, "--cutoff", "96", "--rope", "linear:factor=2", "--out", folder[run],
-        "--dtype", "fp32", "--device", "cpu", "--threads", "1",
-        "--set", "logging_steps=1", "save_steps=2", "warmup_steps=1", "learning_rate=1e-3", $"cache_dir={folder["cache"]}", .. more,
-    ];
+    private CutoffResult Finetune(string run, params string[] more) => folder.Finetune(run, more);
 
     private List<double> Losses(string run) =>
         [.. File.ReadLines(folder[$"{run}/log.jsonl"]).Select(line => (double)JsonNode.Parse(line)!["loss"]!)];
