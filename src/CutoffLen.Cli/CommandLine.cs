@@ -22,6 +22,7 @@ internal static class CommandLine
         {
             InspectCommand.Create(),
             InitCommand.Create(),
+            PlanCommand.Create(),
             FinetuneCommand.Create(),
             VerifyResumeCommand.Create(),
             MergeCommand.Create(),

@@ -27,6 +27,23 @@ internal static class FinetuneReport
         }
     }
 
+    /// <summary>How much memory the run will take, and what to do if that is too much.</summary>
+    public static void Memory(MemoryOutlook outlook)
+    {
+        var largest = outlook.Plan.Device.Where(part => part.AtPeak).OrderByDescending(part => part.Bytes).Take(3);
+        Log.Information(
+            "memory: peak predicted at {Peak:l} of {Budget:l} ({Parts:l})", ByteCount.Gigabytes(outlook.Plan.DeviceBytes),
+            ByteCount.Gigabytes(outlook.Budget), string.Join(", ", largest.Select(part => $"{part.Name} {ByteCount.Gigabytes(part.Bytes)}")));
+        if (!outlook.Fits)
+        {
+            Log.Warning("the run will probably not fit into memory; {Remedy:l}", outlook.Remedy());
+        }
+    }
+
+    /// <summary>How much it took.</summary>
+    public static void Memory(MemoryOutlook outlook, long measured) => Log.Information(
+        "memory: peak {Measured:l}, {Predicted:l} predicted", ByteCount.Gigabytes(measured), ByteCount.Gigabytes(outlook.Plan.DeviceBytes));
+
     /// <summary>Shows every step on the bar.</summary>
     public static Action<StepReport> Watch(IProgress<ProgressStep> progress)
     {

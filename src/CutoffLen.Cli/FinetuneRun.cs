@@ -26,7 +26,7 @@ internal static class FinetuneRun
         var from = CheckpointToResume(folder, resume);
         var compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
-        CheckSupported(config, compute);
+        CheckOffload(config);
         using var checkpoint = OpenBase(config.Model.Model!);
         var spec = SpecOf(config, checkpoint.Config);
         var tokenizer = CheckpointTokenizer.Open(config.Model.Model!, checkpoint.Config.VocabSize);
@@ -43,7 +43,10 @@ internal static class FinetuneRun
         Prepare(folder, from, resume);
         folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config))); // the first: it makes the folder a run's
         Logging.AddRunFolder(folder.Path);
+        var outlook = MemoryOutlook.Of(config, checkpoint.Config, spec, compute);
+        var peak = new PeakMemory(compute);
         using var model = OpenModel(config, checkpoint, compute, from);
+        checkpoint.Dispose(); // the model keeps what it needs of the files
         var positioned = new PositionedModel(model.Network, spec, Target(config), attention.Path.ToString());
         using var trainer = new Trainer(
             model, positioned.Method, sequences,
@@ -58,6 +61,7 @@ internal static class FinetuneRun
 
         folder.Write("ledger.json", (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
         FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
+        FinetuneReport.Memory(outlook);
         ModelSession.LogProof(Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Folder)), compute, positioned);
         ModelSession.LogAttention(attention);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
@@ -71,10 +75,12 @@ internal static class FinetuneRun
                 Evaluation = evaluation is null ? null : cancel => evaluation.Measure(positioned, cancel),
                 OnEvaluation = FinetuneReport.Line,
             }.Run(stop));
+        FinetuneReport.Memory(outlook, peak.Bytes());
         FinetuneReport.Ending(folder, last, finished, trainer);
     }
 
-    private static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+    /// <summary>The length whose positions are trained.</summary>
+    internal static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
 
     private static string? CheckpointToResume(RunFolder folder, string? resume)
     {
@@ -101,11 +107,12 @@ internal static class FinetuneRun
         }
     }
 
-    private static void CheckSupported(RunConfig config, Compute compute)
+    /// <summary>Only inputs can wait in host memory, not graphs.</summary>
+    internal static void CheckOffload(RunConfig config)
     {
-        if (config.Training.OffloadInputs && compute.Device.type != DeviceType.CPU)
+        if (config.Training is { OffloadInputs: true, Recompute: Recompute.None })
         {
-            throw new UserException("offload_inputs: true is not supported on a GPU; use recompute: layers, which keeps the inputs of layers only");
+            throw new UserException("offload_inputs: true goes with recompute: layers; with recompute: none graphs are kept, which cannot be moved");
         }
     }
 
@@ -113,14 +120,15 @@ internal static class FinetuneRun
         ? throw new UserException($"--model {folder}: holds adapters; training begins from a plain checkpoint, which 'cutoff merge --model {folder} --out DIR' makes of them")
         : HuggingFaceCheckpoint.Open(folder);
 
-    private static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
+    /// <summary>The position method with every default filled in.</summary>
+    internal static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
     {
         var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
         return PositionMethods.Resolve(spec, model.Positions, Target(config));
     }
 
     /// <summary>What the run keeps for its life: a resumed one does not measure again, the answer might be another.</summary>
-    private static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, Compute compute)
+    internal static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, Compute compute)
     {
         var before = from is null ? null : TrainingState.Read(from).Settings.GetValueOrDefault(RunSettings.Attention);
         var asked = config.Model.Attention == AttentionChoice.Auto && before is not null ? before : config.Model.Attention;
@@ -129,14 +137,16 @@ internal static class FinetuneRun
             config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
     }
 
-    private static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
+    /// <summary>The data, tokenized.</summary>
+    internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
     {
         var markers = DocumentMarkers.Of(tokenizer.Encode("a", addSpecial: false), tokenizer.Encode("a"));
         return TokenizedDocuments.Open(
             config.Data.Data, tokenizer, markers, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
     }
 
-    private static TrainerSettings SettingsOf(RunConfig config, TrainingSequences sequences)
+    /// <summary>The run's settings, its length known from the data.</summary>
+    internal static TrainerSettings SettingsOf(RunConfig config, TrainingSequences sequences)
     {
         var training = config.Training;
         var accumulation = training.AccumulationSteps(sequences.Cutoff);
@@ -153,6 +163,7 @@ internal static class FinetuneRun
             DropLast = training.DataloaderDropLast,
             MaxGradientNorm = training.MaxGradNorm,
             Recompute = training.Recompute,
+            OffloadInputs = training.OffloadInputs,
             TargetLength = config.Data.TargetLen,
         };
     }
@@ -187,24 +198,24 @@ internal static class FinetuneRun
 
     private static TrainableModel OpenModel(RunConfig config, HuggingFaceCheckpoint checkpoint, Compute compute, string? from)
     {
-        if (config.Training.Method == TrainingMethod.Full)
-        {
-            using var trained = from is null ? null : HuggingFaceCheckpoint.Open(from);
-            return TrainableModel.Full(checkpoint.Config, (trained ?? checkpoint).Weights(compute.Device, compute.Dtype), compute.Dtype, compute.Device);
-        }
-
-        var lora = new AdapterConfig(
-            config.Lora.LoraR, config.Lora.LoraAlpha, config.Lora.LoraDropout, config.Lora.LoraTargetModules, config.Lora.ModulesToSave, config.Lora.UseRslora);
-        var model = TrainableModel.Lora(
-            checkpoint.Config, checkpoint.Weights(compute.Device, compute.Dtype), compute.Dtype, compute.Device, lora,
-            config.Training.Seed, config.Lora.LoraplusLrRatio);
-        if (from is not null)
+        // A checkpoint of all weights takes the base model's place; adapters go on top of it.
+        var whole = config.Training.Method == TrainingMethod.Full;
+        using var trained = whole && from is not null ? HuggingFaceCheckpoint.Open(from) : null;
+        var model = OpenModel(config, checkpoint.Config, (trained ?? checkpoint).Weights(compute.Device, compute.Dtype), compute);
+        if (!whole && from is not null)
         {
             model.LoadAdapters(from);
         }
 
         return model;
     }
+
+    /// <summary>The model that the configuration trains, around the weights.</summary>
+    internal static TrainableModel OpenModel(RunConfig config, LlamaConfig model, WeightSource weights, Compute compute) =>
+        config.Training.Method == TrainingMethod.Full
+            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device)
+            : TrainableModel.Lora(
+                model, weights, compute.Dtype, compute.Device, MemoryOutlook.AdaptersOf(config), config.Training.Seed, config.Lora.LoraplusLrRatio);
 
     private static LineBreaks? LineBreaksFor(RunConfig config, CheckpointTokenizer tokenizer, LlamaConfig model) =>
         config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)

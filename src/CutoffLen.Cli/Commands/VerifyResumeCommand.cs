@@ -11,16 +11,17 @@ internal static class VerifyResumeCommand
     private const int StandardSteps = 3;
 
     /// <summary>The command with its options, which are those of finetune.</summary>
-    public static Command Create() => FinetuneCommand.WithOptions(new Command(
+    public static Command Create() => new Command(
         "verify-resume",
         $"Train 2N steps at once, and N steps, saved, loaded anew, and N more, and compare every bit; N is --steps, {StandardSteps} if not given. "
         + "Takes the options of finetune; --out keeps the two runs.")
         {
             CommonOptions.Json,
-        })
+        }
+        .WithTrainingOptions()
         .Runs((parsed, stop) =>
         {
-            var config = FinetuneCommand.Resolve(parsed);
+            var config = parsed.ResolveTraining();
             if (config.Training.OutputDir is not null)
             {
                 Verify(parsed, config, stop);

@@ -47,6 +47,36 @@ public static unsafe class CudaDriver
         return devices;
     }
 
+    /// <summary>Device memory that is free, in bytes, once this process has a context there; one is made where there is none.</summary>
+    /// <param name="index">The device's number.</param>
+    /// <exception cref="InvalidOperationException">There is no such device.</exception>
+    public static long FreeBytes(int index)
+    {
+        if (index >= Devices().Count)
+        {
+            throw new InvalidOperationException($"NVIDIA's driver has no device {index}");
+        }
+
+        var driver = NativeLibrary.Load(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1");
+        var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");
+        var retain = (delegate* unmanaged<nint*, int, int>)NativeLibrary.GetExport(driver, "cuDevicePrimaryCtxRetain");
+        var release = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(driver, "cuDevicePrimaryCtxRelease_v2");
+        var push = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(driver, "cuCtxPushCurrent_v2");
+        var pop = (delegate* unmanaged<nint*, int>)NativeLibrary.GetExport(driver, "cuCtxPopCurrent_v2");
+        var getInfo = (delegate* unmanaged<nuint*, nuint*, int>)NativeLibrary.GetExport(driver, "cuMemGetInfo_v2");
+
+        int device;
+        nint context;
+        nuint free, total;
+        Check(getDevice(&device, index));
+        Check(retain(&context, device)); // the context that torch uses too
+        Check(push(context));
+        Check(getInfo(&free, &total));
+        Check(pop(&context));
+        Check(release(device));
+        return (long)free;
+    }
+
     private static CudaDevice Describe(nint driver, int index)
     {
         var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");

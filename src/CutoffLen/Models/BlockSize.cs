@@ -16,7 +16,10 @@ public sealed record BlockSize(int MostRows, long Scores)
     private const int RowStep = 16;
 
     /// <summary>The size for a device.</summary>
-    public static BlockSize For(Device device) => device.type == DeviceType.CPU ? new(256, 2 << 20) : new(512, 32 << 20);
+    public static BlockSize For(Device device) => For(onGpu: device.type != DeviceType.CPU);
+
+    /// <summary>The size for a kind of device.</summary>
+    public static BlockSize For(bool onGpu) => onGpu ? new(512, 32 << 20) : new(256, 2 << 20);
 
     /// <summary>Queries of a piece that follow so many visible keys, with <paramref name="group"/> query heads to a key/value head.</summary>
     public int Rows(int group, int keysBefore)

@@ -54,7 +54,7 @@ internal static class BlockedAttention
         var heads = new EncodedHeads(plan, queries, keys, values);
         var gradients = new EncodedGradients(heads);
         var upstream = heads.ByPair(gradient);
-        var along = (upstream.to(ScalarType.Float32) * heads.ByPair(output)).sum([-1], keepdim: true); // [B*K, G, n, 1]
+        var along = Along(upstream, heads.ByPair(output));
         foreach (var tile in heads.Tiles())
         {
             using var tileScope = NewDisposeScope();
@@ -70,5 +70,12 @@ internal static class BlockedAttention
 
         var (dq, dk, dv) = gradients.Decoded();
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Each result's product with its gradient, [B*K, G, n, 1] float32.</summary>
+    private static Tensor Along(Tensor gradient, Tensor output)
+    {
+        using var scope = NewDisposeScope();
+        return (gradient.to(ScalarType.Float32) * output).sum([-1], keepdim: true).MoveToOuterDisposeScope();
     }
 }

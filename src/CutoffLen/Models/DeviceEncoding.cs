@@ -63,11 +63,12 @@ internal sealed class DeviceRotation : DeviceEncoding
 
     private Tensor Rotate(Tensor x, int start, Tensor sinTable, Tensor minusSinTable)
     {
+        using var scope = NewDisposeScope(); // the float32 steps would stay until the attention ends
         var (tokens, half) = (x.shape[2], cos.shape[1]);
         var (c, s, m) = (Rows(cos), Rows(sinTable), Rows(minusSinTable)); // [n, D/2]
         var wide = x.to(ScalarType.Float32);
         var (a, b) = (wide.narrow(-1, 0, half), wide.narrow(-1, half, half));
-        return cat([(a * c).addcmul_(b, m, 1), (b * c).addcmul_(a, s, 1)], -1).to(x.dtype);
+        return cat([(a * c).addcmul_(b, m, 1), (b * c).addcmul_(a, s, 1)], -1).to(x.dtype).MoveToOuterDisposeScope();
 
         Tensor Rows(Tensor table) => table.narrow(0, start, tokens);
     }

@@ -148,8 +148,9 @@ public sealed class DecoderLayer : Module
     /// <summary>Adds attention's result [B, H, T, D] and then the MLP's to the residual stream [B, T, C].</summary>
     public Tensor Finish(Tensor x, Tensor attended)
     {
+        using var scope = NewDisposeScope();
         x = x + attention.Output(attended);
-        return x + mlp.forward(outputNorm.forward(x));
+        return (x + mlp.forward(outputNorm.forward(x))).MoveToOuterDisposeScope();
     }
 }
 
@@ -233,9 +234,10 @@ internal sealed class RmsNorm : Module<Tensor, Tensor>
 
     public override Tensor forward(Tensor x)
     {
+        using var scope = NewDisposeScope(); // float32 copies are the largest tensors of a layer: none outlives its use
         var h = x.to(ScalarType.Float32);
         h = h * (h.square().mean([-1], keepdim: true) + epsilon).rsqrt();
-        return weight * h.to(x.dtype);
+        return (weight * h.to(x.dtype)).MoveToOuterDisposeScope();
     }
 }
 

@@ -114,7 +114,9 @@ public sealed class FlatParameters : IDisposable
     }
 
     /// <summary>Elements that buffer-wide arithmetic takes at a time: what fits a cache on a CPU, plenty on a GPU.</summary>
-    internal long SliceLength => Values.device.type == TorchSharp.DeviceType.CPU ? 1 << 19 : 1 << 26;
+    internal long SliceLength => SliceElements(Values.device.type != TorchSharp.DeviceType.CPU);
+
+    internal static long SliceElements(bool onGpu) => onGpu ? 1 << 26 : 1 << 19;
 
     /// <inheritdoc/>
     public void Dispose()

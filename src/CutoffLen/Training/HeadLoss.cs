@@ -17,6 +17,17 @@ internal static class HeadLoss
     public static long ChunkTokens(long vocabulary) => Math.Clamp(LogitsPerChunk / vocabulary, 16, 4096);
 
     /// <summary>
+    /// Bytes of a chunk: logits and their slope in the model's dtype of <paramref name="width"/> bytes a number, logits and
+    /// two steps of their log-sum-exp in float32, and rows of the hidden states' gradient.
+    /// </summary>
+    public static long ChunkBytes(long tokens, long vocabulary, long hidden, int width)
+    {
+        var rows = Math.Min(tokens, ChunkTokens(vocabulary));
+        var narrow = width == sizeof(float) ? 0 : 2 * width;
+        return rows * ((vocabulary * ((3 * sizeof(float)) + narrow)) + (hidden * width));
+    }
+
+    /// <summary>
     /// The summed loss in nats (a float64 scalar), and the gradient of <paramref name="scale"/> times that sum:
     /// returned for the hidden states, added to <paramref name="weightGradient"/> for the head.
     /// </summary>

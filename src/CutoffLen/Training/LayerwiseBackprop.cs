@@ -24,8 +24,9 @@ public enum Recompute
 /// <param name="recompute">What is kept of the dense segments.</param>
 /// <param name="embeddingGradient">[V, C] what the embedding's gradient is added to; null when it is not trained.</param>
 /// <param name="headGradient">[V, C] the same for the head (the embedding's own where they are tied).</param>
+/// <param name="inputStore">Where the segments' inputs wait for their backward pass, copied there and back; null: where the model is.</param>
 public sealed class LayerwiseBackprop(
-    Llama model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient)
+    Llama model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? inputStore = null)
 {
     /// <summary>Forward and backward of one micro-batch.</summary>
     /// <param name="tokens">[B, T] int64.</param>
@@ -53,12 +54,12 @@ public sealed class LayerwiseBackprop(
         {
             var segment = segments[n];
             segment.Compute(keepGraph: recompute == Recompute.None);
-            var (q, k, v) = segment.Heads();
-            (var attended, segment.LogSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
+            var attended = segment.Attend(plan);
             segments.Add(new Segment(model, n + 1, segment.Outputs[0].detach(), attended));
             if (recompute == Recompute.Layers)
             {
                 segment.Forget();
+                segment.Park(inputStore);
             }
         }
 
@@ -79,7 +80,9 @@ public sealed class LayerwiseBackprop(
             var (q, k, v) = segment.Heads();
             var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp, attended!);
             next.Dispose();
-            (stream, attended) = segment.Backward([stream, dq, dk, dv]);
+            attended!.Dispose();
+            using var above = stream; // else the gradients of all layers would gather here
+            (stream, attended) = segment.Backward([above, dq, dk, dv]);
             stream.MoveToOuterDisposeScope();
             attended?.MoveToOuterDisposeScope();
         }
@@ -94,11 +97,12 @@ public sealed class LayerwiseBackprop(
     /// </summary>
     private sealed class Segment(Llama model, int index, Tensor stream, Tensor? attended) : IDisposable
     {
-        private readonly Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
+        private Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
         private bool hasGraph;
+        private bool isParked;
 
         /// <summary>[B, H, T, D] what attention before this segment gave, a leaf.</summary>
-        public Tensor? Attended { get; } = attended?.requires_grad_();
+        public Tensor? Attended { get; private set; } = attended?.requires_grad_();
 
         /// <summary>Stream, queries, keys, values; or the hidden states alone.</summary>
         public Tensor[] Outputs { get; private set; } = [];
@@ -116,6 +120,7 @@ public sealed class LayerwiseBackprop(
 
             using var scope = NewDisposeScope();
             using var mode = set_grad_enabled(keepGraph);
+            Fetch();
             var x = Attended is null ? stream : model.Layers[index - 1].Finish(stream, Attended);
             if (index == model.Layers.Count)
             {
@@ -135,6 +140,16 @@ public sealed class LayerwiseBackprop(
             hasGraph = keepGraph;
         }
 
+        /// <summary>The attention after this segment, without a graph; what its backward pass needs is kept.</summary>
+        public Tensor Attend(AttentionPlan plan)
+        {
+            using var scope = NewDisposeScope();
+            var (q, k, v) = Heads();
+            (var result, LogSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
+            LogSumExp?.MoveToOuterDisposeScope();
+            return result.MoveToOuterDisposeScope();
+        }
+
         /// <summary>Queries, keys and values without their graph.</summary>
         public (Tensor Queries, Tensor Keys, Tensor Values) Heads() =>
             (Outputs[1].detach(), Outputs[2].detach(), Outputs[3].detach());
@@ -151,6 +166,33 @@ public sealed class LayerwiseBackprop(
             }
 
             (Outputs, hasGraph) = ([], false);
+        }
+
+        /// <summary>Copies the inputs to where they shall wait, and lets go of them here.</summary>
+        public void Park(Device? store)
+        {
+            if (store is not null)
+            {
+                (stream, Attended) = (Moved(stream, store), Attended is null ? null : Moved(Attended, store));
+                isParked = true;
+            }
+        }
+
+        private void Fetch()
+        {
+            if (isParked)
+            {
+                (stream, Attended) = (Moved(stream, model.Device), Attended is null ? null : Moved(Attended, model.Device));
+                isParked = false;
+            }
+        }
+
+        /// <summary>A leaf elsewhere in place of this one; this object disposes it.</summary>
+        private static Tensor Moved(Tensor leaf, Device place)
+        {
+            using var values = leaf.detach();
+            leaf.Dispose();
+            return values.to(place, copy: true).DetachFromDisposeScope().requires_grad_();
         }
 
         /// <summary>The gradients of the segment's inputs; those of its parameters are added where they belong.</summary>

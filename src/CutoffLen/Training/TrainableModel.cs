@@ -49,8 +49,11 @@ public sealed class TrainableModel : IDisposable
     }
 
     /// <summary>Forward and backward passes of this model.</summary>
-    public LayerwiseBackprop Backprop(Recompute recompute) => new(
-        Network, recompute, Gradient(Embedding), Gradient(Network.Config.TieWordEmbeddings ? Embedding : Head));
+    /// <param name="recompute">What is kept of the dense segments.</param>
+    /// <param name="offloadInputs">Whether what is kept waits in host memory, where a model on the CPU has it anyway.</param>
+    public LayerwiseBackprop Backprop(Recompute recompute, bool offloadInputs = false) => new(
+        Network, recompute, Gradient(Embedding), Gradient(Network.Config.TieWordEmbeddings ? Embedding : Head),
+        offloadInputs && Network.Device.type != TorchSharp.DeviceType.CPU ? CPU : null);
 
     /// <summary>The network's own weights by name, with what training made of them, adapters not merged.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Weights() => Network.named_parameters().Select(p => (p.name, (Tensor)p.parameter));

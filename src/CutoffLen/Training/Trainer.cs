@@ -38,7 +38,7 @@ public sealed class Trainer : IDisposable
         nativeLength = config.NativeLength;
         order = new StepOrder(sequences.Count, settings.BatchSize * settings.AccumulationSteps, settings.DropLast);
         batches = new MicroBatches(method, config, model.Network.Device, settings.Attention);
-        backprop = model.Backprop(settings.Recompute);
+        backprop = model.Backprop(settings.Recompute, settings.OffloadInputs);
         gradients = new GradientSum(model.Parameters, settings.AccumulationSteps);
         Optimizer = settings.Optimizer.Create(model.Parameters);
         Trained = TrainedCounts.None(nativeLength, TargetLength);

@@ -55,6 +55,9 @@ public sealed record TrainerSettings(long Seed, long TotalSteps, LearningRateSch
     /// <summary>What computes attention where it can.</summary>
     public AttentionPath Attention { get; init; }
 
+    /// <summary>Whether the kept inputs of layers wait in host memory.</summary>
+    public bool OffloadInputs { get; init; }
+
     /// <summary>Tokens whose positions training-time positions reach; null for the cutoff.</summary>
     public int? TargetLength { get; init; }
 }

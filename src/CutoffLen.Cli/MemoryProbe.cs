@@ -1,0 +1,89 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Configuration;
+using CutoffLen.Data;
+using CutoffLen.Hardware;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Tokenization;
+using CutoffLen.Training;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Cli;
+
+/// <summary>Makes the first steps of a run and measures their peak memory; nothing is kept.</summary>
+internal static class MemoryProbe
+{
+    private const int Steps = 2; // the second one finds the heap as the rest of the run does
+
+    /// <summary>The peak, in bytes: with the checkpoint's weights and the run's data where they are there, else with random ones.</summary>
+    public static long Run(RunConfig config, LlamaConfig model, PositionSpec spec, Compute compute, CancellationToken stop)
+    {
+        var peak = new PeakMemory(compute);
+        var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
+        try
+        {
+            using var documents = OpenDocuments(config, model, folder.FullName, stop);
+            var training = config with { Training = config.Training with { MaxSteps = Steps } };
+            var sequences = new TrainingSequences(documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed);
+            var attention = FinetuneRun.AttentionOf(config, null, spec, model, compute);
+            using var trainable = OpenModel(config, model, compute);
+            using var trainer = new Trainer(
+                trainable, PositionMethods.Create(spec, model.Positions, FinetuneRun.Target(config)), sequences,
+                TrainingPositionsSpec.Parse(config.Data.Positions), FinetuneRun.SettingsOf(training, sequences) with { Attention = attention.Path });
+            for (var step = 0; step < Steps && !stop.IsCancellationRequested; step++)
+            {
+                trainer.TrainStep();
+            }
+
+            return peak.Bytes();
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static TokenizedDocuments OpenDocuments(RunConfig config, LlamaConfig model, string folder, CancellationToken stop)
+    {
+        if (config.Data.Data.Count > 0)
+        {
+            return FinetuneRun.OpenDocuments(config, CheckpointTokenizer.Open(config.Model.Model!, model.VocabSize), stop);
+        }
+
+        var rows = config.Training.PerDeviceTrainBatchSize * config.Training.AccumulationSteps(config.Data.CutoffLen!.Value);
+        var file = Path.Combine(folder, "random.txt");
+        File.WriteAllText(file, new string('x', checked((rows * config.Data.CutoffLen.Value) + 1)));
+        return TokenizedDocuments.Open([file], new RandomTokens(model.VocabSize), DocumentMarkers.None, folder, stop: stop);
+    }
+
+    private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, Compute compute)
+    {
+        if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
+        {
+            using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model);
+            return FinetuneRun.OpenModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute);
+        }
+
+        using var scope = NewDisposeScope();
+        return FinetuneRun.OpenModel(config, model, Random(model, compute), compute);
+    }
+
+    private static WeightSource Random(LlamaConfig model, Compute compute) => (_, shape) => shape.Length == 1
+        ? ones(shape, compute.Dtype, compute.Device)
+        : empty(shape, compute.Dtype, compute.Device).normal_(0, model.InitializerRange);
+
+    /// <summary>A random token for every letter.</summary>
+    private sealed class RandomTokens(int vocabulary) : ITextEncoder
+    {
+        public int VocabularySize => vocabulary;
+
+        public string Fingerprint => "random";
+
+        public IReadOnlyList<int> Encode(string text)
+        {
+            var random = new System.Random(1);
+            return [.. Enumerable.Range(0, text.Length).Select(_ => random.Next(vocabulary))];
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+using CutoffLen.Training;
+
+namespace CutoffLen.Tests.Training;
+
+public sealed class MemoryPlanTests
+{
+    private static readonly AdapterConfig Lora = new(
+        8, 16, 0, ["q_proj", "k_proj", "v_proj", "o_proj"], ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"], false);
+
+    private static LlamaConfig Llama8B { get; } = new()
+    {
+        VocabSize = 128256,
+        HiddenSize = 4096,
+        IntermediateSize = 14336,
+        NumHiddenLayers = 32,
+        NumAttentionHeads = 32,
+        NumKeyValueHeads = 8,
+        HeadDim = 128,
+        MaxPositionEmbeddings = 8192,
+    };
+
+    [Fact]
+    public void What_stays_for_the_whole_run_is_counted_by_the_parameter()
+    {
+        const long count = 8_030_261_248; // what Hugging Face says of Llama-3-8B
+        var plan = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true });
+        Assert.Equal(2 * count, Bytes(plan, "weights"));
+        Assert.Equal(2 * count, Bytes(plan, "gradients"));
+        Assert.Equal(4 * count, Bytes(plan, "master weights, float32"));
+        Assert.Equal(8 * count, Bytes(plan, "optimizer moments, float32"));
+
+        var offloaded = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true, OffloadOptimizer = true, Optimizer = OptimizerKind.Lion });
+        Assert.Equal(0, Bytes(offloaded, "master weights, float32"));
+        Assert.Equal(4 * count, offloaded.Host.Single(part => part.Name == "optimizer moments, float32").Bytes);
+
+        // Adapters of q and o: 2 * 8 * 8192; of k and v: 2 * 8 * 5120; embedding; two norms a layer and the last one.
+        const long trained = (32L * ((16 * 8192) + (16 * 5120) + (2 * 4096))) + 4096 + (128256L * 4096);
+        var adapters = On(32768) with { OnGpu = true, Lora = Lora, AccumulationSteps = 2 };
+        Assert.Equal(trained, MemoryPlan.TrainedParameters(Llama8B, adapters));
+        Assert.Equal(8 * trained, Bytes(MemoryPlan.Of(Llama8B, adapters), "optimizer moments, float32"));
+        Assert.Equal(4 * trained, Bytes(MemoryPlan.Of(Llama8B, adapters), "sum of gradients, float32"));
+    }
+
+    [Fact]
+    public void Kept_inputs_are_the_stream_attention_and_its_sums_of_every_layer()
+    {
+        var plan = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true, Recompute = Recompute.Layers });
+        const long layer = 32768L * ((2 * 4096 * 2) + (4 * 32));
+        Assert.InRange(Bytes(plan, "inputs of layers"), 31 * layer, 32 * layer); // the last one's may be gone at the peak
+
+        var parked = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true, Recompute = Recompute.Layers, OffloadInputs = true });
+        Assert.InRange(Bytes(parked, "inputs of layers"), 1, Bytes(plan, "inputs of layers") / 8);
+        Assert.Equal(32 * layer, parked.Host.Single(part => part.Name == "inputs of layers").Bytes);
+    }
+
+    [Fact]
+    public void Memory_grows_linearly_with_the_cutoff()
+    {
+        long Peak(int cutoff) => MemoryPlan.Of(Llama8B, On(cutoff) with { OnGpu = true, Recompute = Recompute.Layers }).DeviceBytes;
+        Assert.InRange((Peak(1 << 19) - Peak(1 << 18)) / (double)(Peak(1 << 18) - Peak(1 << 17)), 1.9, 2.1);
+    }
+
+    [Fact]
+    public void The_largest_cutoff_fits_and_the_next_does_not()
+    {
+        var settings = On(1024) with { OnGpu = true, Lora = Lora, Recompute = Recompute.Layers };
+        var largest = new MemoryAdvice(Llama8B, settings, 80_000_000_000).LargestCutoff();
+        Assert.True(new MemoryAdvice(Llama8B, settings with { Cutoff = largest }, 80_000_000_000).Fits);
+        Assert.False(new MemoryAdvice(Llama8B, settings with { Cutoff = largest + 256 }, 80_000_000_000).Fits);
+        Assert.Equal(0, new MemoryAdvice(Llama8B, settings, 10_000_000_000).LargestCutoff());
+    }
+
+    [Fact]
+    public void The_smallest_change_that_helps_is_named()
+    {
+        string Change(MemorySettings settings, long gigabytes) =>
+            string.Join("; ", new MemoryAdvice(Llama8B, settings with { OnGpu = true }, gigabytes * 1_000_000_000).SmallestChange(Lora));
+        var adapters = On(32768) with { Lora = Lora };
+        Assert.Equal("recompute: layers", Change(adapters, 80));
+        Assert.Equal("per_device_train_batch_size: 1 with gradient_accumulation_steps: 16", Change(adapters with { BatchSize = 8, AccumulationSteps = 2, Recompute = Recompute.Layers }, 80));
+        Assert.Equal("offload_optimizer: true", Change(On(2048) with { Recompute = Recompute.Layers }, 80));
+        Assert.Equal("recompute: layers; offload_optimizer: true", Change(On(16384), 80));
+        Assert.Equal("dtype: bf16", Change(adapters with { Width = 4, Recompute = Recompute.Layers, OffloadInputs = true, OffloadOptimizer = true }, 40));
+        Assert.Equal("", Change(On(2048), 10));
+    }
+
+    private static MemorySettings On(int cutoff) => new(cutoff, BandShape.Of(new RopeMethod(Llama8B.Positions)));
+
+    private static long Bytes(MemoryPlan plan, string name) => plan.Device.SingleOrDefault(part => part.Name == name)?.Bytes ?? 0;
+}
