@@ -28,6 +28,7 @@ internal static class CommandLine
             MergeCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),
+            SweepCommand.Create(),
             PasskeyCommand.Create(),
             EnvCommand.Create(),
             ScoreCommand.Create(),

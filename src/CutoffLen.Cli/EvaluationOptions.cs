@@ -23,6 +23,10 @@ internal static class EvaluationOptions
             return lengths[0] >= 2 ? lengths : throw new UserException("a length of 1 token has nothing to predict; the shortest is 2");
         });
 
+    /// <summary>Tokens of a batch.</summary>
+    public static Option<int> BatchTokens { get; } = CommonOptions.Parsed(
+        "--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", 8192, Lengths.ParseOne);
+
     /// <summary>Folder of the results.</summary>
     public static Option<string> Out { get; } = new("--out", "-o") { Description = "Folder for the results; finished work in it is not redone.", HelpName = "DIR", Required = true };
 
@@ -45,9 +49,11 @@ internal static class EvaluationOptions
         folders.Count(folder => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) == model.Name) > 1 ? model.Folder : model.Name;
 
     /// <summary>Makes the folder of results.</summary>
-    public static string PrepareFolder(this ParseResult parsed)
+    public static string PrepareFolder(this ParseResult parsed) => PrepareFolder(parsed.GetValue(Out)!);
+
+    /// <summary>Makes a folder of results.</summary>
+    public static string PrepareFolder(string folder)
     {
-        var folder = parsed.GetValue(Out)!;
         if (File.Exists(folder))
         {
             throw new UserException($"--out {folder}: is a file; give a folder");

@@ -70,20 +70,20 @@ internal static class FinetuneReport
         line.Eval.Protocol, line.Eval.Lengths[0].Documents, line.Eval.Lengths[0].Documents == 1 ? "" : "s", Progress.Format(TimeSpan.FromSeconds(line.EvalSeconds)));
 
     /// <summary>Where everything is, or how to go on.</summary>
-    public static void Ending(RunFolder folder, string last, bool finished, Trainer trainer)
+    public static void Ending(RunConfig config, FinetuneOutcome outcome)
     {
-        if (finished)
+        if (outcome.Finished)
         {
-            Log.Information("finished after {Steps} steps: {Folder:l}", trainer.Step, last);
+            Log.Information("finished after {Steps} steps: {Folder:l}", outcome.Step, outcome.Last);
             Log.Information(
-                "measure it with: cutoff eval-ppl --model {Folder:l}" + (trainer.Model.Adapters is null ? "" : "; make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR"),
-                last);
+                config.Training.Method == TrainingMethod.Full ? "measure it with: cutoff eval-ppl --model {Folder:l}" : "make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR",
+                outcome.Last);
         }
         else
         {
             Log.Warning(
                 "stopped at step {Step} of {Total}, saved as {Checkpoint:l}; go on with: cutoff finetune --config {Config:l} --resume auto",
-                trainer.Step, trainer.TotalSteps, last, Path.Combine(Path.GetFullPath(folder.Path), "config.yaml"));
+                outcome.Step, outcome.TotalSteps, outcome.Last, Path.Combine(Path.GetFullPath(config.Training.OutputDir!), RunFolder.ConfigFile));
         }
     }
 }

@@ -12,37 +12,95 @@ using TorchSharp;
 
 namespace CutoffLen.Cli;
 
-/// <summary>The body of <c>cutoff finetune</c>: everything opened, checked and said, then the run.</summary>
-internal static class FinetuneRun
+/// <summary>A fine-tuning run: everything opened, checked and said, then the training.</summary>
+internal sealed class FinetuneRun : IDisposable
 {
-    /// <summary>Trains to the end, or until <paramref name="stop"/>.</summary>
+    private readonly RunConfig config;
+    private readonly string? resume;
+    private readonly string? from;
+    private readonly Compute compute;
+    private readonly ModelFolder start;
+    private readonly HuggingFaceCheckpoint checkpoint;
+    private readonly CheckpointTokenizer tokenizer;
+    private readonly FinetuneEvaluation? evaluation;
+    private readonly TokenizedDocuments documents;
+    private readonly TrainingSequences sequences;
+    private readonly AttentionChoice attention;
+    private readonly TrainerSettings settings;
+    private readonly PositionSpec spec;
+    private readonly IReadOnlyDictionary<string, string> recorded;
+    private readonly IReadOnlyDictionary<string, string> machine;
+    private readonly TrainingState? state;
+
+    private FinetuneRun(RunConfig config, string? resume, ModelFolder start, Compute compute, CancellationToken stop)
+    {
+        (this.config, this.resume, this.start, this.compute) = (config, resume, start, compute);
+        checkpoint = start.Checkpoint;
+        Folder = new RunFolder(config.Training.OutputDir!);
+        from = CheckpointToResume(Folder, resume);
+        spec = SpecOf(config, checkpoint.Config);
+        tokenizer = start.Tokenizer;
+        evaluation = FinetuneEvaluation.Open(config, tokenizer, checkpoint.Config.NativeLength, stop);
+        documents = OpenDocuments(config, tokenizer, stop);
+        try
+        {
+            sequences = new TrainingSequences(documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, tokenizer.EosId ?? 0);
+            attention = AttentionOf(config, from, spec, checkpoint.Config, compute);
+            settings = SettingsOf(config, sequences) with { Attention = attention.Path };
+            recorded = RunSettings.Of(config, start.Identity, spec.ToString(), compute.DtypeName, attention.Path, DescribeData(documents, tokenizer), settings.Schedule);
+            machine = Machine(compute);
+            state = from is null ? null : StateFor(from, recorded, machine);
+        }
+        catch (UserException)
+        {
+            documents.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The run's folder.</summary>
+    public RunFolder Folder { get; }
+
+    /// <summary>Whether nothing is left to do: the run made all its steps and its final model is there.</summary>
+    public bool IsFinished => state is not null && state.Step >= settings.TotalSteps && Folder.HasFinalOf(state.Step);
+
+    /// <summary>Opens model and data and checks everything; writes nothing.</summary>
     /// <param name="config">With model, data, cutoff and output folder given.</param>
     /// <param name="resume">null, auto, or a checkpoint's folder.</param>
-    /// <param name="stop">Ctrl-C: saves and returns.</param>
-    /// <param name="watch">Also told of every step.</param>
-    public static void Run(RunConfig config, string? resume, CancellationToken stop, Action<StepReport>? watch = null)
+    /// <param name="stop">Ctrl-C while data are tokenized.</param>
+    /// <exception cref="UserException">What is wrong; for a run that goes on also what it was started with otherwise.</exception>
+    public static FinetuneRun Open(RunConfig config, string? resume, CancellationToken stop)
     {
-        var folder = new RunFolder(config.Training.OutputDir!);
-        var from = CheckpointToResume(folder, resume);
         var compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         CheckOffload(config);
-        using var checkpoint = OpenBase(config.Model.Model!);
-        var spec = SpecOf(config, checkpoint.Config);
-        var tokenizer = CheckpointTokenizer.Open(config.Model.Model!, checkpoint.Config.VocabSize);
-        var evaluation = FinetuneEvaluation.Open(config, tokenizer, checkpoint.Config.NativeLength, stop);
-        using var documents = OpenDocuments(config, tokenizer, stop);
-        var sequences = new TrainingSequences(
-            documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, tokenizer.EosId ?? 0);
-        var attention = AttentionOf(config, from, spec, checkpoint.Config, compute);
-        var settings = SettingsOf(config, sequences) with { Attention = attention.Path };
-        var recorded = RunSettings.Of(config, spec.ToString(), compute.DtypeName, attention.Path, DescribeData(documents, tokenizer), settings.Schedule);
-        var machine = Machine(compute);
-        var state = from is null ? null : StateFor(from, recorded, machine);
+        var start = OpenBase(config.Model.Model!);
+        try
+        {
+            return new FinetuneRun(config, resume, start, compute, stop);
+        }
+        catch (Exception fault) when (fault is UserException or OperationCanceledException)
+        {
+            start.Dispose();
+            throw;
+        }
+    }
 
-        Prepare(folder, from, resume);
-        folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(WithFullPaths(config))); // the first: it makes the folder a run's
-        Logging.AddRunFolder(folder.Path);
+    /// <summary>Opens a run, trains, and says where everything is.</summary>
+    public static void Run(RunConfig config, string? resume, CancellationToken stop, Action<StepReport>? watch = null)
+    {
+        using var run = Open(config, resume, stop);
+        FinetuneReport.Ending(config, run.Train(stop, watch));
+    }
+
+    /// <summary>Trains to the end, or until <paramref name="stop"/>, which saves.</summary>
+    /// <param name="stop">Ctrl-C.</param>
+    /// <param name="watch">Also told of every step.</param>
+    public FinetuneOutcome Train(CancellationToken stop, Action<StepReport>? watch = null)
+    {
+        Prepare(Folder, from, resume);
+        Folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(config.WithFullPaths())); // the first: it makes the folder a run's
+        Logging.AddRunFolder(Folder.Path);
         var outlook = MemoryOutlook.Of(config, checkpoint.Config, spec, compute);
         var peak = new PeakMemory(compute);
         using var model = OpenModel(config, checkpoint, compute, from);
@@ -55,19 +113,23 @@ internal static class FinetuneRun
         if (state is not null)
         {
             TrainingRun.Resume(trainer, state, from!);
-            folder.ForgetAfter(state.Step);
+            Folder.ForgetAfter(state.Step);
             Log.Information("going on from {Checkpoint:l}, step {Step}", from!, state.Step);
         }
+        else if (resume == "auto")
+        {
+            Log.Information("{Folder:l} holds no checkpoint yet, so the run begins at step 0", Folder.Path);
+        }
 
-        folder.Write("ledger.json", (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
+        Folder.Write(RunFolder.LedgerFile, (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
         FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
         FinetuneReport.Memory(outlook);
-        ModelSession.LogProof(Path.GetFileName(Path.TrimEndingDirectorySeparator(checkpoint.Folder)), compute, positioned);
+        ModelSession.LogProof(start.Name, compute, positioned);
         ModelSession.LogAttention(attention);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
         var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit, config.Evaluation.EvalSteps);
         var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
-            new TrainingRun(trainer, folder, saved, config.Model.Model!, recorded, machine, rhythm)
+            new TrainingRun(trainer, Folder, saved, config.Model.Model!, recorded, machine, rhythm)
             {
                 Ledger = ledger,
                 OnStep = FinetuneReport.Watch(progress) + watch,
@@ -76,27 +138,21 @@ internal static class FinetuneRun
                 OnEvaluation = FinetuneReport.Line,
             }.Run(stop));
         FinetuneReport.Memory(outlook, peak.Bytes());
-        FinetuneReport.Ending(folder, last, finished, trainer);
+        return new FinetuneOutcome(last, finished, trainer.Step, trainer.TotalSteps);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        documents.Dispose();
+        start.Dispose();
     }
 
     /// <summary>The length whose positions are trained.</summary>
     internal static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
 
-    private static string? CheckpointToResume(RunFolder folder, string? resume)
-    {
-        if (resume is null)
-        {
-            return null;
-        }
-
-        var found = resume != "auto" ? resume : folder.Checkpoints() is [.., var newest] ? newest.Folder : null;
-        if (found is null)
-        {
-            Log.Information("--resume auto: {Folder:l} holds no checkpoint, so the run begins at step 0", folder.Path);
-        }
-
-        return found;
-    }
+    private static string? CheckpointToResume(RunFolder folder, string? resume) =>
+        resume != "auto" ? resume : folder.Checkpoints() is [.., var newest] ? newest.Folder : null;
 
     /// <summary>A run goes on in its own folder; one that begins, or takes another run's checkpoint, needs a new one.</summary>
     private static void Prepare(RunFolder folder, string? from, string? resume)
@@ -116,9 +172,9 @@ internal static class FinetuneRun
         }
     }
 
-    private static HuggingFaceCheckpoint OpenBase(string folder) => AdapterCheckpoint.ExistsIn(folder)
+    private static ModelFolder OpenBase(string folder) => AdapterCheckpoint.ExistsIn(folder)
         ? throw new UserException($"--model {folder}: holds adapters; training begins from a plain checkpoint, which 'cutoff merge --model {folder} --out DIR' makes of them")
-        : HuggingFaceCheckpoint.Open(folder);
+        : ModelFolder.Open(folder);
 
     /// <summary>The position method with every default filled in.</summary>
     internal static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
@@ -221,12 +277,11 @@ internal static class FinetuneRun
         config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
             ? new LineBreaks(model.VocabSize, id => tokenizer.TextOf(id))
             : null;
-
-    private static RunConfig WithFullPaths(RunConfig config) => config with
-    {
-        Model = config.Model with { Model = Path.GetFullPath(config.Model.Model!) },
-        Data = config.Data with { Data = [.. config.Data.Data.Select(path => Path.GetFullPath(path))] },
-        Training = config.Training with { OutputDir = Path.GetFullPath(config.Training.OutputDir!) },
-        Evaluation = config.Evaluation with { EvalData = [.. config.Evaluation.EvalData.Select(path => Path.GetFullPath(path))] },
-    };
 }
+
+/// <summary>How a run ended.</summary>
+/// <param name="Last">The folder saved last: the finished model, or the checkpoint to go on from.</param>
+/// <param name="Finished">Which of the two it is.</param>
+/// <param name="Step">Steps made.</param>
+/// <param name="TotalSteps">Steps of the whole run.</param>
+internal sealed record FinetuneOutcome(string Last, bool Finished, long Step, long TotalSteps);

@@ -27,7 +27,6 @@ internal static class EvalPplCommand
     private static readonly Option<int?> Stride = CommonOptions.Parsed<int?>("--stride", "Stride of the protocol in tokens; changes the protocol's name.", "TOKENS", null, text => Lengths.ParseOne(text));
     private static readonly Option<int?> Documents = CommonOptions.Parsed<int?>("--documents", "Measure on the first N documents only.", "N", null, text => Lengths.ParseOne(text));
     private static readonly Option<bool> Concatenate = CommonOptions.Flag("Make one text of all documents, one after another.", "--concatenate");
-    private static readonly Option<int> BatchTokens = CommonOptions.Parsed("--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", 8192, Lengths.ParseOne);
     private static readonly Option<double> Delta = CommonOptions.Parsed(
         "--delta", "The rise in nats that ends the effective context. Default 0.1.", "NATS", EffectiveContext.StandardDelta,
         text => double.TryParse(text, out var nats) && nats > 0 && double.IsFinite(nats) ? nats : throw new UserException($"'{text}' is not a number of nats above 0"));
@@ -53,7 +52,7 @@ internal static class EvalPplCommand
             Delta,
             LongPplLength,
             ResolutionLength,
-            BatchTokens,
+            EvaluationOptions.BatchTokens,
             EvaluationOptions.Out,
             CommonOptions.Device,
             CommonOptions.Dtype,
@@ -88,10 +87,11 @@ internal static class EvalPplCommand
             var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
             (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
             var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
+            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), interrupted);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(spec, lengths[^1]);
-                var sweep = Sweep(name, positioned, model.Folder.Identity, plan, texts, log, parsed.GetValue(BatchTokens), interrupted);
+                var sweep = run.Measure(name, model, positioned);
                 var result = PerplexityReporting.Measured(name, model.Folder.Config, sweep, parsed.GetValue(Delta)) with
                 {
                     LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, texts, lengths[^1], shorter, interrupted) : null,
@@ -105,16 +105,11 @@ internal static class EvalPplCommand
 
         var report = new PerplexityReport(
             DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", compute.DtypeName, Settings(parsed, compute, started), notes, lengths,
-            new Corpus(first!.Sources, first.Texts.Count, first.Texts.Sum(t => (long)t.Tokens.Length), first.Texts.Sum(t => t.Bytes), first.Texts.Max(t => t.Tokens.Length)),
-            measured, comparisons, [.. PerplexityReporting.Notes(measured, first)]);
+            Corpus.Of(first!),
+            measured, comparisons, [.. PerplexityReporting.Notes(measured, first!)]);
         ReportFiles.Write(report, folder);
         Show(report, folder, parsed.GetValue(CommonOptions.Json));
     }
-
-    private static ModelSweep Sweep(
-        string name, PositionedModel model, string identity, SweepPlan plan, EvaluationTexts texts, ResultLog log, int batchTokens, CancellationToken interrupted) =>
-        Progress.Show($"{name} {model.Spec}", 100, steps =>
-            ModelSweep.Run(model, identity, plan, texts.Texts, log, batchTokens, new Steps(steps), interrupted));
 
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
     {
@@ -144,7 +139,7 @@ internal static class EvalPplCommand
         new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
         new("device", compute.DeviceName),
         new("threads", $"{TorchSharp.torch.get_num_threads()}"),
-        new("batch", $"{parsed.GetValue(BatchTokens)} tokens"),
+        new("batch", $"{parsed.GetValue(EvaluationOptions.BatchTokens)} tokens"),
         new("bootstrap", "2000 draws, 95% percentile intervals"),
         new("time", Progress.Format(started.Elapsed)),
     ];
@@ -164,17 +159,5 @@ internal static class EvalPplCommand
         }
 
         Terminal.Out.WriteLine($"written: {Path.Combine(folder, "report.html")}, ppl.csv, ppl.json");
-    }
-
-    /// <summary>Percent of the tokens, with the speed since the first one that was not there already.</summary>
-    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<SweepProgress>
-    {
-        private readonly Stopwatch watch = Stopwatch.StartNew();
-
-        public void Report(SweepProgress value)
-        {
-            var speed = (value.TokensDone - value.TokensReused) / Math.Max(1e-3, watch.Elapsed.TotalSeconds);
-            steps.Report(new ProgressStep(100.0 * value.TokensDone / value.TokensTotal, $"{speed:#,0} tokens/s{(value.TokensReused > 0 ? $", {100.0 * value.TokensReused / value.TokensTotal:0}% from an earlier run" : "")}"));
-        }
     }
 }

@@ -21,10 +21,17 @@ internal static class FinetuneCommand
         });
 
     /// <summary>Checks that a configuration says enough to begin.</summary>
-    internal static void CheckGiven(RunConfig config) => TrainingOptions.Require(
-        "finetune",
-        (config.Model.Model is null, "--model (model): the checkpoint to fine-tune"),
-        (config.Data.Data.Count == 0, "--data (data): what to train on"),
-        (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"),
-        (config.Training.OutputDir is null, "--out (output_dir): the folder of the run"));
+    internal static void CheckGiven(RunConfig config)
+    {
+        TrainingOptions.Require(
+            "finetune",
+            (config.Model.Model is null, "--model (model): the checkpoint to fine-tune"),
+            (config.Data.Data.Count == 0, "--data (data): what to train on"),
+            (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"),
+            (config.Training.OutputDir is null, "--out (output_dir): the folder of the run"));
+        if (config.Sweep is not { Ropes: [], Cutoffs: [], FinetuneRopes: null })
+        {
+            throw new UserException("ropes, finetune_ropes and cutoffs are keys of 'cutoff sweep'; finetune has rope and cutoff_len");
+        }
+    }
 }

@@ -43,8 +43,8 @@ public sealed class ModelFolder : IDisposable
     public CheckpointTokenizer Tokenizer => tokenizer.Value;
 
     /// <summary>
-    /// A hash of the settings and of the weights files' sizes and times: another model, or the same folder after it was
-    /// written again, has another one.
+    /// A hash of the settings and of samples of the weights: another model, or the same folder after it was trained on, has
+    /// another one; a copy has the same.
     /// </summary>
     public string Identity
     {
@@ -99,5 +99,5 @@ public sealed class ModelFolder : IDisposable
         new[] { "config.json", AdapterConfig.FileName }.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(File.ReadAllText);
 
     private static IEnumerable<string> Weights(string folder) => Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)
-        .Select(path => new FileInfo(path)).Select(file => $"{file.Name} {file.Length} {file.LastWriteTimeUtc.Ticks}");
+        .Select(path => $"{Path.GetFileName(path)} {FileSample.HashOf(path)}");
 }

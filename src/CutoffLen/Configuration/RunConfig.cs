@@ -23,6 +23,20 @@ public sealed record RunConfig
 
     /// <summary>How it is measured.</summary>
     public EvaluationConfig Evaluation { get; init; } = new();
+
+    /// <summary>What a sweep compares, with 'cutoff sweep'.</summary>
+    public SweepConfig Sweep { get; init; } = new();
+
+    /// <summary>The same from wherever it is read: paths are absolute.</summary>
+    public RunConfig WithFullPaths() => this with
+    {
+        Model = Model with { Model = FullPath(Model.Model) },
+        Data = Data with { Data = [.. Data.Data.Select(Path.GetFullPath)], CacheDir = FullPath(Data.CacheDir) },
+        Training = Training with { OutputDir = FullPath(Training.OutputDir) },
+        Evaluation = Evaluation with { EvalData = [.. Evaluation.EvalData.Select(Path.GetFullPath)] },
+    };
+
+    private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
 }
 
 /// <summary>The model and where it runs.</summary>
@@ -115,7 +129,22 @@ public sealed record EvaluationConfig
     /// <summary>The protocol of these sweeps; with prefix one pass over each document gives every length.</summary>
     public string EvalProtocol { get; init; } = "prefix";
 
-    /// <summary>Documents of a sweep during training, the first of eval_data; null for all.</summary>
+    /// <summary>Documents of a sweep during training, the first of eval_data; null for all, as it is for cutoff sweep when it is not given.</summary>
     [Range(Least = 1)]
     public int? MaxEvalDocuments { get; init; } = 8;
+}
+
+/// <summary>What 'cutoff sweep' compares; each cell of its grid is a run with rope and cutoff_len set from these.</summary>
+public sealed record SweepConfig
+{
+    /// <summary>The position methods, the first the one that others are compared with.</summary>
+    public IReadOnlyList<string> Ropes { get; init; } = [];
+
+    /// <summary>Of these, the ones to fine-tune with; null for all.</summary>
+    public IReadOnlyList<string>? FinetuneRopes { get; init; }
+
+    /// <summary>The cutoff lengths to fine-tune at, ascending; none to measure the checkpoint as it is only.</summary>
+    [Tokens]
+    [Range(Least = 2)]
+    public IReadOnlyList<int> Cutoffs { get; init; } = [];
 }

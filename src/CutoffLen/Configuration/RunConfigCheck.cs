@@ -20,6 +20,7 @@ internal static partial class RunConfigCheck
         .. Accumulation(config.Training),
         .. config.Data.CutoffLen is { } cutoff ? Refusals(() => config.Training.AccumulationSteps(cutoff)) : [],
         .. Adapters(config),
+        .. Sweep(config),
     ];
 
     private static IEnumerable<string> Grammar(string key, Action parse) => Refusals(parse).Select(fault => $"{key}: {fault}");
@@ -72,6 +73,27 @@ internal static partial class RunConfigCheck
         {
             yield return "lora_target_modules: the list is empty; with method: lora at least one projection needs adapters";
         }
+    }
+
+    private static List<string> Sweep(RunConfig config)
+    {
+        var (sweep, target) = (config.Sweep, config.Data.TargetLen);
+        var grammar = sweep.Ropes.SelectMany(rope => Grammar("ropes", () => PositionSpec.Parse(rope)))
+            .Concat((sweep.FinetuneRopes ?? []).SelectMany(rope => Grammar("finetune_ropes", () => PositionSpec.Parse(rope)))).ToList();
+        if (grammar.Count > 0)
+        {
+            return grammar;
+        }
+
+        var known = sweep.Ropes.Select(PositionSpec.Parse).ToHashSet();
+        return
+        [
+            .. (sweep.FinetuneRopes ?? []).Where(rope => !known.Contains(PositionSpec.Parse(rope)))
+                .Select(rope => $"finetune_ropes: '{rope}' is not one of ropes: {string.Join(", ", sweep.Ropes)}"),
+            .. sweep.Cutoffs.SelectMany(cutoff => Refusals(() => config.Training.AccumulationSteps(cutoff))).Select(fault => $"cutoffs: {fault}"),
+            .. sweep.Cutoffs.Where(cutoff => target < cutoff)
+                .Select(cutoff => $"target_len: {target} is shorter than {cutoff} of cutoffs; positions must reach at least as far as a sequence"),
+        ];
     }
 
     [GeneratedRegex(@"^(auto|cpu|cuda(:[0-9]{1,4})?)\z")]

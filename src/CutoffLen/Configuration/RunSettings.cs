@@ -19,17 +19,19 @@ public static class RunSettings
 
     /// <summary>Key and value, as they stand in a checkpoint and must stand again when it is resumed.</summary>
     /// <param name="config">The configuration.</param>
+    /// <param name="model">A text that differs when the base model does.</param>
     /// <param name="rope">The position method with every default filled in.</param>
     /// <param name="dtype">The model's number format.</param>
     /// <param name="attention">What computes attention, decided.</param>
     /// <param name="data">A text that differs when the data or its tokens do.</param>
     /// <param name="schedule">The learning rates.</param>
     public static IReadOnlyDictionary<string, string> Of(
-        RunConfig config, string rope, string dtype, AttentionPath attention, string data, LearningRateSchedule schedule)
+        RunConfig config, string model, string rope, string dtype, AttentionPath attention, string data, LearningRateSchedule schedule)
     {
         var lora = config.Training.Method == TrainingMethod.Lora;
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
+            ["model"] = model,
             ["rope"] = rope,
             ["dtype"] = dtype,
             [Attention] = attention.ToString().ToLowerInvariant(),

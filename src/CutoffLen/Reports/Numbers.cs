@@ -29,6 +29,9 @@ internal static class Numbers
     /// <summary>Nats, three decimals.</summary>
     public static string Nats(double nats) => nats.ToString("0.000", CultureInfo.InvariantCulture);
 
+    /// <summary>An exponent, two decimals.</summary>
+    public static string Exponent(double value) => value.ToString("0.00;−0.00;0.00", CultureInfo.InvariantCulture);
+
     /// <summary>A tick: as few digits as it needs.</summary>
     public static string Short(double value) => value switch
     {

@@ -21,8 +21,11 @@ public static class PerplexityCsv
             }
         }
 
-        return string.Concat(rows.Select(row => string.Join(',', row.Select(Field)) + "\n"));
+        return Table(rows);
     }
+
+    /// <summary>Rows of fields as RFC 4180 has them, with line feeds.</summary>
+    internal static string Table(IEnumerable<IEnumerable<string>> rows) => string.Concat(rows.Select(row => string.Join(',', row.Select(Field)) + "\n"));
 
     private static string Field(string text) => text.AsSpan().ContainsAny(",\"\r\n") ? $"\"{text.Replace("\"", "\"\"")}\"" : text;
 }

@@ -25,16 +25,9 @@ public static class PerplexityJson
         ["made"] = report.Made.ToString("O"),
         ["dtype"] = report.Dtype,
         ["settings"] = new JsonObject(report.Settings.Select(s => KeyValuePair.Create(s.Name, (JsonNode?)s.Value))),
-        ["protocols"] = Array(report.Protocols, p => new JsonObject { ["name"] = p.Name, ["definition"] = p.Definition, ["text_start"] = p.TextStart }),
+        ["protocols"] = Array(report.Protocols, Protocol),
         ["lengths"] = Array(report.Lengths, length => length),
-        ["documents"] = new JsonObject
-        {
-            ["sources"] = Array(report.Corpus.Sources, s => s),
-            ["count"] = report.Corpus.Texts,
-            ["tokens"] = report.Corpus.Tokens,
-            ["bytes"] = report.Corpus.Bytes,
-            ["longest_tokens"] = report.Corpus.LongestTokens,
-        },
+        ["documents"] = Documents(report.Corpus),
         ["results"] = Array(report.Measured, Measured),
         ["comparisons"] = Array(report.Comparisons, c => new JsonObject
         {
@@ -43,19 +36,12 @@ public static class PerplexityJson
             ["baseline_model"] = report.Measured[0].Model,
             ["baseline_method"] = report.Measured[0].Method,
             ["protocol"] = c.Protocol,
-            ["differences"] = Array(c.Differences, d => new JsonObject
-            {
-                ["length"] = d.Length,
-                ["nll"] = d.Nats,
-                ["nll_interval"] = Interval(d.Interval),
-                ["perplexity_ratio"] = d.PerplexityRatio,
-                ["significant"] = d.IsSignificant,
-            }),
+            ["differences"] = Differences(c.Differences),
         }),
         ["notes"] = Array(report.Notes, note => note),
     };
 
-    private static JsonObject Measured(MeasuredMethod measured) => new()
+    internal static JsonObject Measured(MeasuredMethod measured) => new()
     {
         ["model"] = measured.Model,
         ["method"] = measured.Method,
@@ -77,9 +63,33 @@ public static class PerplexityJson
             : null,
     };
 
+    internal static JsonObject Protocol(ProtocolNote note) => new() { ["name"] = note.Name, ["definition"] = note.Definition, ["text_start"] = note.TextStart };
+
+    internal static JsonObject Documents(Corpus corpus) => new()
+    {
+        ["sources"] = Array(corpus.Sources, s => s),
+        ["count"] = corpus.Texts,
+        ["tokens"] = corpus.Tokens,
+        ["bytes"] = corpus.Bytes,
+        ["longest_tokens"] = corpus.LongestTokens,
+    };
+
     internal static JsonObject? Proof(MethodProof? proof) => proof is null
         ? null
         : new() { ["table_hash"] = proof.TableHash, ["largest_logit_difference"] = proof.LargestLogitDifference };
+
+    internal static JsonArray Differences(IReadOnlyList<PairedDifference> differences) => Array(differences, d => new JsonObject
+    {
+        ["length"] = d.Length,
+        ["nll"] = d.Nats,
+        ["nll_interval"] = Interval(d.Interval),
+        ["perplexity_ratio"] = d.PerplexityRatio,
+        ["significant"] = d.IsSignificant,
+    });
+
+    internal static JsonArray? Interval(Interval? interval) => interval is { } i ? [Finite(i.Low), Finite(i.High)] : null;
+
+    internal static JsonArray Array<T>(IReadOnlyList<T> items, Func<T, JsonNode?> node) => [.. items.Select(node)];
 
     private static JsonObject Length(LengthResult result) => new()
     {
@@ -151,9 +161,5 @@ public static class PerplexityJson
         ["beta"] = summary.Settings.Beta,
     };
 
-    private static JsonArray? Interval(Interval? interval) => interval is { } i ? [Finite(i.Low), Finite(i.High)] : null;
-
     private static JsonNode? Finite(double value) => double.IsFinite(value) ? value : null;
-
-    private static JsonArray Array<T>(IReadOnlyList<T> items, Func<T, JsonNode?> node) => [.. items.Select(node)];
 }

@@ -1,3 +1,4 @@
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Statistics;
 
@@ -20,7 +21,12 @@ public sealed record ProtocolNote(string Name, string Definition, string TextSta
 /// <param name="Tokens">Tokens of all of them.</param>
 /// <param name="Bytes">UTF-8 bytes of all of them.</param>
 /// <param name="LongestTokens">Tokens of the longest.</param>
-public sealed record Corpus(IReadOnlyList<string> Sources, int Texts, long Tokens, long Bytes, int LongestTokens);
+public sealed record Corpus(IReadOnlyList<string> Sources, int Texts, long Tokens, long Bytes, int LongestTokens)
+{
+    /// <summary>Counts texts.</summary>
+    public static Corpus Of(EvaluationTexts texts) => new(
+        texts.Sources, texts.Texts.Count, texts.Texts.Sum(t => (long)t.Tokens.Length), texts.Texts.Sum(t => t.Bytes), texts.Texts.Max(t => t.Tokens.Length));
+}
 
 /// <summary>A bound on the context that theory predicts.</summary>
 /// <param name="Name">Short, for a chart.</param>

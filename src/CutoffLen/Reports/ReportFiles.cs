@@ -14,6 +14,14 @@ public static class ReportFiles
         Replace(Path.Combine(folder, "report.html"), Html.PerplexityPage.Of(report));
     }
 
+    /// <summary>Writes <c>sweep.csv</c>, <c>sweep.json</c> and <c>report.html</c> in the same way.</summary>
+    public static void Write(SweepReport report, string folder)
+    {
+        Replace(Path.Combine(folder, "sweep.csv"), SweepCsv.Of(report));
+        Replace(Path.Combine(folder, "sweep.json"), SweepJson.Text(report));
+        Replace(Path.Combine(folder, "report.html"), Html.SweepPage.Of(report));
+    }
+
     /// <summary>Writes a file so that it is never half there.</summary>
     internal static void Replace(string path, string text)
     {

@@ -16,6 +16,9 @@ public sealed class RunFolder(string path)
     /// <summary>The file with every key of the configuration.</summary>
     public const string ConfigFile = "config.yaml";
 
+    /// <summary>The file that says what became of the data.</summary>
+    public const string LedgerFile = "ledger.json";
+
     private static readonly JsonSerializerOptions OneLine = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -43,6 +46,10 @@ public sealed class RunFolder(string path)
             .Select(found => (found.Step!.Value, found.Folder))
             .OrderBy(found => found.Value),
     ];
+
+    /// <summary>Whether the finished model is there and is that of a step: it is written after the step's checkpoint.</summary>
+    public bool HasFinalOf(long step) =>
+        Directory.Exists(Final) && Directory.GetLastWriteTimeUtc(Final) >= Directory.GetLastWriteTimeUtc(Checkpoint(step));
 
     /// <summary>Makes the folder, for a new run.</summary>
     /// <param name="mayRestart">Whether a run that was stopped before its first checkpoint may begin again here.</param>
@@ -108,6 +115,23 @@ public sealed class RunFolder(string path)
 
     /// <summary>Whether log.jsonl has a line of a step with this key.</summary>
     public bool HasLogged(long step, string key) => Lines().Any(line => line.ContainsKey(key) && line["step"]?.GetValue<long>() == step);
+
+    /// <summary>
+    /// The seconds that the logged steps took, over all times the run was started, and the last loss; null before the first
+    /// line.
+    /// </summary>
+    public (double Seconds, double Loss)? Logged()
+    {
+        var lines = Lines().Where(line => line.ContainsKey("loss")).Select(line => line.Deserialize<LogLine>(OneLine)!).ToList();
+        if (lines.Count == 0)
+        {
+            return null;
+        }
+
+        // Each start counts from zero: its last line has its time.
+        var seconds = lines.Where((line, n) => n == lines.Count - 1 || lines[n + 1].Seconds < line.Seconds).Sum(line => line.Seconds);
+        return (seconds, lines[^1].Loss);
+    }
 
     /// <summary>Takes the lines out of log.jsonl that a run wrote after the step it now goes on from.</summary>
     public void ForgetAfter(long step)

@@ -160,7 +160,7 @@ public sealed class TrainingRun(
         var target = folder.Checkpoint(trainer.Step);
         var state = new TrainingState(trainer.Step, settings, machine, trainer.Trained);
         Save(target, state.Files(trainer.Model, trainer.Optimizer));
-        folder.Write("ledger.json", (Ledger with { Trained = trainer.Trained }).ToJson() + "\n");
+        folder.Write(RunFolder.LedgerFile, (Ledger with { Trained = trainer.Trained }).ToJson() + "\n");
         if (rhythm.SaveTotalLimit is { } most)
         {
             folder.Keep(most);

@@ -66,8 +66,12 @@ public sealed class ModelFolderTests : IDisposable
         EditAdapters(json => json["lora_alpha"] = 8);
         Assert.True(seen.Add(Identity("adapters")), "other settings");
         File.SetLastWriteTimeUtc(folder["base/model.safetensors"], DateTime.UtcNow.AddSeconds(5));
+        Assert.False(seen.Add(Identity("base")), "a copy with another time");
+        var weights = File.ReadAllBytes(folder["base/model.safetensors"]);
+        weights[^(weights.Length / 3)] ^= 1;
+        File.WriteAllBytes(folder["base/model.safetensors"], weights);
         Assert.True(seen.Add(Identity("adapters")), "another base");
-        Assert.True(seen.Add(Identity("base")), "written again");
+        Assert.True(seen.Add(Identity("base")), "trained on");
     }
 
     [Fact]

@@ -45,17 +45,16 @@ public sealed class Bootstrap
     /// The interval of a statistic of how often each unit was drawn; null with a single unit, which says nothing of the
     /// spread. Infinite values sort as the largest.
     /// </summary>
-    public Interval? Of(Func<int[], double> statistic)
-    {
-        if (Units < 2)
-        {
-            return null;
-        }
+    public Interval? Of(Func<int[], double> statistic) => Middle(Values(statistic));
 
-        var values = Array.ConvertAll(draws, draw => statistic(draw));
-        values = Array.FindAll(values, value => !double.IsNaN(value));
-        Array.Sort(values);
-        return values.Length == 0 ? null : new Interval(Quantile(values, 0.025), Quantile(values, 0.975));
+    /// <summary>A statistic's value in every draw; none with a single unit, whose draws are all the same.</summary>
+    public double[] Values(Func<int[], double> statistic) => Units < 2 ? [] : Array.ConvertAll(draws, draw => statistic(draw));
+
+    /// <summary>The middle 95% of such values; null when there are none.</summary>
+    public static Interval? Middle(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Where(value => !double.IsNaN(value)).Order()];
+        return sorted.Length == 0 ? null : new Interval(Quantile(sorted, 0.025), Quantile(sorted, 0.975));
     }
 
     /// <summary>The interval of a ratio of sums, such as nats per token.</summary>

@@ -12,6 +12,9 @@ namespace CutoffLen.Evaluation.Statistics;
 /// <param name="Delta">The rise that counts, nats.</param>
 public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Interval, double Delta)
 {
+    /// <summary>The limit in each draw of the bootstrap, infinite for "no limit found"; paired over results of the same texts.</summary>
+    public IReadOnlyList<double> Draws { get; init; } = [];
+
     /// <summary>The limit as reports print it: <c>1722</c>, or <c>&gt;= 4096</c> when the sweep ended first.</summary>
     public override string ToString() => Tokens is { } tokens ? $"{tokens}" : $">= {Swept}";
 
@@ -50,8 +53,8 @@ public static class EffectiveContext
     {
         var groups = Join(edges, counts);
         var tokens = Limit(edges, groups, Total(groups, sums, counts, Enumerable.Repeat(1, sums.Count).ToArray()), delta);
-        var interval = bootstrap.Of(draw => Limit(edges, groups, Total(groups, sums, counts, draw), delta) ?? double.PositiveInfinity);
-        return new EffectiveContextLimit(tokens, edges[^1], interval, delta);
+        var draws = bootstrap.Values(draw => Limit(edges, groups, Total(groups, sums, counts, draw), delta) ?? double.PositiveInfinity);
+        return new EffectiveContextLimit(tokens, edges[^1], Bootstrap.Middle(draws), delta) { Draws = draws };
     }
 
     /// <summary>The end of the last bucket within the limit, or null when the last one of all is.</summary>

@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
+using CutoffLen.Checkpoints;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Positions;
+using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation.Sweeps;
 
@@ -28,7 +30,8 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
     {
         CheckMemory(model.Model, plan, texts, batchTokens);
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
-        var run = string.Join(' ', identity, model.Proof.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
+        var run = RunOf(identity, model.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
+        log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
         var sweep = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, run, batchTokens);
         try
         {
@@ -40,6 +43,34 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
                 $"memory ran out ({problem.Message.Split('\n')[0]}); what is finished is kept: go on with shorter lengths, or with --batch-tokens below {batchTokens}", problem);
         }
     }
+
+    /// <summary>The sweep as a log has it, without the weights; null while anything is missing in it.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="spec">The position method; a missing factor is the plan's longest length over the native one.</param>
+    /// <param name="compute">Device and dtype of the run.</param>
+    /// <param name="plan">Protocols and lengths; whether the method looks at the length is filled in.</param>
+    /// <param name="texts">The documents.</param>
+    /// <param name="log">Where finished work is kept.</param>
+    /// <param name="batchTokens">The most tokens that one batch reads.</param>
+    public static ModelSweep? Recall(
+        ModelFolder folder, PositionSpec spec, Compute compute, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens)
+    {
+        var (positions, longest) = (folder.Config.Positions, plan.Lengths[^1]);
+        var resolved = PositionMethods.Resolve(folder.Config.PositionConfig.Resolve(spec), positions, longest);
+        var run = RunOf(folder.Identity, resolved, compute.Dtype, compute.Device, batchTokens);
+        if (log.Proof(run) is not { } proof)
+        {
+            return null;
+        }
+
+        var whole = plan with { DependsOnLength = PositionMethods.Create(resolved, positions, longest).DependsOnLength };
+        return new FinishedWork(whole, log, run).All(texts) is { } scores
+            ? new ModelSweep(resolved, scores, new PositionProof(resolved.ToString(), proof.Hash, proof.VanillaHash), proof.LargestLogitDifference)
+            : null;
+    }
+
+    private static string RunOf(string identity, PositionSpec spec, ScalarType dtype, Device device, int batchTokens) =>
+        string.Join(' ', identity, spec, dtype, device, batchTokens);
 
     private static void CheckMemory(Llama model, SweepPlan plan, IReadOnlyList<EvaluationText> texts, int batchTokens)
     {

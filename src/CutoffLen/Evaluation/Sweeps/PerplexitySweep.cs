@@ -20,7 +20,7 @@ public readonly record struct SweepProgress(long TokensDone, long TokensTotal, l
 /// <param name="batchTokens">The most tokens that one batch reads; a longer window goes alone.</param>
 public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog log, string run, int batchTokens)
 {
-    private string CurveProtocol => plan.Protocols[0].Name;
+    private readonly FinishedWork finished = new(plan, log, run);
 
     /// <summary>Runs what is not finished and returns the scores of all texts.</summary>
     /// <exception cref="UserException">No text reaches any length.</exception>
@@ -39,7 +39,7 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
         {
             cancel.ThrowIfCancellationRequested();
             var tokens = batch.Sum(forward => (long)forward.Length);
-            if (batch.All(forward => IsFinished(forward, texts[forward.Text], curveLength)))
+            if (batch.All(forward => finished.Has(forward, texts[forward.Text], curveLength)))
             {
                 reused += tokens;
             }
@@ -52,7 +52,7 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
             progress?.Report(new SweepProgress(done, total, reused));
         }
 
-        return Collect(texts, forwards, curveLength);
+        return finished.Collect(texts, forwards, curveLength);
     }
 
     /// <summary>
@@ -83,10 +83,6 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
         }
     }
 
-    private bool IsFinished(PlannedForward forward, EvaluationText text, int? curveLength) =>
-        forward.Demands.All(d => log.Window(run, text.Identity, plan.Protocols[d.Protocol].Name, d.Length, d.FirstTarget) is not null)
-        && (!forward.Curve || log.Curve(run, text.Identity, CurveProtocol, curveLength!.Value, forward.Start) is not null);
-
     private void Score(IReadOnlyList<PlannedForward> batch, IReadOnlyList<EvaluationText> texts, int? curveLength)
     {
         var requests = batch.Select(forward => Request(forward, texts[forward.Text], curveLength)).ToList();
@@ -107,7 +103,7 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
             if (forward.Curve)
             {
                 var length = curveLength!.Value;
-                curves.Add(new CurveScore(text, CurveProtocol, length, forward.Start, ByPosition(requests[i].Positions, nll[i], length)));
+                curves.Add(new CurveScore(text, plan.Protocols[0].Name, length, forward.Start, ByPosition(requests[i].Positions, nll[i], length)));
             }
         }
 
@@ -162,24 +158,6 @@ public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog
         }
 
         return sum;
-    }
-
-    private SweepScores Collect(IReadOnlyList<EvaluationText> texts, IReadOnlyList<PlannedForward> forwards, int? curveLength)
-    {
-        var windows = new List<TextWindowScore>();
-        var curves = new List<TextCurveScore>();
-        foreach (var forward in forwards)
-        {
-            var text = texts[forward.Text].Identity;
-            windows.AddRange(forward.Demands.Select(d => new TextWindowScore(
-                forward.Text, d, log.Window(run, text, plan.Protocols[d.Protocol].Name, d.Length, d.FirstTarget)!.Sum)));
-            if (forward.Curve)
-            {
-                curves.Add(new TextCurveScore(forward.Text, forward.Start, log.Curve(run, text, CurveProtocol, curveLength!.Value, forward.Start)!.Sums));
-            }
-        }
-
-        return new SweepScores(plan, texts, windows, curves, curveLength, forwards.Sum(f => (long)f.Length));
     }
 
     private UserException NothingFits(IReadOnlyList<EvaluationText> texts) => new(texts.Count == 0

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace CutoffLen.Evaluation.Sweeps;
 
@@ -19,6 +20,12 @@ public sealed record WindowScore(string Text, string Protocol, int Length, int F
 /// <param name="Sums">For each of the <see cref="PositionBuckets"/> the sum of the NLL, nats.</param>
 public sealed record CurveScore(string Text, string Protocol, int Length, int Start, double[] Sums);
 
+/// <summary>That a run's position method was applied, kept so that a finished run need not load its model again.</summary>
+/// <param name="Hash">Of what attention sees of positions.</param>
+/// <param name="VanillaHash">The same for vanilla RoPE.</param>
+/// <param name="LargestLogitDifference">From vanilla RoPE, on a probe.</param>
+public sealed record LoggedProof(string Hash, string VanillaHash, double LargestLogitDifference);
+
 /// <summary>
 /// Finished forwards, a line of JSON for each batch, appended as they come: what a killed run leaves for the next. A run
 /// is a model, a position method and all settings that can change a bit of a score; a file holds any number of runs. A
@@ -30,6 +37,7 @@ public sealed class ResultLog : IDisposable
     private readonly string path;
     private readonly Dictionary<(string Run, string Text, string Protocol, int Length, int FirstTarget), WindowScore> windows = [];
     private readonly Dictionary<(string Run, string Text, string Protocol, int Length, int Start), CurveScore> curves = [];
+    private readonly Dictionary<string, LoggedProof> proofs = [];
 
     /// <summary>A log in memory only.</summary>
     public ResultLog() => path = "";
@@ -59,20 +67,33 @@ public sealed class ResultLog : IDisposable
     public CurveScore? Curve(string run, string text, string protocol, int length, int start) =>
         curves.GetValueOrDefault((run, text, protocol, length, start));
 
+    /// <summary>The proof that a run's position method was applied, or null.</summary>
+    public LoggedProof? Proof(string run) => proofs.GetValueOrDefault(run);
+
+    /// <summary>Adds the proof of a run that has none.</summary>
+    public void Append(string run, LoggedProof proof)
+    {
+        if (!proofs.ContainsKey(run))
+        {
+            Write(new Line(run, [], []) { Proof = proof });
+        }
+    }
+
     /// <summary>
     /// Adds what a batch gave; the system has it when this returns, so a killed process loses nothing. What is there
     /// already stays as it is.
     /// </summary>
-    public void Append(string run, IReadOnlyList<WindowScore> scores, IReadOnlyList<CurveScore> positions)
+    public void Append(string run, IReadOnlyList<WindowScore> scores, IReadOnlyList<CurveScore> positions) => Write(new Line(run, scores, positions));
+
+    /// <inheritdoc/>
+    public void Dispose() => file?.Dispose();
+
+    private void Write(Line line)
     {
-        var line = new Line(run, scores, positions);
         Keep(line);
         file?.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, JsonSerializerOptions.Web), (byte)'\n']);
         file?.Flush();
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => file?.Dispose();
 
     private void Read(FileStream file)
     {
@@ -90,7 +111,11 @@ public sealed class ResultLog : IDisposable
             }
         }
 
-        file.SetLength(whole);
+        if (whole < bytes.Length)
+        {
+            file.SetLength(whole);
+        }
+
         file.Seek(0, SeekOrigin.End);
     }
 
@@ -119,7 +144,16 @@ public sealed class ResultLog : IDisposable
         {
             curves.TryAdd((line.Run, score.Text, score.Protocol, score.Length, score.Start), score);
         }
+
+        if (line.Proof is not null)
+        {
+            proofs.TryAdd(line.Run, line.Proof);
+        }
     }
 
-    private sealed record Line(string Run, IReadOnlyList<WindowScore> Windows, IReadOnlyList<CurveScore> Curves);
+    private sealed record Line(string Run, IReadOnlyList<WindowScore> Windows, IReadOnlyList<CurveScore> Curves)
+    {
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public LoggedProof? Proof { get; init; }
+    }
 }

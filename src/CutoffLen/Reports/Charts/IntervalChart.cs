@@ -8,7 +8,11 @@ namespace CutoffLen.Reports.Charts;
 /// <param name="Value">In tokens; null for "no limit found", drawn as an arrow at the axis's end.</param>
 /// <param name="Interval">95% interval in tokens; an infinite end runs off the axis.</param>
 /// <param name="Text">Right of the row.</param>
-internal sealed record IntervalRow(string Label, double? Value, Interval? Interval, string Text);
+internal sealed record IntervalRow(string Label, double? Value, Interval? Interval, string Text)
+{
+    /// <summary>How it is drawn where that is not by its place in the chart.</summary>
+    public LineStyle? Style { get; init; }
+}
 
 /// <summary>Points with whiskers over a logarithmic axis of tokens, a row for each: where every method's context ends.</summary>
 /// <param name="Label">What a screen reader says of the picture.</param>
@@ -63,7 +67,8 @@ internal sealed record IntervalChart(
     private XElement DrawRow(IntervalRow row, int index, PlotArea plot, TokenScale x, bool narrow, double rowHeight)
     {
         var y = plot.Top + (rowHeight * (index + (narrow ? 0.68 : 0.5)));
-        var color = $"s{index % Palette.Size}";
+        var style = row.Style ?? new LineStyle(index);
+        var color = style.Hue;
         return Svg.Element(
             "g", "point",
             Svg.Title($"{row.Label}: {row.Text}"),
@@ -71,7 +76,7 @@ internal sealed record IntervalChart(
                 ? Svg.Text(plot.Left, y - 13, $"{row.Label}  {row.Text}", "legend-label")
                 : new[] { Svg.Text(plot.Left - 10, y + 4, row.Label, $"end-label {color}", "end"), Svg.Text(plot.Right + 22, y + 4, row.Text, "tick") },
             row.Interval is { } interval && double.IsFinite(interval.Low) ? Whisker(interval, y, x, color) : null,
-            row.Value is { } value ? Svg.Marker(index, x[value], y, $"marker {color}", 5) : Arrow(x[End], y, color));
+            row.Value is { } value ? Svg.Marker(style.Color, x[value], y, style.Marker, 5) : Arrow(x[End], y, color));
     }
 
     private IEnumerable<XElement> Whisker(Interval interval, double y, TokenScale x, string color)

@@ -6,13 +6,13 @@ namespace CutoffLen.Reports.Charts;
 internal sealed class Legend
 {
     private const double RowHeight = 18;
-    private readonly List<(string Label, double X, double Y)> items = [];
+    private readonly List<(string Label, LineStyle Style, double X, double Y)> items = [];
 
     /// <summary>Lays the names out in rows of a width.</summary>
-    public Legend(IEnumerable<string> labels, double width)
+    public Legend(IEnumerable<(string Label, LineStyle Style)> series, double width)
     {
         double x = 4, y = 12;
-        foreach (var label in labels)
+        foreach (var (label, style) in series)
         {
             // 11 px text takes about 6.2 px a character.
             var needed = 34 + (6.2 * label.Length);
@@ -21,7 +21,7 @@ internal sealed class Legend
                 (x, y) = (4, y + RowHeight);
             }
 
-            items.Add((label, x, y));
+            items.Add((label, style, x, y));
             x += needed;
         }
 
@@ -32,9 +32,9 @@ internal sealed class Legend
     public double Height { get; }
 
     /// <summary>The rows, at the picture's top.</summary>
-    public IEnumerable<XElement> Draw() => items.Select((item, i) => Svg.Element(
+    public IEnumerable<XElement> Draw() => items.Select(item => Svg.Element(
         "g", null,
-        Svg.Line(item.X, item.Y, item.X + 18, item.Y, $"line s{i % Palette.Size}{(i >= Palette.Size ? " dashed" : "")}"),
-        Svg.Marker(i, item.X + 9, item.Y, $"marker s{i % Palette.Size}"),
+        Svg.Line(item.X, item.Y, item.X + 18, item.Y, item.Style.Line),
+        Svg.Marker(item.Style.Color, item.X + 9, item.Y, item.Style.Marker),
         Svg.Text(item.X + 24, item.Y + 4, item.Label, "legend-label")));
 }

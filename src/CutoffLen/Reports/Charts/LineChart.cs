@@ -13,7 +13,17 @@ internal sealed record ChartPoint(double X, double Y, Interval? Interval, string
 /// <summary>A line of a chart.</summary>
 /// <param name="Label">Stands at the line's end.</param>
 /// <param name="Points">By ascending X.</param>
-internal sealed record Series(string Label, IReadOnlyList<ChartPoint> Points);
+internal sealed record Series(string Label, IReadOnlyList<ChartPoint> Points)
+{
+    /// <summary>Its number in the palette where that is not its place in the chart: one thing keeps its colour over charts.</summary>
+    public int? Color { get; init; }
+
+    /// <summary>Whether its line is dashed.</summary>
+    public bool Dashed { get; init; }
+
+    /// <summary>How it is drawn as the chart's series of an index.</summary>
+    public LineStyle StyleAt(int index) => new(Color ?? index, Dashed);
+}
 
 /// <summary>A vertical line at a number of tokens, such as the native context.</summary>
 /// <param name="X">Tokens.</param>
@@ -46,7 +56,7 @@ internal sealed record LineChart(
     public XElement Draw(double width, double height, string style)
     {
         var narrow = width < 500;
-        var legend = narrow ? new Legend(Series.Select(s => s.Label), width) : null;
+        var legend = narrow ? new Legend(Series.Select((s, i) => (s.Label, s.StyleAt(i))), width) : null;
         var top = Top + (legend?.Height ?? 0);
         var plot = new PlotArea(46, narrow ? 14 : LabelWidth(), top, Bottom, width, height);
         var (x, y) = (XScale(plot), YScale(plot));
@@ -129,7 +139,7 @@ internal sealed record LineChart(
         {
             var upper = points.Select(p => (x[p.X], Inside(y[p.Interval!.Value.High])));
             var lower = points.Select(p => (x[p.X], Inside(y[p.Interval!.Value.Low]))).Reverse();
-            yield return Svg.Path(upper.Concat(lower), $"band s{index % Palette.Size}", closed: true);
+            yield return Svg.Path(upper.Concat(lower), $"band {series.StyleAt(index).Hue}", closed: true);
         }
 
         double Inside(double place) => Math.Clamp(place, plot.Top, plot.Bottom);
@@ -137,19 +147,19 @@ internal sealed record LineChart(
 
     private static XElement Line(Series series, int index, Scale x, Scale y, PlotArea plot)
     {
-        var color = $"s{index % Palette.Size}";
-        var dash = index >= Palette.Size ? " dashed" : "";
+        var style = series.StyleAt(index);
+        var color = style.Hue;
         var places = series.Points.Select(p => (X: x[p.X], Y: y[p.Y])).ToList();
         return Svg.Element(
             "g", null,
-            Pieces(places, plot.Top).Select(piece => Svg.Path(piece.Points, $"line {color}{dash}")),
+            Pieces(places, plot.Top).Select(piece => Svg.Path(piece.Points, style.Line)),
             Pieces(places, plot.Top).Where(piece => piece.Leaves).Select(piece => piece.Points[^1]).Select(end =>
                 Svg.Path([(end.X - 5, end.Y + 1), (end.X, end.Y - 6), (end.X + 5, end.Y + 1)], $"arrow {color}")),
             series.Points.Where(p => y[p.Y] >= plot.Top).Select(p => Svg.Element(
                 "g", "point",
                 Svg.Title($"{series.Label}\n{p.Tip}"),
                 Svg.Element("circle", "target", Svg.At("cx", x[p.X]), Svg.At("cy", y[p.Y]), Svg.At("r", 9)),
-                Svg.Marker(index, x[p.X], y[p.Y], $"marker {color}", places.Count > 16 ? 2.5 : 3.6))));
+                Svg.Marker(style.Color, x[p.X], y[p.Y], style.Marker, places.Count > 16 ? 2.5 : 3.6))));
     }
 
     /// <summary>The parts of a line below the picture's top, each ending where it leaves.</summary>
@@ -194,7 +204,7 @@ internal sealed record LineChart(
         for (var k = 0; k < ends.Count; k++)
         {
             var (series, index, end) = ends[k];
-            var ((fromX, fromY), color) = (end.Points[^1], $"s{index % Palette.Size}");
+            var ((fromX, fromY), color) = (end.Points[^1], series.StyleAt(index).Hue);
             yield return Svg.Path(
                 end.Leaves
                     ? [(fromX + 8, fromY - 2), (plot.Right + 17, places[k])]

@@ -1,5 +1,20 @@
 namespace CutoffLen.Reports.Charts;
 
+/// <summary>How a series is drawn: a hue of the palette, dashed where the palette begins again or the series says so.</summary>
+/// <param name="Color">Its number.</param>
+/// <param name="Dashed">Whether it is dashed anyway; its markers are hollow then.</param>
+internal readonly record struct LineStyle(int Color, bool Dashed = false)
+{
+    /// <summary>The class that gives the hue.</summary>
+    public string Hue => $"s{Color % Palette.Size}";
+
+    /// <summary>The classes of a line.</summary>
+    public string Line => $"line {Hue}{(Dashed != Color >= Palette.Size ? " dashed" : "")}";
+
+    /// <summary>The classes of a marker.</summary>
+    public string Marker => $"marker {Hue}{(Dashed ? " hollow" : "")}";
+}
+
 /// <summary>
 /// Colours and lines of the charts as CSS, light and dark. The series' hues are Okabe and Ito's, told apart with every
 /// kind of colour vision, darkened or lightened to stand out from the page; the first series, the one to compare with,
@@ -37,12 +52,15 @@ internal static class Palette
         .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
         .dashed{stroke-dasharray:6 4}
         .marker{fill:var(--c);stroke:var(--page);stroke-width:1.2}
+        .hollow{fill:var(--page);stroke:var(--c);stroke-width:1.8}
+        .guide{fill:none;stroke:var(--soft);stroke-width:1;stroke-dasharray:2 3}
         .target{fill:transparent}
         .point:hover .marker{stroke:var(--c);stroke-width:5;stroke-opacity:.35}
         .band{fill:var(--c);fill-opacity:.13;stroke:none}
         .leader{fill:none;stroke:var(--c);stroke-width:1;stroke-opacity:.55}
         svg .end-label{fill:var(--c);font-weight:600}
         .whisker{stroke:var(--c);stroke-width:2;stroke-linecap:round}
+        .thin{stroke-width:1.2;stroke-opacity:.6}
         .arrow{fill:none;stroke:var(--c);stroke-width:2;stroke-linecap:round;stroke-linejoin:round}
         .cell{stroke:var(--page);stroke-width:1.5}
         .cell-base{fill:var(--panel)}

@@ -33,21 +33,22 @@ internal static class PerplexityFigures
     /// <summary>NLL against position, with what theory predicts for the first result's model.</summary>
     public static Func<double, string, XElement> ByPosition(PerplexityReport report)
     {
-        var series = report.Measured.Where(m => m.Curve is not null).Select(m => new Series(report.LabelOf(m), [.. Points(m.Curve!)])).ToList();
+        var series = report.Measured.Where(m => m.Curve is not null).Select(m => new Series(report.LabelOf(m), [.. CurvePoints(m.Curve!)])).ToList();
         var references = Natives(report).Concat(report.Measured[0].Bounds
             .Where(b => double.IsFinite(b.Tokens)).Select(b => new Reference(b.Tokens, b.Name, IsPrediction: true)));
         var chart = new LineChart("Negative log-likelihood against position", "position in the window, tokens", "nats per token", LogY: false, Ceiling: 2.5, series, [.. references]);
         return (width, style) => chart.Draw(width, width < 500 ? 330 : 400, style);
-
-        static IEnumerable<ChartPoint> Points(PositionCurve curve) =>
-            from point in curve.Points
-            where point.From >= Math.Min(FirstPosition, curve.Length / 16)
-            let x = Math.Sqrt((double)point.From * point.To)
-            select new ChartPoint(x, point.Nll, point.Interval,
-                $"positions {Numbers.Count(point.From)} to {Numbers.Count(point.To - 1)}: {Numbers.Nats(point.Nll)} nats"
-                + (point.Interval is { } i ? $" (95% {Numbers.Nats(i.Low)}–{Numbers.Nats(i.High)})" : "")
-                + $"\n{Numbers.Count(point.Tokens)} tokens");
     }
+
+    /// <summary>The points of a curve of NLL by position, from a position on that the window has.</summary>
+    public static IEnumerable<ChartPoint> CurvePoints(PositionCurve curve, int first = FirstPosition) =>
+        from point in curve.Points
+        where point.From >= Math.Min(first, curve.Length / 16)
+        let x = Math.Sqrt((double)point.From * point.To)
+        select new ChartPoint(x, point.Nll, point.Interval,
+            $"positions {Numbers.Count(point.From)} to {Numbers.Count(point.To - 1)}: {Numbers.Nats(point.Nll)} nats"
+            + (point.Interval is { } i ? $" (95% {Numbers.Nats(i.Low)}–{Numbers.Nats(i.High)})" : "")
+            + $"\n{Numbers.Count(point.Tokens)} tokens");
 
     /// <summary>Effective contexts with their intervals.</summary>
     public static Func<double, string, XElement> EffectiveContexts(PerplexityReport report)

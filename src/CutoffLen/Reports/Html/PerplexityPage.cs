@@ -113,7 +113,7 @@ public static class PerplexityPage
         PerplexityTables.Settings(
         [
             .. report.Protocols.Select(p => new Setting(p.Name, $"{p.Definition}. {p.TextStart}")),
-            new Setting("texts", $"{Numbers.Count(report.Corpus.Texts)} with {Numbers.Count(report.Corpus.Tokens)} tokens, the longest {Numbers.Count(report.Corpus.LongestTokens)}: {string.Join(", ", report.Corpus.Sources)}"),
+            new Setting("texts", PerplexityTables.Texts(report.Corpus)),
             new Setting("number format", $"{report.Dtype}; log-softmax in float32"),
             .. report.Settings,
         ]),

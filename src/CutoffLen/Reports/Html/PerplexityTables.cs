@@ -124,6 +124,18 @@ internal static class PerplexityTables
             Page.Element("ul", "notes", bounds.Select(b => Plain("li", Plain("strong", b.Name), $": {b.Source}"))));
     }
 
+    /// <summary>The texts measured on, in a line.</summary>
+    public static string Texts(Corpus corpus) =>
+        $"{Numbers.Count(corpus.Texts)} with {Numbers.Count(corpus.Tokens)} tokens, the longest {Numbers.Count(corpus.LongestTokens)}: {string.Join(", ", corpus.Sources)}";
+
+    /// <summary>A difference in nats with its interval, in colour where that leaves out zero.</summary>
+    public static object[] Difference(double nats, Interval? interval, bool lessIsBetter)
+    {
+        var better = lessIsBetter ? nats < 0 : nats > 0;
+        var style = interval is { } i && i.Excludes(0) && Math.Abs(nats) > PairedDifference.Rounding ? (better ? "better" : "worse") : null;
+        return [Page.Element("span", style, Numbers.Signed(nats)), interval is { } shown ? Sub(Numbers.Signed(shown)) : ""];
+    }
+
     /// <summary>Names and values.</summary>
     public static XElement Settings(IEnumerable<Setting> settings) => Page.Element(
         "dl", "settings", settings.Select(s => new[] { Plain("dt", s.Name), Plain("dd", s.Value) }));
@@ -136,13 +148,6 @@ internal static class PerplexityTables
         {
             Name(report, row), m.Proof is { } p ? Plain("code", p.TableHash) : "–", m.Proof is { } q ? Numbers.Short(q.LargestLogitDifference) : "–",
         }));
-
-    private static object[] Difference(double nats, Interval? interval, bool lessIsBetter)
-    {
-        var better = lessIsBetter ? nats < 0 : nats > 0;
-        var style = interval is { } i && i.Excludes(0) && Math.Abs(nats) > PairedDifference.Rounding ? (better ? "better" : "worse") : null;
-        return [Page.Element("span", style, Numbers.Signed(nats)), interval is { } shown ? Sub(Numbers.Signed(shown)) : ""];
-    }
 
     private static object[] Name(PerplexityReport report, int row) =>
         [Page.Element("span", $"swatch s{row % Palette.Size}"), Page.Breakable(report.LabelOf(report.Measured[row]))];

@@ -45,7 +45,10 @@ internal static class Stylesheet
         .notes{margin:8px 0;padding-left:18px;font-size:14px}
         code{font-family:ui-monospace,"SF Mono",Menlo,Consolas,monospace;font-size:.92em;overflow-wrap:anywhere}
         footer{margin-top:64px;padding-top:14px;border-top:1px solid var(--faint);color:var(--soft);font-size:13px}
+        .pair{display:grid;grid-template-columns:1fr 1fr;gap:8px 32px}
+        .pair h3{margin-top:14px}
         @media (max-width:640px){
+        .pair{grid-template-columns:1fr}
         main{padding:24px 18px 60px}
         h1{font-size:24px}
         section{margin-top:40px}

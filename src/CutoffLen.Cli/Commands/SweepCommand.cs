@@ -1,0 +1,97 @@
+using System.CommandLine;
+using CutoffLen.Configuration;
+using CutoffLen.Reports;
+using Serilog;
+using Spectre.Console;
+
+namespace CutoffLen.Cli.Commands;
+
+/// <summary><c>cutoff sweep</c>: position methods and cutoffs, before and after fine-tuning, in one report.</summary>
+internal static class SweepCommand
+{
+    private static readonly Option<string> Config = new("--config", "-c")
+    {
+        Description = "YAML file with the keys of a run and ropes, cutoffs, lengths, eval_data; see configs/sweep-example.yaml.",
+        HelpName = "FILE",
+        Required = true,
+    };
+
+    private static readonly Option<string?> Out = new("--out", "-o") { Description = "Folder of the sweep; what is finished in it is not made again.", HelpName = "DIR" };
+
+    private static readonly Option<string[]> Sets = EvaluationOptions.Many("--set", "Set a key of the configuration, over the file.", "KEY=VALUE", required: false);
+
+    /// <summary>The command with its options.</summary>
+    public static Command Create() =>
+        new Command("sweep", "Fine-tune with several position methods at several cutoffs and measure before and after; writes report.html, sweep.csv and sweep.json.")
+        {
+            Config, Out, Sets, EvaluationOptions.BatchTokens, CommonOptions.Json,
+        }
+        .Runs((parsed, stop) =>
+        {
+            var flags = parsed.GetValue(Out) is { } folder ? [new KeyValuePair<string, string>("output_dir", folder)] : Array.Empty<KeyValuePair<string, string>>();
+            Run(
+                RunConfigReader.Resolve(parsed.GetValue(Config), flags, parsed.GetValue(Sets)), parsed.GetValue(EvaluationOptions.BatchTokens),
+                parsed.GetValue(CommonOptions.Json), stop);
+        });
+
+    /// <summary>Runs a sweep and shows what it found.</summary>
+    /// <param name="resolved">Its configuration.</param>
+    /// <param name="batchTokens">The most tokens that one batch of a measurement reads.</param>
+    /// <param name="json">Whether to print JSON.</param>
+    /// <param name="stop">Ctrl-C.</param>
+    public static void Run(ResolvedConfig resolved, int batchTokens, bool json, CancellationToken stop)
+    {
+        foreach (var note in resolved.Notes)
+        {
+            Log.Information("{Note:l}", note);
+        }
+
+        var config = ForSweep(resolved);
+        try
+        {
+            using var sweep = new SweepRun(config, batchTokens, stop);
+            Show(sweep.Run(), config.Training.OutputDir!, json);
+        }
+        catch (OperationCanceledException stopped)
+        {
+            Log.Warning("{Where:l}; what is finished is kept in {Folder:l}: start it again to go on", stopped.Message, config.Training.OutputDir);
+            throw;
+        }
+    }
+
+    private static RunConfig ForSweep(ResolvedConfig resolved)
+    {
+        var config = resolved.Config;
+        TrainingOptions.Require(
+            "sweep",
+            (config.Model.Model is null, "model: the checkpoint"),
+            (config.Sweep.Ropes.Count == 0, "ropes: the position methods to compare"),
+            (config.Evaluation.EvalData.Count == 0, "eval_data: what to measure on"),
+            (config.Sweep.Cutoffs.Count > 0 && config.Data.Data.Count == 0, "data: what to fine-tune on"),
+            (config.Training.OutputDir is null, "--out (output_dir): the folder of the sweep"));
+        if (config.Model.Rope != "auto" || config.Data.CutoffLen is not null)
+        {
+            throw new UserException("rope and cutoff_len are set for each cell of a sweep; give ropes and cutoffs");
+        }
+
+        // A sweep measures on everything it is given, unless it is told otherwise.
+        return resolved.Given.Contains("max_eval_documents") ? config : config with { Evaluation = config.Evaluation with { MaxEvalDocuments = null } };
+    }
+
+    private static void Show(SweepReport report, string folder, bool json)
+    {
+        if (json)
+        {
+            Terminal.PrintJson(SweepJson.Of(report));
+            return;
+        }
+
+        foreach (var part in SweepConsole.Of(report))
+        {
+            Terminal.Out.Write(part);
+            Terminal.Out.WriteLine();
+        }
+
+        Terminal.Out.WriteLine($"written: {Path.Combine(folder, "report.html")}, sweep.csv, sweep.json");
+    }
+}

@@ -1,0 +1,39 @@
+using System.Diagnostics;
+using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Models;
+using CutoffLen.Positions;
+
+namespace CutoffLen.Cli;
+
+/// <summary>Measures perplexity of models under position methods, with progress; what a log has already is not redone.</summary>
+/// <param name="plan">Protocols and lengths.</param>
+/// <param name="texts">The documents.</param>
+/// <param name="log">Where finished work is kept.</param>
+/// <param name="batchTokens">The most tokens that one batch reads.</param>
+/// <param name="stop">Ctrl-C.</param>
+internal sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens, CancellationToken stop)
+{
+    /// <summary>The result that the log has, without reading the model's weights; null while it is not whole.</summary>
+    public ModelSweep? Recall(ModelSession model, PositionSpec spec) =>
+        ModelSweep.Recall(model.Folder, spec, model.Compute, plan, texts, log, batchTokens);
+
+    /// <summary>Measures a model under a method.</summary>
+    /// <param name="name">What to call it on the bar.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="positioned">The same under the method.</param>
+    public ModelSweep Measure(string name, ModelSession model, PositionedModel positioned) => Progress.Show($"{name} {positioned.Spec}", 100, steps =>
+        ModelSweep.Run(positioned, model.Folder.Identity, plan, texts, log, batchTokens, new Steps(steps), stop));
+
+    /// <summary>Percent of the tokens, with the speed since the first one that was not there already.</summary>
+    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<SweepProgress>
+    {
+        private readonly Stopwatch watch = Stopwatch.StartNew();
+
+        public void Report(SweepProgress value)
+        {
+            var speed = (value.TokensDone - value.TokensReused) / Math.Max(1e-3, watch.Elapsed.TotalSeconds);
+            steps.Report(new ProgressStep(100.0 * value.TokensDone / value.TokensTotal, $"{speed:#,0} tokens/s{(value.TokensReused > 0 ? $", {100.0 * value.TokensReused / value.TokensTotal:0}% from an earlier run" : "")}"));
+        }
+    }
+}
