@@ -30,6 +30,7 @@ internal static class CommandLine
             EvalPplCommand.Create(),
             SweepCommand.Create(),
             PasskeyCommand.Create(),
+            DemoCommand.Create(),
             EnvCommand.Create(),
             ScoreCommand.Create(),
             GenerateCommand.Create(),

@@ -21,16 +21,18 @@ internal static class InspectCommand
         }
         .Runs((parsed, _) =>
         {
-            var report = Examine(parsed.GetValue(Model)!);
             if (parsed.GetValue(CommonOptions.Json))
             {
-                Terminal.PrintJson(report);
+                Terminal.PrintJson(Examine(parsed.GetValue(Model)!));
             }
             else
             {
-                Print(report);
+                Show(parsed.GetValue(Model)!);
             }
         });
+
+    /// <summary>Prints what a checkpoint is.</summary>
+    public static void Show(string folder) => Print(Examine(folder));
 
     private static Report Examine(string folder)
     {
