@@ -109,7 +109,7 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
-    public async Task Interrupted_it_saves_exits_with_130_and_says_how_to_go_on()
+    public async Task Stopped_by_SIGTERM_it_saves_exits_with_143_and_says_how_to_go_on()
     {
         using var process = CutoffProcess.Start(Arguments("out", "--set", "max_steps=100000", "cutoffs=96", "save_steps=0"));
         var errors = process.StandardError.ReadToEndAsync();
@@ -121,13 +121,13 @@ public sealed class SweepTests : IDisposable
             await Task.Delay(20);
         }
 
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
+        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
         {
             await kill.WaitForExitAsync();
         }
 
         Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
-        Assert.Equal(130, process.ExitCode);
+        Assert.Equal(143, process.ExitCode);
         Assert.Contains("start it again to go on", await errors);
         Assert.Equal("", await output);
         Assert.NotEmpty(Directory.EnumerateDirectories(folder["out/runs/rope-96"], "checkpoint-*"));
