@@ -10,7 +10,7 @@ internal static class Findings
         foreach (var measured in report.Measured.Where(m => m.Curve is not null).Take(1))
         {
             var limit = measured.Curve!.EffectiveContext;
-            var interval = limit.Interval is null || limit.Tokens is null ? "" : $" (95% interval {limit.IntervalText.Replace(">=", "≥")})";
+            var interval = limit.Interval is null || limit.Tokens is null ? "" : $" (95% interval {Numbers.LimitInterval(limit)})";
             yield return limit.Tokens is { } tokens
                 ? $"With {report.LabelOf(measured)} the context ends at about {Numbers.Count(tokens)} tokens{interval}; the native length is {Numbers.Count(measured.NativeLength)}."
                 : $"With {report.LabelOf(measured)} no limit was found below {Numbers.Count(limit.Swept)} tokens; the native length is {Numbers.Count(measured.NativeLength)}.";

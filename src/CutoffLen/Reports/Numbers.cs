@@ -32,6 +32,16 @@ internal static class Numbers
     /// <summary>An exponent, two decimals.</summary>
     public static string Exponent(double value) => value.ToString("0.00;−0.00;0.00", CultureInfo.InvariantCulture);
 
+    /// <summary>Where a context ends: 1722, or ≥ 4096.</summary>
+    public static string Limit(EffectiveContextLimit limit) => limit.ToString().Replace(">=", "≥");
+
+    /// <summary>Its interval, empty where there is none.</summary>
+    public static string LimitInterval(EffectiveContextLimit limit) => limit.IntervalText.Replace(">=", "≥");
+
+    /// <summary>Both; no interval where no limit was found.</summary>
+    public static string LimitWithInterval(EffectiveContextLimit limit) =>
+        Limit(limit) + (limit.Interval is null || limit.Tokens is null ? "" : $"  ({LimitInterval(limit)})");
+
     /// <summary>A tick: as few digits as it needs.</summary>
     public static string Short(double value) => value switch
     {

@@ -63,7 +63,7 @@ internal sealed record LineChart(
         return Svg.Picture(
             width, height, Label, style,
             legend?.Draw(),
-            Axes(plot, x, y, narrow),
+            Axes.Draw(plot, x, y, narrow, (XLabel, YLabel), above: 28),
             References.OrderBy(r => r.X).Select((r, i) => DrawReference(plot, x, r, i)),
             Series.Select((s, i) => Band(s, i, x, y, plot)),
             Series.Select((s, i) => Line(s, i, x, y, plot)),
@@ -93,25 +93,6 @@ internal sealed record LineChart(
 
         var room = Math.Max(0.05, 0.06 * (high - low));
         return new LinearScale(Math.Max(0, low - room), high + room, plot.Bottom, plot.Top);
-    }
-
-    private IEnumerable<XElement> Axes(PlotArea plot, Scale x, Scale y, bool narrow)
-    {
-        foreach (var tick in y.Ticks(narrow ? 6 : 8))
-        {
-            yield return Svg.Line(plot.Left, y[tick.Value], plot.Right, y[tick.Value], "grid");
-            yield return Svg.Text(plot.Left - 8, y[tick.Value] + 4, tick.Label, "tick", "end");
-        }
-
-        yield return Svg.Line(plot.Left, plot.Bottom, plot.Right, plot.Bottom, "axis");
-        foreach (var tick in x.Ticks(narrow ? 6 : 12))
-        {
-            yield return Svg.Line(x[tick.Value], plot.Bottom, x[tick.Value], plot.Bottom + 4, "axis");
-            yield return Svg.Text(x[tick.Value], plot.Bottom + 18, tick.Label, "tick", "middle");
-        }
-
-        yield return Svg.Text((plot.Left + plot.Right) / 2, plot.Bottom + 36, XLabel, "axis-label", "middle");
-        yield return Svg.Text(4, plot.Top - 28, YLabel, "axis-label");
     }
 
     private static XElement? DrawReference(PlotArea plot, TokenScale x, Reference reference, int index)

@@ -58,7 +58,7 @@ internal sealed record ScatterChart(
         return Svg.Picture(
             width, height, Label, style,
             legend.Draw(),
-            Axes(plot, x, y, narrow),
+            Axes.Draw(plot, x, y, narrow, (XLabel, YLabel), above: 12),
             Lines.Select(line => Svg.Path(Clipped(line.Points.Select(p => (x[p.X], y[p.Y])), plot), line.Style)),
             Points.Select(point => Whiskers(point, plot, x, y)),
             Points.Select(point => Draw(point, plot, x, y)));
@@ -83,25 +83,6 @@ internal sealed record ScatterChart(
         var (low, high) = (Points.Min(p => p.Y), Points.Max(p => p.Y));
         var room = Math.Max(0.02, 0.08 * (high - low));
         return new LinearScale(low - room, high + room, plot.Bottom, plot.Top);
-    }
-
-    private IEnumerable<XElement> Axes(PlotArea plot, Scale x, Scale y, bool narrow)
-    {
-        foreach (var tick in y.Ticks(narrow ? 6 : 8))
-        {
-            yield return Svg.Line(plot.Left, y[tick.Value], plot.Right, y[tick.Value], "grid");
-            yield return Svg.Text(plot.Left - 8, y[tick.Value] + 4, tick.Label, "tick", "end");
-        }
-
-        yield return Svg.Line(plot.Left, plot.Bottom, plot.Right, plot.Bottom, "axis");
-        foreach (var tick in x.Ticks(narrow ? 6 : 12))
-        {
-            yield return Svg.Line(x[tick.Value], plot.Bottom, x[tick.Value], plot.Bottom + 4, "axis");
-            yield return Svg.Text(x[tick.Value], plot.Bottom + 18, tick.Label, "tick", "middle");
-        }
-
-        yield return Svg.Text((plot.Left + plot.Right) / 2, plot.Bottom + 36, XLabel, "axis-label", "middle");
-        yield return Svg.Text(4, plot.Top - 12, YLabel, "axis-label");
     }
 
     private static IEnumerable<XElement> Whiskers(ScatterPoint point, PlotArea plot, Scale x, Scale y)

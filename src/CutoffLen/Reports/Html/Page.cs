@@ -67,5 +67,11 @@ internal static class Page
         }
     }
 
+    /// <summary>Stands in a cell for which there is no number.</summary>
+    public static XElement Missing() => Element("span", "missing", "–");
+
+    /// <summary>A second, smaller line of a cell.</summary>
+    public static XElement Sub(string text) => Element("span", "sub", text);
+
     private static object? Cleaned(object? content) => content is string text ? Svg.Clean(text) : content;
 }

@@ -57,8 +57,7 @@ internal static class PerplexityFigures
         var rows = measured.Select(m =>
         {
             var limit = m.Curve!.EffectiveContext;
-            var interval = limit.Interval is null || limit.Tokens is null ? "" : $"  ({limit.IntervalText})";
-            return new IntervalRow(report.LabelOf(m), limit.Tokens, limit.Interval, limit.ToString().Replace(">=", "≥") + interval.Replace(">=", "≥"));
+            return new IntervalRow(report.LabelOf(m), limit.Tokens, limit.Interval, Numbers.LimitWithInterval(limit));
         }).ToList();
         var chart = new IntervalChart(
             "Effective context of each method with its 95% interval", "effective context, tokens", measured.Max(m => m.Curve!.EffectiveContext.Swept), rows, Natives(report));

@@ -15,15 +15,15 @@ internal static class PerplexityTables
         var unit = results[0].Unit;
         return Page.Table(
             $"Perplexity with 95% intervals, drawn over {unit}",
-            ["", .. results[0].Lengths.Select(l => (object)new object[] { Numbers.Tokens(l.Length), Sub($"{l.Texts} {(l.Texts == 1 ? "text" : "texts")}"), l.TextsLeftOut > 0 ? Sub($"{l.TextsLeftOut} too short") : "" })],
+            ["", .. results[0].Lengths.Select(l => (object)new object[] { Numbers.Tokens(l.Length), Page.Sub($"{l.Texts} {(l.Texts == 1 ? "text" : "texts")}"), l.TextsLeftOut > 0 ? Page.Sub($"{l.TextsLeftOut} too short") : "" })],
             report.Measured.Select((m, row) => new object[] { Name(report, row) }.Concat(results[row].Lengths.Select((l, i) => Cell(l, lowest[i])))));
 
         static object Cell(LengthResult result, double? lowest) => result.Perplexity is not { } perplexity
-            ? Page.Element("span", "missing", "–")
+            ? Page.Missing()
             : new object[]
             {
                 Page.Element("span", perplexity <= lowest ? "best" : null, Numbers.Perplexity(perplexity)),
-                result.PerplexityInterval is { } interval ? Sub(Numbers.Perplexity(interval)) : "",
+                result.PerplexityInterval is { } interval ? Page.Sub(Numbers.Perplexity(interval)) : "",
             };
     }
 
@@ -40,7 +40,7 @@ internal static class PerplexityTables
             "Word perplexity, byte perplexity, bits per byte",
             ["", .. report.Lengths.Select(length => (object)Numbers.Tokens(length))],
             report.Measured.Select((m, row) => new object[] { Name(report, row) }.Concat(results[row].Lengths.Select(l => l.PerWordAndByte is { } w
-                ? (object)new object[] { Numbers.Perplexity(w.WordPerplexity), Sub(Numbers.Nats(w.BytePerplexity)), Sub(Numbers.Nats(w.BitsPerByte)) }
+                ? (object)new object[] { Numbers.Perplexity(w.WordPerplexity), Page.Sub(Numbers.Nats(w.BytePerplexity)), Page.Sub(Numbers.Nats(w.BitsPerByte)) }
                 : "–"))));
     }
 
@@ -49,7 +49,7 @@ internal static class PerplexityTables
         $"Nats per token more or less than {report.LabelOf(report.Measured[0])}, {protocol}",
         ["", .. report.Lengths.Select(length => (object)Numbers.Tokens(length))],
         report.Comparisons.Where(c => c.Protocol == protocol).Select(c => new object[] { Name(report, IndexOf(report, c)) }.Concat(report.Lengths.Select(length =>
-            c.Differences.FirstOrDefault(d => d.Length == length) is { } d ? (object)Difference(d.Nats, d.Interval, lessIsBetter: true) : Page.Element("span", "missing", "–")))));
+            c.Differences.FirstOrDefault(d => d.Length == length) is { } d ? (object)Difference(d.Nats, d.Interval, lessIsBetter: true) : Page.Missing()))));
 
     /// <summary>Gains from longer context, or null where the protocol compares no two lengths.</summary>
     public static XElement? Gains(PerplexityReport report, string protocol)
@@ -63,10 +63,10 @@ internal static class PerplexityTables
         var columns = report.Lengths.Select((length, i) => (length, i)).Where(c => results.Any(r => r.Lengths[c.i].Gain is not null)).ToList();
         return Page.Table(
             $"Gain in nats per token, {protocol}",
-            ["", .. columns.Select(c => (object)new object[] { Numbers.Tokens(c.length), Sub($"over {Numbers.Tokens(results.First(r => r.Lengths[c.i].Gain is not null).Lengths[c.i].Gain!.From)}") })],
+            ["", .. columns.Select(c => (object)new object[] { Numbers.Tokens(c.length), Page.Sub($"over {Numbers.Tokens(results.First(r => r.Lengths[c.i].Gain is not null).Lengths[c.i].Gain!.From)}") })],
             report.Measured.Select((m, row) => new object[] { Name(report, row) }.Concat(columns.Select(c => results[row].Lengths[c.i].Gain is { } gain
                 ? (object)Difference(gain.Nats, gain.Interval, lessIsBetter: false)
-                : Page.Element("span", "missing", "–")))));
+                : Page.Missing()))));
     }
 
     /// <summary>k_max and rank by length.</summary>
@@ -81,7 +81,7 @@ internal static class PerplexityTables
                 var cells = x.m.Passkey!.Cells.Where(c => c.Length == length).ToList();
                 return cells.Count == 0 ? (object)"–" : new object[]
                 {
-                    Numbers.Count(x.m.Passkey.LargestDistance(length)), Sub($"rank {cells.Average(c => c.MeanRank):0.0} of {cells.Max(c => c.Candidates)}"),
+                    Numbers.Count(x.m.Passkey.LargestDistance(length)), Page.Sub($"rank {cells.Average(c => c.MeanRank):0.0} of {cells.Max(c => c.Candidates)}"),
                 };
             }))));
     }
@@ -119,7 +119,7 @@ internal static class PerplexityTables
             report.Measured.Select((m, row) => new object[]
             {
                 Name(report, row), Numbers.Count(m.NativeLength),
-                m.Curve?.EffectiveContext is { } limit ? new object[] { limit.ToString().Replace(">=", "≥"), Sub(limit.IntervalText.Replace(">=", "≥")) } : "–",
+                m.Curve?.EffectiveContext is { } limit ? new object[] { Numbers.Limit(limit), Page.Sub(Numbers.LimitInterval(limit)) } : "–",
             }.Concat(bounds.Select(b => m.Bounds.FirstOrDefault(own => own.Name == b.Name) is { } own ? (object)(double.IsFinite(own.Tokens) ? Numbers.Count(own.Tokens) : "none") : "–")))),
             Page.Element("ul", "notes", bounds.Select(b => Plain("li", Plain("strong", b.Name), $": {b.Source}"))));
     }
@@ -133,7 +133,7 @@ internal static class PerplexityTables
     {
         var better = lessIsBetter ? nats < 0 : nats > 0;
         var style = interval is { } i && i.Excludes(0) && Math.Abs(nats) > PairedDifference.Rounding ? (better ? "better" : "worse") : null;
-        return [Page.Element("span", style, Numbers.Signed(nats)), interval is { } shown ? Sub(Numbers.Signed(shown)) : ""];
+        return [Page.Element("span", style, Numbers.Signed(nats)), interval is { } shown ? Page.Sub(Numbers.Signed(shown)) : ""];
     }
 
     /// <summary>Names and values.</summary>
@@ -156,8 +156,6 @@ internal static class PerplexityTables
         report.Measured.Select((m, i) => (m, i)).First(x => x.m.Model == comparison.Model && x.m.Method == comparison.Method).i;
 
     private static ProtocolResult Of(MeasuredMethod measured, string protocol) => measured.Protocols.First(p => p.Protocol == protocol);
-
-    private static XElement Sub(string text) => Page.Element("span", "sub", text);
 
     private static XElement Plain(string name, params object?[] content) => Page.Plain(name, content);
 }

@@ -14,7 +14,7 @@ internal static class SweepFigures
     public static Func<double, string, XElement> EffectiveContexts(SweepReport report)
     {
         var cells = report.Cells.Where(cell => cell.Limit is not null).ToList();
-        var rows = cells.Select(cell => new IntervalRow(cell.Label, cell.Limit!.Tokens, cell.Limit.Interval, SweepTables.LimitText(cell.Limit)) { Style = StyleOf(report, cell) }).ToList();
+        var rows = cells.Select(cell => new IntervalRow(cell.Label, cell.Limit!.Tokens, cell.Limit.Interval, Numbers.LimitWithInterval(cell.Limit)) { Style = StyleOf(report, cell) }).ToList();
         return new IntervalChart(
             "Effective context of each method before and after fine-tuning, with its 95% interval", "effective context, tokens",
             cells.Max(cell => cell.Limit!.Swept), rows, References(report)).Draw;
@@ -40,7 +40,7 @@ internal static class SweepFigures
 
         ScatterPoint Point(double cutoff, SweepCell cell, string name) => new(
             cutoff, cell.Limit!.Tokens ?? cell.Limit.Swept, cell.IsTuned ? StyleOf(report, cell.Rope) : new LineStyle(0), "",
-            $"{name}\neffective context {SweepTables.LimitText(cell.Limit)}") { YInterval = cell.Limit.Interval, IsOpen = cell.Limit.Tokens is null };
+            $"{name}\neffective context {Numbers.LimitWithInterval(cell.Limit)}") { YInterval = cell.Limit.Interval, IsOpen = cell.Limit.Tokens is null };
     }
 
     /// <summary>Reach against price: what each cell gains and what it costs at lengths the checkpoint already had.</summary>
@@ -50,7 +50,7 @@ internal static class SweepFigures
         var front = ParetoFront.Of([.. cells.Select(SweepTables.ReachAndPrice)]);
         var points = cells.Select(cell => new ScatterPoint(
             SweepTables.ReachAndPrice(cell).Reach, cell.Price!.Nats, StyleOf(report, cell), cell.Cutoff is { } cutoff ? Numbers.Tokens(cutoff) : "",
-            $"{cell.Label}\neffective context {SweepTables.LimitText(cell.Limit!)}, price {Numbers.Signed(cell.Price.Nats)} nats at {Numbers.Count(cell.Price.Length)} tokens")
+            $"{cell.Label}\neffective context {Numbers.LimitWithInterval(cell.Limit!)}, price {Numbers.Signed(cell.Price.Nats)} nats at {Numbers.Count(cell.Price.Length)} tokens")
         {
             XInterval = cell.Limit!.Interval, YInterval = cell.Price.Interval, IsOpen = cell.Limit.Tokens is null,
         }).ToList();

@@ -13,13 +13,13 @@ internal static class SweepTables
         var lowest = report.Lengths.Select((_, i) => results.Min(row => row[i].Perplexity)).ToList();
         return Page.Table(
             $"Perplexity with 95% intervals, drawn over {report.Itself.Measured.Protocols[0].Unit}; the lowest of each length in bold",
-            ["", .. results[0].Select(l => (object)new object[] { Numbers.Tokens(l.Length), Sub($"{l.Texts} {(l.Texts == 1 ? "text" : "texts")}") })],
+            ["", .. results[0].Select(l => (object)new object[] { Numbers.Tokens(l.Length), Page.Sub($"{l.Texts} {(l.Texts == 1 ? "text" : "texts")}") })],
             report.Cells.Select((cell, row) => Name(cell).Concat(results[row].Select((result, i) => result.Perplexity is not { } perplexity
-                ? (object)Missing()
+                ? (object)Page.Missing()
                 : new object[]
                 {
                     Page.Element("span", perplexity <= lowest[i] ? "best" : null, Numbers.Perplexity(perplexity)),
-                    result.PerplexityInterval is { } interval ? Sub(Numbers.Perplexity(interval)) : "",
+                    result.PerplexityInterval is { } interval ? Page.Sub(Numbers.Perplexity(interval)) : "",
                 }))));
     }
 
@@ -52,10 +52,10 @@ internal static class SweepTables
             ["", "trained at", "measured", .. bounds.Select(bound => (object)bound.Name)],
             report.Cells.Select(cell => Name(cell)
                 .Append(Numbers.Count(cell.Cutoff ?? report.NativeLength))
-                .Append(cell.Limit is { } limit ? (object)new object[] { Tokens(limit), Sub(limit.IntervalText.Replace(">=", "≥")) } : Missing())
+                .Append(cell.Limit is { } limit ? (object)new object[] { Numbers.Limit(limit), Page.Sub(Numbers.LimitInterval(limit)) } : Page.Missing())
                 .Concat(bounds.Select(bound => cell.Measured.Bounds.FirstOrDefault(own => own.Name == bound.Name) is { } own
                     ? (object)(double.IsFinite(own.Tokens) ? Numbers.Count(own.Tokens) : "none")
-                    : Missing())))),
+                    : Page.Missing())))),
             Page.Element("ul", "notes", bounds.Select(bound => Page.Plain("li", Page.Plain("strong", bound.Name), $": {bound.Source}"))));
     }
 
@@ -70,9 +70,9 @@ internal static class SweepTables
             cells.Select(cell => Name(cell).Concat(
             [
                 Numbers.Count(cell.Cost!.Steps), Numbers.Count(cell.Cost.Tokens),
-                cell.Cost.Seconds is { } took ? (object)Numbers.Count(took) : Missing(),
-                cell.Cost.Seconds is > 0 and { } time ? (object)Numbers.Count(cell.Cost.Tokens / time) : Missing(),
-                cell.Cost.Loss is { } loss ? (object)Numbers.Nats(loss) : Missing(),
+                cell.Cost.Seconds is { } took ? (object)Numbers.Count(took) : Page.Missing(),
+                cell.Cost.Seconds is > 0 and { } time ? (object)Numbers.Count(cell.Cost.Tokens / time) : Page.Missing(),
+                cell.Cost.Loss is { } loss ? (object)Numbers.Nats(loss) : Page.Missing(),
             ])));
     }
 
@@ -83,9 +83,9 @@ internal static class SweepTables
         report.Slopes.Select(slope => new object[]
         {
             slope.Rope is { } rope ? Page.Breakable(rope) : "all methods",
-            slope.Slope is { } fit ? (object)new object[] { Numbers.Exponent(fit.Exponent), fit.Interval is { } i ? Sub($"{Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)}") : "" } : Missing(),
-            slope.Slope is { } of ? (object)$"{of.Points}" : Missing(),
-            slope.Slope is { } open ? (object)$"{open.Open}" : Missing(),
+            slope.Slope is { } fit ? (object)new object[] { Numbers.Exponent(fit.Exponent), fit.Interval is { } i ? Page.Sub($"{Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)}") : "" } : Page.Missing(),
+            slope.Slope is { } of ? (object)$"{of.Points}" : Page.Missing(),
+            slope.Slope is { } open ? (object)$"{open.Open}" : Page.Missing(),
         }));
 
     /// <summary>That each method was applied.</summary>
@@ -94,19 +94,13 @@ internal static class SweepTables
         ["", "hash of its tables", "largest probe-logit difference from vanilla"],
         report.Cells.Select(cell => Name(cell).Concat(cell.Measured.Proof is { } proof
             ? [Page.Plain("code", proof.TableHash), Numbers.Short(proof.LargestLogitDifference)]
-            : [Missing(), Missing()])));
+            : [Page.Missing(), Page.Missing()])));
 
     /// <summary>Cells with a reach and a price.</summary>
     public static IReadOnlyList<SweepCell> Priced(SweepReport report) => [.. report.Cells.Where(cell => cell is { Limit: not null, Price: not null })];
 
     /// <summary>A cell's reach in tokens, the sweep's length where it found no limit, and its price in nats.</summary>
     public static (double Reach, double Price) ReachAndPrice(SweepCell cell) => (cell.Limit!.Tokens ?? cell.Limit.Swept, cell.Price!.Nats);
-
-    /// <summary>A limit with its interval.</summary>
-    public static string LimitText(EffectiveContextLimit limit) =>
-        Tokens(limit) + (limit.Interval is null || limit.Tokens is null ? "" : $"  ({limit.IntervalText.Replace(">=", "≥")})");
-
-    private static string Tokens(EffectiveContextLimit limit) => limit.ToString().Replace(">=", "≥");
 
     private static XElement Differences(
         SweepReport report, string caption, IEnumerable<SweepCell> cells, Func<SweepCell, IReadOnlyList<PairedDifference>> of, IReadOnlyList<int>? lengths = null)
@@ -116,13 +110,9 @@ internal static class SweepTables
             caption,
             ["", .. columns.Select(length => (object)Numbers.Tokens(length))],
             cells.Select(cell => Name(cell).Concat(columns.Select(length =>
-                of(cell).FirstOrDefault(d => d.Length == length) is { } d ? (object)PerplexityTables.Difference(d.Nats, d.Interval, lessIsBetter: true) : Missing()))));
+                of(cell).FirstOrDefault(d => d.Length == length) is { } d ? (object)PerplexityTables.Difference(d.Nats, d.Interval, lessIsBetter: true) : Page.Missing()))));
     }
 
     private static IEnumerable<object> Name(SweepCell cell) =>
-        [new object[] { Page.Breakable(cell.Measured.Method), cell.Cutoff is { } cutoff ? Sub($"tuned at {Numbers.Tokens(cutoff)}") : Sub("before") }];
-
-    private static XElement Missing() => Page.Element("span", "missing", "–");
-
-    private static XElement Sub(string text) => Page.Element("span", "sub", text);
+        [new object[] { Page.Breakable(cell.Measured.Method), cell.Cutoff is { } cutoff ? Page.Sub($"tuned at {Numbers.Tokens(cutoff)}") : Page.Sub("before") }];
 }
