@@ -17,8 +17,6 @@ namespace CutoffLen.Cli;
 /// </summary>
 internal sealed class FinetuneEvaluation
 {
-    private const int BatchTokens = 8192;
-
     private readonly SweepPlan plan;
     private readonly IReadOnlyList<EvaluationText> texts;
 
@@ -44,7 +42,7 @@ internal sealed class FinetuneEvaluation
             throw new UserException($"eval_steps: {evaluation.EvalSteps} needs eval_data, files to measure on; keep some apart from data, for text that is trained on says little");
         }
 
-        var reach = config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+        var reach = FinetuneRun.Target(config);
         var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { nativeLength, reach, 2 * reach }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
         var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cancel: stop).Texts;
@@ -63,7 +61,7 @@ internal sealed class FinetuneEvaluation
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         using var log = new ResultLog();
-        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", BatchTokens).Run(texts, cancel: stop);
+        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", EvaluationOptions.StandardBatchTokens).Run(texts, cancel: stop);
         var reached = SweepStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
         return new EvaluationSummary(
             plan.Protocols[0].Name,

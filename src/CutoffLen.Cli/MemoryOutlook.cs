@@ -29,8 +29,8 @@ internal sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings,
     public static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, bool onGpu, torch.ScalarType dtype, long budget)
     {
         var training = config.Training;
-        var (cutoff, target) = (config.Data.CutoffLen!.Value, config.Data.TargetLen ?? config.Data.CutoffLen.Value);
-        var settings = new MemorySettings(cutoff, BandShape.Of(PositionMethods.Create(spec, model.Positions, target)))
+        var cutoff = config.Data.CutoffLen!.Value;
+        var settings = new MemorySettings(cutoff, BandShape.Of(PositionMethods.Create(spec, model.Positions, FinetuneRun.Target(config))))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
             AccumulationSteps = training.AccumulationSteps(cutoff),

@@ -33,7 +33,8 @@ internal static class TrainingOptions
 
     private static readonly Option<string?> Config = Text("--config", "YAML file with any of the keys; options go over it.", "FILE");
 
-    private static readonly Option<string[]> Sets = new("--set")
+    /// <summary>Any key of the configuration.</summary>
+    public static Option<string[]> Sets { get; } = new("--set")
     {
         Description = "Set a key of the configuration, over file and options.",
         HelpName = "KEY=VALUE",
@@ -56,12 +57,17 @@ internal static class TrainingOptions
     public static RunConfig ResolveTraining(this ParseResult parsed)
     {
         var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), Flags(parsed), parsed.GetValue(Sets));
+        LogNotes(resolved);
+        return resolved.Config;
+    }
+
+    /// <summary>Tells the user which other names were read as keys.</summary>
+    public static void LogNotes(ResolvedConfig resolved)
+    {
         foreach (var note in resolved.Notes)
         {
             Log.Information("{Note:l}", note);
         }
-
-        return resolved.Config;
     }
 
     /// <summary>An optional text.</summary>

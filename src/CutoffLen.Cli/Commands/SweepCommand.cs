@@ -18,19 +18,17 @@ internal static class SweepCommand
 
     private static readonly Option<string?> Out = new("--out", "-o") { Description = "Folder of the sweep; what is finished in it is not made again.", HelpName = "DIR" };
 
-    private static readonly Option<string[]> Sets = EvaluationOptions.Many("--set", "Set a key of the configuration, over the file.", "KEY=VALUE", required: false);
-
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
         new Command("sweep", "Fine-tune with several position methods at several cutoffs and measure before and after; writes report.html, sweep.csv and sweep.json.")
         {
-            Config, Out, Sets, EvaluationOptions.BatchTokens, CommonOptions.Json,
+            Config, Out, TrainingOptions.Sets, EvaluationOptions.BatchTokens, CommonOptions.Json,
         }
         .Runs((parsed, stop) =>
         {
             var flags = parsed.GetValue(Out) is { } folder ? [new KeyValuePair<string, string>("output_dir", folder)] : Array.Empty<KeyValuePair<string, string>>();
             Run(
-                RunConfigReader.Resolve(parsed.GetValue(Config), flags, parsed.GetValue(Sets)), parsed.GetValue(EvaluationOptions.BatchTokens),
+                RunConfigReader.Resolve(parsed.GetValue(Config), flags, parsed.GetValue(TrainingOptions.Sets)), parsed.GetValue(EvaluationOptions.BatchTokens),
                 parsed.GetValue(CommonOptions.Json), stop);
         });
 
@@ -41,11 +39,7 @@ internal static class SweepCommand
     /// <param name="stop">Ctrl-C.</param>
     public static void Run(ResolvedConfig resolved, int batchTokens, bool json, CancellationToken stop)
     {
-        foreach (var note in resolved.Notes)
-        {
-            Log.Information("{Note:l}", note);
-        }
-
+        TrainingOptions.LogNotes(resolved);
         var config = ForSweep(resolved);
         try
         {

@@ -26,14 +26,15 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<
     public static MemoryPlan Of(LlamaConfig config, MemorySettings settings)
     {
         var state = new StateMemory(config, settings);
-        var moments = new StepMemory(config, settings).Moments();
+        var step = new StepMemory(config, settings);
+        var moments = step.Moments();
         var largest = moments.MaxBy(moment => moment.Sum(part => part.Bytes))!;
         var passing = moments.SelectMany(moment => moment).GroupBy(part => part.Name)
             .Select(parts => largest.FirstOrDefault(part => part.Name == parts.Key) ?? parts.MaxBy(part => part.Bytes)! with { AtPeak = false });
         var device = (List<MemoryPart>)[.. state.OnDevice(), .. passing];
         return new MemoryPlan(
             [.. device.Where(part => part.Bytes > 0), ProcessMemory.OnDevice(settings, device)],
-            settings.OnGpu ? [.. state.OnHost().Where(part => part.Bytes > 0), ProcessMemory.Beside] : []);
+            settings.OnGpu ? [.. state.OnHost().Append(step.Parked).Where(part => part.Bytes > 0), ProcessMemory.Beside] : []);
     }
 
     /// <summary>How many parameters a run trains.</summary>

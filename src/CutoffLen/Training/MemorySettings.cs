@@ -1,4 +1,5 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Models;
 using CutoffLen.Positions;
 
 namespace CutoffLen.Training;
@@ -40,4 +41,7 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
 
     /// <summary>B*T, tokens of a forward pass.</summary>
     public long Tokens => (long)BatchSize * Cutoff;
+
+    /// <summary>What attention takes under these settings.</summary>
+    internal AttentionMemory Attention(LlamaConfig config) => new(config, Bands, Width, BlockSize.For(OnGpu));
 }

@@ -1,7 +1,7 @@
 namespace CutoffLen.Training;
 
 /// <summary>
-/// What a run takes beside its tensors. On the CPU measured (README, "Planning memory"); on a GPU a cautious estimate: the
+/// What a run takes beside its tensors. On the CPU measured; on a GPU a cautious estimate: the
 /// CUDA context with the kernels it loads and cuBLAS's workspaces, and the holes of torch's caching allocator.
 /// </summary>
 internal static class ProcessMemory

@@ -10,15 +10,14 @@ internal sealed class StateMemory
     private readonly MemorySettings settings;
     private readonly long weights;
     private readonly long attention;
-    private readonly LlamaConfig config;
 
     public StateMemory(LlamaConfig config, MemorySettings settings)
     {
-        (this.config, this.settings) = (config, settings);
+        this.settings = settings;
         Trained = TrainedCount(config, settings);
         var all = LlamaParameters.Count(config);
         weights = settings.Width * (settings.Lora is { } lora ? all + new LoraAdapters(config, lora, 0).Groups(1).Take(2).Sum(g => g.Count) : all);
-        attention = new AttentionMemory(config, settings.Bands, settings.Width, BlockSize.For(settings.OnGpu)).Kept(settings.BatchSize, settings.Cutoff);
+        attention = settings.Attention(config).Kept(settings.BatchSize, settings.Cutoff);
     }
 
     /// <summary>Trained parameters.</summary>
@@ -37,11 +36,7 @@ internal sealed class StateMemory
         new("position tables, room for scores", attention + (settings.OnGpu ? 0 : settings.Bands.HostBytesPerToken * settings.Cutoff)),
     ];
 
-    public IEnumerable<MemoryPart> OnHost() =>
-    [
-        .. OptimizerIsOnHost ? Optimizer() : [],
-        new("inputs of layers", StepMemory.ParkedBytes(config, settings)),
-    ];
+    public IEnumerable<MemoryPart> OnHost() => OptimizerIsOnHost ? Optimizer() : [];
 
     private bool OptimizerIsOnHost => settings.OnGpu && settings.OffloadOptimizer;
 

@@ -22,7 +22,7 @@ internal sealed class StepMemory
     {
         (this.config, this.settings) = (config, settings);
         segment = new SegmentMemory(config, settings.Lora, settings.Width);
-        attention = new AttentionMemory(config, settings.Bands, settings.Width, BlockSize.For(settings.OnGpu));
+        attention = settings.Attention(config);
     }
 
     private long Layers => config.NumHiddenLayers;
@@ -31,14 +31,10 @@ internal sealed class StepMemory
 
     private bool Keeps => settings.Recompute == Recompute.None;
 
-    private static bool Parks(MemorySettings settings) => settings is { OnGpu: true, OffloadInputs: true, Recompute: Recompute.Layers };
+    private bool Parks => settings is { OnGpu: true, OffloadInputs: true, Recompute: Recompute.Layers };
 
     /// <summary>What waits in host memory for its backward pass.</summary>
-    public static long ParkedBytes(LlamaConfig config, MemorySettings settings)
-    {
-        var segment = new SegmentMemory(config, settings.Lora, settings.Width);
-        return Parks(settings) ? settings.Tokens * config.NumHiddenLayers * (segment.Stream + segment.Attended) : 0;
-    }
+    public MemoryPart Parked => Part(Inputs, Parks ? Layers * (segment.Stream + segment.Attended) : 0);
 
     /// <summary>The moments of a step; in each, parts that are there together.</summary>
     public IReadOnlyList<IReadOnlyList<MemoryPart>> Moments() => [Head(), AttentionBackward(), SegmentBackward(), Optimizer()];
@@ -80,7 +76,7 @@ internal sealed class StepMemory
     private IEnumerable<MemoryPart> Kept(long segments, long fetched)
     {
         var sums = sizeof(float) * (long)config.NumAttentionHeads * Layers;
-        yield return Part(Inputs, Parks(settings)
+        yield return Part(Inputs, Parks
             ? (Math.Min(segments, fetched) * (segment.Stream + segment.Attended)) + sums
             : segments * (segment.Stream + segment.Attended));
     }
