@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
 using CutoffLen.Models;
+using CutoffLen.Tokenization;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Checkpoints;
@@ -35,6 +36,23 @@ internal static class TinyCheckpoint
         using var scope = NewDisposeScope();
         CheckpointWriter.Save(folder, config ?? Config, Weights(config ?? Config, seed), dtype, maxShardBytes: maxShardBytes);
         return folder;
+    }
+
+    /// <summary>In a folder such a model with a tokenizer, as model/, and <paramref name="texts"/> files that it can read, as texts/.</summary>
+    public static void SaveWithTexts(TemporaryFolder folder, int texts)
+    {
+        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
+        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
+        Save(folder["made"], Config with { VocabSize = vocabulary });
+        foreach (var file in Directory.EnumerateFiles(folder["made"]))
+        {
+            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
+        }
+
+        for (var n = 1; n <= texts; n++)
+        {
+            folder.Write($"texts/{n - 1}.txt", string.Concat(Enumerable.Range(0, 60).Select(word => $"the {word * n} of many words and more. ")));
+        }
     }
 
     /// <summary>Changes config.json.</summary>

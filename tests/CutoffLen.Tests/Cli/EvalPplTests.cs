@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using CutoffLen.Tests.Checkpoints;
-using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Cli;
 
@@ -11,21 +10,7 @@ public sealed class EvalPplTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public EvalPplTests()
-    {
-        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
-        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
-        TinyCheckpoint.Save(folder["made"], TinyCheckpoint.Config with { VocabSize = vocabulary });
-        foreach (var file in Directory.EnumerateFiles(folder["made"]))
-        {
-            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
-        }
-
-        for (var d = 0; d < 4; d++)
-        {
-            folder.Write($"texts/{d}.txt", string.Concat(Enumerable.Range(0, 60).Select(n => $"the {n * (d + 1)} of many words and more. ")));
-        }
-    }
+    public EvalPplTests() => TinyCheckpoint.SaveWithTexts(folder, texts: 4);
 
     [Fact]
     public void A_sweep_leaves_a_table_a_csv_a_json_and_a_report()

@@ -15,18 +15,7 @@ public sealed class SweepTests : IDisposable
 
     public SweepTests()
     {
-        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
-        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
-        TinyCheckpoint.Save(folder["made"], TinyCheckpoint.Config with { VocabSize = vocabulary });
-        foreach (var file in Directory.EnumerateFiles(folder["made"]))
-        {
-            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
-        }
-
-        for (var d = 0; d < 4; d++)
-        {
-            folder.Write($"texts/{d}.txt", string.Concat(Enumerable.Range(0, 60).Select(n => $"the {n * (d + 1)} of many words and more. ")));
-        }
+        TinyCheckpoint.SaveWithTexts(folder, texts: 4);
 
         folder.Write("sweep.yaml", $"""
             model: {folder["model"]}

@@ -1,5 +1,4 @@
 using CutoffLen.Tests.Checkpoints;
-using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Cli;
 
@@ -8,21 +7,7 @@ internal sealed class TinyRun : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public TinyRun()
-    {
-        folder.Write("model/tokenizer.model", File.ReadAllBytes(Golden.Path("tokenizers/sp-kept/tokenizer.model")));
-        var vocabulary = CheckpointTokenizer.Open(folder["model"]).VocabularySize;
-        TinyCheckpoint.Save(folder["made"], TinyCheckpoint.Config with { VocabSize = vocabulary, HeadDim = 4 });
-        foreach (var file in Directory.EnumerateFiles(folder["made"]))
-        {
-            File.Copy(file, Path.Combine(folder["model"], Path.GetFileName(file)));
-        }
-
-        for (var d = 0; d < 6; d++)
-        {
-            folder.Write($"texts/{d}.txt", string.Concat(Enumerable.Range(0, 60).Select(n => $"the {n * (d + 1)} of many words and more. ")));
-        }
-    }
+    public TinyRun() => TinyCheckpoint.SaveWithTexts(folder, texts: 6);
 
     public string this[string name] => folder[name];
 
