@@ -59,6 +59,11 @@ internal sealed partial class SweepRun : IDisposable
         perplexity = new PerplexityRun(new SweepPlan([protocol], lengths, special, DependsOnLength: false), texts.Texts, log, batchTokens, stop);
     }
 
+    /// <summary>What the report calls the model: its folder's name, with the one above where that says nothing.</summary>
+    private string Name => model.Folder.Name is "model" or "final" or "merged"
+        ? $"{Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder.Folder))))}/{model.Folder.Name}"
+        : model.Folder.Name;
+
     /// <summary>Makes every cell that is not there, and the report.</summary>
     /// <exception cref="UserException">A run in the folder was started with other settings, or something else is wrong.</exception>
     /// <exception cref="OperationCanceledException">Stopped; all that was done is kept.</exception>
@@ -169,10 +174,10 @@ internal sealed partial class SweepRun : IDisposable
 
     private SweepReport Report(IReadOnlyList<ScoredCell> scored)
     {
-        var cells = SweepReporting.Cells(model.Folder.Name, model.Folder.Config, scored, config.Evaluation.Delta);
+        var cells = SweepReporting.Cells(Name, model.Folder.Config, scored, config.Evaluation.Delta);
         var planned = grid.Before.Count + grid.After.Count;
         return new SweepReport(
-            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", model.Folder.Name, model.Folder.Config.NativeLength, compute.DtypeName, Settings(),
+            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", Name, model.Folder.Config.NativeLength, compute.DtypeName, Settings(),
             PerplexityReporting.Note(protocol, special), lengths, Corpus.Of(texts), cells, planned, SweepReporting.Slopes(cells), [.. SweepReporting.Notes(cells, planned, texts)]);
     }
 

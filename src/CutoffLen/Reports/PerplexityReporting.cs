@@ -23,7 +23,7 @@ public static class PerplexityReporting
         var protocols = Enumerable.Range(0, sweep.Scores.Plan.Protocols.Count).Select(p => SweepStatistics.Perplexity(sweep.Scores, p));
         return new MeasuredMethod(
             model, sweep.Spec.ToString(), config.NativeLength, new MethodProof(sweep.Proof.Hash, sweep.LargestLogitDifference),
-            [.. protocols], SweepStatistics.Curve(sweep.Scores, delta), Bounds(config.Positions, sweep.Spec, sweep.Scores.Plan.Lengths[^1]));
+            [.. protocols], SweepStatistics.Curve(sweep.Scores, delta, config.NativeLength), Bounds(config.Positions, sweep.Spec, sweep.Scores.Plan.Lengths[^1]));
     }
 
     /// <summary>A sweep's differences from a baseline's, one comparison for each protocol.</summary>

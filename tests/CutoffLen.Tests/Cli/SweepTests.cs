@@ -16,7 +16,6 @@ public sealed class SweepTests : IDisposable
     public SweepTests()
     {
         TinyCheckpoint.SaveWithTexts(folder, texts: 4);
-
         folder.Write("sweep.yaml", $"""
             model: {folder["model"]}
             data: [{folder["texts"]}]
@@ -145,7 +144,7 @@ public sealed class SweepTests : IDisposable
     [Fact]
     public void Adapters_are_swept_as_whole_models_are()
     {
-        var json = JsonNode.Parse(Sweep("out", "--json", "--set", "method=lora", "cutoffs=96", "finetune_ropes=ntk", "lora_r=2").Exits(0).Output)!;
+        var json = JsonNode.Parse(Sweep("out", "--json", "--set", "method=lora", "cutoffs=96", "finetune_ropes=ntk", "lora_r=2", "learning_rate=1e-2", "max_steps=8").Exits(0).Output)!;
         var tuned = json["cells"]!.AsArray()[^1]!;
         Assert.True((double)tuned["against_before"]![0]!["nll"]! < 0);
         Assert.True(AdapterCheckpoint.ExistsIn(folder["out/runs/ntk-96/final"]));

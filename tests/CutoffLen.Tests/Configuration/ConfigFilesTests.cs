@@ -5,7 +5,7 @@ namespace CutoffLen.Tests.Configuration;
 public sealed class ConfigFilesTests
 {
     public static TheoryData<string> Files() =>
-        [.. Directory.GetFiles(Path.Combine(Repository.Root, "configs"), "*.yaml").Select(path => Path.GetFileName(path)!).Order()];
+        [.. Directory.GetFiles(Path.Combine(Repository.Root, "configs"), "*.yaml", SearchOption.AllDirectories).Select(path => Path.GetRelativePath(Path.Combine(Repository.Root, "configs"), path)).Order()];
 
     [Theory]
     [MemberData(nameof(Files))]

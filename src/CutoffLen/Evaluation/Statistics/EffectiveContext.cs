@@ -29,8 +29,9 @@ public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Int
 /// delta above its running minimum and stays there to the end of the sweep.
 /// </summary>
 /// <remarks>
-/// Three cares for noise. The walk begins at position 64 (an eighth of the sweep where that is less): the openings of
-/// texts are easier or harder than the rest for reasons that have nothing to do with context. Neighbouring buckets join
+/// Three cares for noise. The walk begins at three quarters of the native length (an eighth of the sweep where that is
+/// less, 64 tokens where it is not known): the question is what comes beyond, and the openings of texts are easier or harder
+/// than the rest for reasons that have nothing to do with context. Neighbouring buckets join
 /// until they hold 256 tokens. And the minimum is that of means over an octave of positions, for the least of many narrow
 /// buckets is the luckiest of them.
 /// </remarks>
@@ -39,7 +40,8 @@ public static class EffectiveContext
     /// <summary>The rise that counts as the limit, nats.</summary>
     public const double StandardDelta = 0.1;
 
-    private const int FirstPosition = 64;
+    private const int LeastNative = 64;
+    private const double FirstShare = 0.75;
     private const int LeastTokens = 256;
 
     /// <summary>The limit and its interval.</summary>
@@ -48,10 +50,12 @@ public static class EffectiveContext
     /// <param name="counts">For each unit, for each bucket its tokens.</param>
     /// <param name="bootstrap">Draws of the units.</param>
     /// <param name="delta">The rise that counts, nats.</param>
+    /// <param name="native">Tokens the model was trained at; null where that is not known.</param>
     public static EffectiveContextLimit Of(
-        int[] edges, IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, Bootstrap bootstrap, double delta = StandardDelta)
+        int[] edges, IReadOnlyList<double[]> sums, IReadOnlyList<double[]> counts, Bootstrap bootstrap, double delta = StandardDelta, int? native = null)
     {
-        var groups = Join(edges, counts);
+        var first = Math.Max(LeastNative, (int)(FirstShare * (native ?? 0)));
+        var groups = Join(edges, counts, Math.Min(first, edges[^1] / 8));
         var tokens = Limit(edges, groups, Total(groups, sums, counts, Enumerable.Repeat(1, sums.Count).ToArray()), delta);
         var draws = bootstrap.Values(draw => Limit(edges, groups, Total(groups, sums, counts, draw), delta) ?? double.PositiveInfinity);
         return new EffectiveContextLimit(tokens, edges[^1], Bootstrap.Middle(draws), delta) { Draws = draws };
@@ -87,9 +91,8 @@ public static class EffectiveContext
         return limit;
     }
 
-    private static List<(int Begin, int End)> Join(int[] edges, IReadOnlyList<double[]> counts)
+    private static List<(int Begin, int End)> Join(int[] edges, IReadOnlyList<double[]> counts, int from)
     {
-        var from = Math.Min(FirstPosition, edges[^1] / 8);
         var groups = new List<(int Begin, int End)>();
         var begin = Array.FindIndex(edges, edge => edge >= from);
         var held = 0.0;

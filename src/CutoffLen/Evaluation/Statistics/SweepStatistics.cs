@@ -39,7 +39,10 @@ public static class SweepStatistics
     }
 
     /// <summary>NLL by position and the effective context; null when no text has a whole window.</summary>
-    public static PositionCurve? Curve(SweepScores scores, double delta = EffectiveContext.StandardDelta)
+    /// <param name="scores">What was measured.</param>
+    /// <param name="delta">The rise that ends the context, nats.</param>
+    /// <param name="native">Tokens the model was trained at; null where that is not known.</param>
+    public static PositionCurve? Curve(SweepScores scores, double delta = EffectiveContext.StandardDelta, int? native = null)
     {
         if (scores.CurveLength is not { } length)
         {
@@ -63,7 +66,7 @@ public static class SweepStatistics
         });
         return new PositionCurve(
             length, scores.Curves.Count, texts.Count > 1 ? "texts" : "stretches", [.. points],
-            EffectiveContext.Of(buckets.Edges, sums, counts, bootstrap, delta));
+            EffectiveContext.Of(buckets.Edges, sums, counts, bootstrap, delta, native));
     }
 
     /// <summary>

@@ -73,7 +73,7 @@ internal sealed record IntervalChart(
             "g", "point",
             Svg.Title($"{row.Label}: {row.Text}"),
             narrow
-                ? Svg.Text(plot.Left, y - 13, $"{row.Label}  {row.Text}", "legend-label")
+                ? Svg.Text(plot.Left, y - 13, $"{row.Label}: {row.Text}", "legend-label")
                 : new[] { Svg.Text(plot.Left - 10, y + 4, row.Label, $"end-label {color}", "end"), Svg.Text(plot.Right + 22, y + 4, row.Text, "tick") },
             row.Interval is { } interval && double.IsFinite(interval.Low) ? Whisker(interval, y, x, color) : null,
             row.Value is { } value ? Svg.Marker(style.Color, x[value], y, style.Marker, 5) : Arrow(x[End], y, color));
