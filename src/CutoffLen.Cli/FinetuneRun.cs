@@ -49,7 +49,7 @@ internal sealed class FinetuneRun : IDisposable
             settings = SettingsOf(config, sequences) with { Attention = attention.Path };
             recorded = RunSettings.Of(config, start.Identity, spec.ToString(), compute.DtypeName, attention.Path, DescribeData(documents, tokenizer), settings.Schedule);
             machine = Machine(compute);
-            state = from is null ? null : StateFor(from, recorded, machine);
+            state = from is null ? null : StateFor(from, recorded);
         }
         catch (UserException)
         {
@@ -115,6 +115,10 @@ internal sealed class FinetuneRun : IDisposable
             TrainingRun.Resume(trainer, state, from!);
             Folder.ForgetAfter(state.Step);
             Log.Information("going on from {Checkpoint:l}, step {Step}", from!, state.Step);
+            foreach (var difference in RunSettings.Differences(state.Machine, machine))
+            {
+                Log.Warning("resumed elsewhere: {Difference:l}; results may differ in their last bits from those of an undisturbed run", difference);
+            }
         }
         else if (resume == "auto")
         {
@@ -236,17 +240,12 @@ internal sealed class FinetuneRun : IDisposable
         ["attention_pieces"] = $"{BlockSize.For(compute.Device)}",
     };
 
-    private static TrainingState StateFor(string from, IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine)
+    private static TrainingState StateFor(string from, IReadOnlyDictionary<string, string> settings)
     {
         var state = TrainingState.Read(from);
         if (RunSettings.Differences(state.Settings, settings) is { Count: > 0 } differences)
         {
             throw new UserException($"--resume {from}: the run was started with other settings; give the same or begin a new run:\n  {string.Join("\n  ", differences)}");
-        }
-
-        foreach (var difference in RunSettings.Differences(state.Machine, machine))
-        {
-            Log.Warning("resumed elsewhere: {Difference:l}; results may differ in their last bits from those of an undisturbed run", difference);
         }
 
         return state;

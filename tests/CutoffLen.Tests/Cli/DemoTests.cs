@@ -20,13 +20,13 @@ public sealed class DemoTests : IDisposable
             await Task.Delay(50);
         }
 
-        using (var kill = Process.Start("kill", ["-INT", $"{process.Id}"]))
+        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
         {
             await kill.WaitForExitAsync();
         }
 
         Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
-        Assert.Equal(130, process.ExitCode);
+        Assert.Equal(143, process.ExitCode);
         Assert.Contains("native 256 tokens", await output);
         Assert.Contains("15 cells: 9 before fine-tuning, 6 after", await errors);
         Assert.Contains("start it again to go on", await errors);
