@@ -8,6 +8,7 @@ public sealed class KilledTrainingTests : IDisposable
 {
     private const int Kills = 20;
     private const int Steps = 240;
+    private const int StepsBetweenKills = Steps / Kills / 2;
 
     private readonly TinyRun run = new();
 
@@ -61,7 +62,10 @@ public sealed class KilledTrainingTests : IDisposable
 
     public void Dispose() => run.Dispose();
 
-    /// <summary>Starts the run, kills it after a moment, and returns the last step in its log.</summary>
+    /// <summary>
+    /// Starts the run, kills it after a moment, or sooner where it would come too near its end for the kills that follow,
+    /// and returns the last step in its log.
+    /// </summary>
     private int KillOnTheWay(string[] arguments, int furthest, Random random, bool whileTraining)
     {
         using var process = CutoffProcess.Start(arguments);
@@ -76,7 +80,12 @@ public sealed class KilledTrainingTests : IDisposable
             Thread.Sleep(5);
         }
 
-        Thread.Sleep(random.Next(whileTraining ? 150 : 2000));
+        var moment = TimeSpan.FromMilliseconds(watch.ElapsedMilliseconds + random.Next(whileTraining ? 150 : 2000));
+        while (watch.Elapsed < moment && LastStep() < furthest + StepsBetweenKills)
+        {
+            Thread.Sleep(5);
+        }
+
         Assert.False(process.HasExited, $"the run ended by itself, at step {LastStep()} of {Steps}");
         process.Kill();
         process.WaitForExit();
