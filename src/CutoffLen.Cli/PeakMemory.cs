@@ -5,12 +5,33 @@ using TorchSharp;
 namespace CutoffLen.Cli;
 
 /// <summary>
-/// The peak memory of this process on a device. On the CPU its largest resident set; on a GPU what torch's allocator, which
-/// gives nothing back, has taken since this object was made.
+/// The peak memory of this process on a device since this object was made. On the CPU its largest resident set; on a GPU what
+/// torch's allocator, which gives nothing back, has taken.
 /// </summary>
-internal sealed class PeakMemory(Compute compute)
+internal sealed class PeakMemory
 {
-    private readonly long freeAtFirst = FreeBytes(compute);
+    private const string LinuxReset = "/proc/self/clear_refs";
+
+    private readonly Compute compute;
+    private readonly long freeAtFirst;
+
+    /// <summary>Begins to measure. Where the system can't forget an earlier peak, on the CPU that remains the least.</summary>
+    public PeakMemory(Compute compute)
+    {
+        this.compute = compute;
+        freeAtFirst = FreeBytes(compute);
+        try
+        {
+            if (File.Exists(LinuxReset))
+            {
+                File.WriteAllText(LinuxReset, "5"); // proc(5): the peak becomes the present resident set
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A container may forbid it.
+        }
+    }
 
     /// <summary>Bytes that are free on the device now, with what this process holds in main memory already.</summary>
     public static long FreeBytes(Compute compute) => compute.Device.type == DeviceType.CPU

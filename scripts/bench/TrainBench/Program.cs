@@ -1,19 +1,27 @@
 // usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype bf16|fp32]
+//        bench-train head chunked|dense VOCABULARY TOKENS
 // SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses, and the
 // share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
 // of two square matrices.
 using System.Diagnostics;
 using System.Text.Json;
+using CutoffLen.Bench;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Positions;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 
+CpuThreads.Use(0);
+if (args[0] == "head")
+{
+    HeadBench.Run(args[1], long.Parse(args[2]), long.Parse(args[3]));
+    return;
+}
+
 var (size, cutoff, steps) = (args[0], int.Parse(args[1]), int.Parse(args[2]));
 string Option(string name, string standard) => Array.IndexOf(args, name) is var at and > 0 ? args[at + 1] : standard;
 
-CpuThreads.Use(0);
 var config = size switch
 {
     "5M" => Shape(256, 6, 4, 688, 1024),

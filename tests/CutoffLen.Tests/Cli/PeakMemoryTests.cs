@@ -1,0 +1,28 @@
+using CutoffLen.Cli;
+using CutoffLen.Hardware;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Tests.Cli;
+
+public sealed class PeakMemoryTests
+{
+    private const long Bytes = 512L << 20;
+    private readonly Compute cpu = Compute.Choose("cpu", "fp32");
+
+    [Fact]
+    public void It_counts_what_is_taken_after_it_began_and_not_what_was_given_back_before()
+    {
+        var first = new PeakMemory(cpu);
+        var before = first.Bytes();
+        Take();
+        var peak = first.Bytes();
+        Assert.True(peak - before > Bytes * 9 / 10, $"{peak - before:N0} bytes of {Bytes:N0} seen");
+        var afterwards = new PeakMemory(cpu).Bytes();
+        Assert.True(peak - afterwards > Bytes * 9 / 10, $"a peak of {peak:N0} bytes is forgotten but for {afterwards:N0}");
+    }
+
+    private static void Take()
+    {
+        using var taken = ones(Bytes / sizeof(float));
+    }
+}
