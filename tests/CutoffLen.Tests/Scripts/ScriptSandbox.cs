@@ -52,8 +52,9 @@ internal sealed class ScriptSandbox : IDisposable
     public void AddTool(string name, string body = "")
     {
         var file = Path.Combine(tools, name);
+        File.Delete(file); // a link to the real program, which writing would go through to
         // A copy of a script is executable as the script is, and stays so with another text.
-        File.Copy(Path.Combine(Repository.Root, "scripts", "setup"), file, overwrite: true);
+        File.Copy(Path.Combine(Repository.Root, "scripts", "setup"), file);
         File.WriteAllText(file, $"#!{Path.Combine(tools, "bash")}\nROOT={Root}\n{body}\n");
     }
 

@@ -117,21 +117,23 @@ public sealed class SetupTests : IDisposable
     }
 
     [Fact]
-    public void The_reference_blas_is_replaced_by_OpenBLAS()
+    public void OpenBLAS_that_shares_libtorchs_threads_is_installed_and_asked_for_once()
     {
+        const string warning = "setup: warning: libopenblas0-openmp is not installed";
+        // Found by CMake's path rather than by LIBTORCH, whose BLAS is its own affair.
+        string[] variables = ["TORCH_SOURCE=system", $"CMAKE_PREFIX_PATH={sandbox.PathOf("libtorch")}"];
         sandbox.AddTool("dotnet");
         sandbox.AddTool("id", "echo 0");
-        sandbox.AddTool("update-alternatives", """
-            case $1 in
-                --get-selections) echo 'libblas.so.3-x86_64-linux-gnu auto /usr/lib/blas/libblas.so.3' ;;
-                --query) echo 'Value: /usr/lib/blas/libblas.so.3' ;;
-                --list) printf '/usr/lib/blas/libblas.so.3\n/usr/lib/openblas-pthread/libblas.so.3\n' ;;
-                --set) echo "$*" >>$ROOT/alternatives ;;
-            esac
-            """);
-        // Found by CMake's path rather than by LIBTORCH, whose BLAS is its own affair.
-        sandbox.Run("setup", [], "TORCH_SOURCE=system", $"CMAKE_PREFIX_PATH={sandbox.PathOf("libtorch")}").Exits(0);
-        Assert.Equal("--set libblas.so.3-x86_64-linux-gnu /usr/lib/openblas-pthread/libblas.so.3\n", sandbox.Read("alternatives"));
+        sandbox.AddTool("env", "while [[ $1 == *=* ]]; do shift; done; exec \"$@\"");
+        sandbox.AddTool("dpkg", "[ -e $ROOT/installed ]");
+        sandbox.AddTool("apt-get", "echo \"$*\" >>$ROOT/apt; exit 1");
+        Assert.StartsWith(warning, Assert.Single(sandbox.Run("setup", [], variables).Exits(0).ErrorLines), StringComparison.Ordinal);
+        Assert.Equal("install -y -q --no-install-recommends libopenblas0-openmp\nupdate -q\n", sandbox.Read("apt"));
+        Assert.StartsWith(warning, Assert.Single(sandbox.Run("setup", [], variables).Exits(0).ErrorLines), StringComparison.Ordinal);
+        Assert.Equal(2, sandbox.Read("apt").Count(c => c == '\n'));
+
+        sandbox.AddTool("apt-get", ": >$ROOT/installed");
+        Assert.Empty(sandbox.Run("setup", ["--again"], variables).Exits(0).ErrorLines);
     }
 
     private string Property(string name) => XDocument.Parse(sandbox.Read("TorchSource.props")).Descendants(name).Single().Value;
