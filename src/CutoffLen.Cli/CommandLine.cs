@@ -84,16 +84,19 @@ internal static class CommandLine
         if (token.StartsWith('-'))
         {
             var options = command.Options.Concat(command.Parents.OfType<Command>().SelectMany(c => c.Options.Where(o => o.Recursive)));
-            return $"unknown option '{token}'; options are {Names(options)}";
+            return Unknown("option", token, options);
         }
 
         return command.Subcommands.Count > 0
-            ? $"unknown command '{token}'; commands are {Names(command.Subcommands)}"
+            ? Unknown("command", token, command.Subcommands)
             : $"unexpected argument '{token}'; see 'cutoff {PathOf(command)} --help'";
     }
 
-    private static string Names(IEnumerable<Symbol> symbols) =>
-        string.Join(", ", symbols.Where(symbol => !symbol.Hidden).Select(symbol => symbol.Name).Distinct());
+    private static string Unknown(string kind, string token, IEnumerable<Symbol> symbols)
+    {
+        var names = symbols.Where(symbol => !symbol.Hidden).Select(symbol => symbol.Name).Distinct().ToList();
+        return $"unknown {kind} '{token}'{Spelling.Suggest(token, names)}; {kind}s are {string.Join(", ", names)}";
+    }
 
     private static string PathOf(Command command)
     {

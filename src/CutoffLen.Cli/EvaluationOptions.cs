@@ -57,12 +57,7 @@ internal static class EvaluationOptions
     /// <summary>Makes a folder of results.</summary>
     public static string PrepareFolder(string folder)
     {
-        if (File.Exists(folder))
-        {
-            throw new UserException($"--out {folder}: is a file; give a folder");
-        }
-
-        Directory.CreateDirectory(folder);
+        OutputFolder.Create(folder);
         Logging.AddRunFolder(folder);
         return folder;
     }

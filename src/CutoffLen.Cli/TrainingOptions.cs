@@ -56,7 +56,7 @@ internal static class TrainingOptions
     /// <exception cref="UserException">Everything that is wrong, a line each.</exception>
     public static RunConfig ResolveTraining(this ParseResult parsed)
     {
-        var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), Flags(parsed), parsed.GetValue(Sets));
+        var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), Given(parsed), parsed.GetValue(Sets));
         LogNotes(resolved);
         return resolved.Config;
     }
@@ -85,13 +85,13 @@ internal static class TrainingOptions
         }
     }
 
-    private static IEnumerable<KeyValuePair<string, string>> Flags(ParseResult parsed)
+    private static IEnumerable<ConfigOption> Given(ParseResult parsed)
     {
         foreach (var (option, key) in Keys)
         {
             if (parsed.GetValue(option) is { } text)
             {
-                yield return new(key, text);
+                yield return new ConfigOption(option.Name, key, text);
             }
         }
 
@@ -99,7 +99,7 @@ internal static class TrainingOptions
         {
             yield return paths.FirstOrDefault(path => path.Contains(',')) is { } comma
                 ? throw new UserException($"--data {comma}: paths with a comma can only be given in a file, by --config")
-                : new("data", string.Join(',', paths));
+                : new ConfigOption(Data.Name, "data", string.Join(',', paths));
         }
     }
 }

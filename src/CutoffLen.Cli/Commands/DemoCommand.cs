@@ -35,12 +35,12 @@ internal static class DemoCommand
         });
 
     /// <summary>The file's own paths hold from the repository's folder; these hold from anywhere.</summary>
-    private static IEnumerable<KeyValuePair<string, string>> Paths(string folder, string output) =>
+    private static IEnumerable<ConfigOption> Paths(string folder, string output) =>
     [
-        new("model", Path.Combine(folder, "model")),
-        new("data", Path.Combine(folder, "northanger-abbey.jsonl")),
-        new("eval_data", Path.Combine(folder, "persuasion.jsonl")),
-        new("output_dir", output),
+        new("demo", "model", Path.Combine(folder, "model")),
+        new("demo", "data", Path.Combine(folder, "northanger-abbey.jsonl")),
+        new("demo", "eval_data", Path.Combine(folder, "persuasion.jsonl")),
+        new("--out", "output_dir", output),
     ];
 
     private static string Find()

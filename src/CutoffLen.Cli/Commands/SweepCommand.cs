@@ -26,9 +26,9 @@ internal static class SweepCommand
         }
         .Runs((parsed, stop) =>
         {
-            var flags = parsed.GetValue(Out) is { } folder ? [new KeyValuePair<string, string>("output_dir", folder)] : Array.Empty<KeyValuePair<string, string>>();
+            IEnumerable<ConfigOption> given = parsed.GetValue(Out) is { } folder ? [new(Out.Name, "output_dir", folder)] : [];
             Run(
-                RunConfigReader.Resolve(parsed.GetValue(Config), flags, parsed.GetValue(TrainingOptions.Sets)), parsed.GetValue(EvaluationOptions.BatchTokens),
+                RunConfigReader.Resolve(parsed.GetValue(Config), given, parsed.GetValue(TrainingOptions.Sets)), parsed.GetValue(EvaluationOptions.BatchTokens),
                 parsed.GetValue(CommonOptions.Json), stop);
         });
 

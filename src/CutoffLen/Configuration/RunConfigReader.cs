@@ -1,5 +1,3 @@
-using CutoffLen.Positions;
-
 namespace CutoffLen.Configuration;
 
 /// <summary>A configuration with every key decided.</summary>
@@ -7,6 +5,12 @@ namespace CutoffLen.Configuration;
 /// <param name="Given">The keys that the user gave; the rest are defaults.</param>
 /// <param name="Notes">Sentences for the user: other names that were read as keys.</param>
 public sealed record ResolvedConfig(RunConfig Config, IReadOnlySet<string> Given, IReadOnlyList<string> Notes);
+
+/// <summary>An option of the command line that stands for a key.</summary>
+/// <param name="Option">As the user writes it: <c>--cutoff</c>.</param>
+/// <param name="Key">The key.</param>
+/// <param name="Text">What was given; lists by commas.</param>
+public sealed record ConfigOption(string Option, string Key, string Text);
 
 /// <summary>
 /// Decides the configuration of a run: defaults, over them the file, over it the options of the command line, over them
@@ -27,11 +31,11 @@ public static class RunConfigReader
 
     /// <summary>Resolves a configuration.</summary>
     /// <param name="file">A YAML file, or null.</param>
-    /// <param name="flags">Keys that options of the command line gave, and their texts; lists by commas.</param>
+    /// <param name="options">What options of the command line gave.</param>
     /// <param name="sets">Texts <c>key=value</c> of <c>--set</c>; lists by commas.</param>
     /// <exception cref="UserException">Everything that is wrong, a line each.</exception>
     public static ResolvedConfig Resolve(
-        string? file = null, IEnumerable<KeyValuePair<string, string>>? flags = null, IEnumerable<string>? sets = null)
+        string? file = null, IEnumerable<ConfigOption>? options = null, IEnumerable<string>? sets = null)
     {
         var problems = new List<string>();
         var notes = new List<string>();
@@ -40,7 +44,7 @@ public static class RunConfigReader
         IEnumerable<IReadOnlyList<ConfigSetting>> layers =
         [
             file is null ? [] : ConfigFile.Read(file, problems),
-            [.. (flags ?? []).Select(flag => FromCommandLine(flag.Key, flag.Value, $"--{flag.Key.Replace('_', '-')}"))],
+            [.. (options ?? []).Select(given => FromCommandLine(given.Key, given.Text, $"{given.Option} {given.Text}"))],
             [.. (sets ?? []).SelectMany(set => FromSet(set, problems))],
         ];
         foreach (var layer in layers)

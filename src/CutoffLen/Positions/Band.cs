@@ -51,9 +51,15 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
     /// <param name="half">D/2.</param>
     /// <param name="frequenciesAt">Inverse frequencies [D/2] and attention scale of the token of an index.</param>
     /// <param name="magnitude">Factor for (token index, pair index), null for 1.</param>
+    /// <exception cref="UserException">More tokens than a table holds.</exception>
     public static Rotation Of(
         ReadOnlySpan<double> positions, int half, Func<int, Frequencies> frequenciesAt, Func<int, int, double>? magnitude = null)
     {
+        if ((long)positions.Length * half > Array.MaxLength)
+        {
+            throw new UserException($"a sequence of {positions.Length} tokens is too long; with heads of {2 * half} elements the most is {Array.MaxLength / half}");
+        }
+
         var cos = new float[positions.Length * half];
         var sin = new float[positions.Length * half];
         for (int t = 0, at = 0; t < positions.Length; t++)

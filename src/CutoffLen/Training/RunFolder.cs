@@ -71,17 +71,7 @@ public sealed class RunFolder(string path)
     }
 
     /// <summary>Makes the folder if it is not there.</summary>
-    public void Create()
-    {
-        try
-        {
-            Directory.CreateDirectory(Path);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            throw new UserException($"--out {Path}: cannot be made: {fault.Message}", fault);
-        }
-    }
+    public void Create() => OutputFolder.Create(Path);
 
     /// <summary>Deletes the oldest checkpoints but for <paramref name="keep"/>.</summary>
     public void Keep(int keep)

@@ -27,7 +27,7 @@ public sealed class CommandLineTests
         var result = CutoffProcess.Run("fintune").Exits(1);
         Assert.Empty(result.Output);
         var line = Assert.Single(result.ErrorLines);
-        Assert.Contains("'fintune'", line, StringComparison.Ordinal);
+        Assert.Contains("'fintune' (did you mean finetune?)", line, StringComparison.Ordinal);
         Assert.Contains("env", line, StringComparison.Ordinal);
     }
 
@@ -36,7 +36,7 @@ public sealed class CommandLineTests
     {
         var line = Assert.Single(CutoffProcess.Run("env", "--jsn").Exits(1).ErrorLines);
         Assert.StartsWith("cutoff env:", line, StringComparison.Ordinal);
-        Assert.Contains("'--jsn'", line, StringComparison.Ordinal);
+        Assert.Contains("'--jsn' (did you mean --json?)", line, StringComparison.Ordinal);
         Assert.Contains("--json", line, StringComparison.Ordinal);
     }
 

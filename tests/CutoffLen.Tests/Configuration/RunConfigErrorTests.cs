@@ -75,13 +75,13 @@ public sealed class RunConfigErrorTests : IDisposable
     {
         var path = folder.Write("run.yaml", "seeed: 1\nlearning_rate: 0\nmodel: m\npacking: x\n");
         var lines = Assert.Throws<UserException>(() => RunConfigReader.Resolve(
-            path, new Dictionary<string, string> { ["max_steps"] = "none" }, ["lora_r=0", "broken"])).Message.Split('\n');
+            path, [new("--steps", "max_steps", "none")], ["lora_r=0", "broken"])).Message.Split('\n');
         Assert.Equal(6, lines.Length);
         Assert.StartsWith("--set broken: write key=value", lines.Single(line => line.Contains("broken")));
         Assert.Contains(lines, line => line.StartsWith($"{path} line 1: unknown key 'seeed'", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith($"{path} line 2: learning_rate", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith($"{path} line 4: packing", StringComparison.Ordinal));
-        Assert.Contains(lines, line => line.StartsWith("--max-steps: max_steps: 'none'", StringComparison.Ordinal));
+        Assert.Contains(lines, line => line.StartsWith("--steps none: max_steps: 'none'", StringComparison.Ordinal));
         Assert.Contains(lines, line => line.StartsWith("--set lora_r=0: lora_r: '0' is not a whole number, at least 1", StringComparison.Ordinal));
     }
 
@@ -112,18 +112,18 @@ public sealed class RunConfigErrorTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Seed", "--Seed: unknown key 'Seed' (did you mean seed?)")]
+    [InlineData("Seed", "--Seed 3: unknown key 'Seed' (did you mean seed?)")]
     [InlineData("max-steps", null)]
     public void Keys_of_the_command_line_may_have_dashes(string flag, string? expected)
     {
-        var flags = new Dictionary<string, string> { [flag] = "3" };
+        ConfigOption[] options = [new($"--{flag}", flag, "3")];
         if (expected is null)
         {
-            Assert.Equal(3, RunConfigReader.Resolve(flags: flags).Config.Training.MaxSteps);
+            Assert.Equal(3, RunConfigReader.Resolve(options: options).Config.Training.MaxSteps);
         }
         else
         {
-            Assert.Contains(expected, Assert.Throws<UserException>(() => RunConfigReader.Resolve(flags: flags)).Message);
+            Assert.Contains(expected, Assert.Throws<UserException>(() => RunConfigReader.Resolve(options: options)).Message);
         }
     }
 }

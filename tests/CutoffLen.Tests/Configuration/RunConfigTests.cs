@@ -83,7 +83,7 @@ public sealed class RunConfigTests : IDisposable
         if (key.IsList || text.Length > 0)
         {
             AssertSame(inFlag, Get(Read(path, sets: [$"{key.Name}={text}"]), section, property), property);
-            AssertSame(inFlag, Get(Read(path, flags: new() { [key.Name] = text }), section, property), property);
+            AssertSame(inFlag, Get(Read(path, options: [new("--option", key.Name, text)]), section, property), property);
         }
     }
 
@@ -105,7 +105,7 @@ public sealed class RunConfigTests : IDisposable
     public void The_command_line_wins_over_the_file_and_set_over_both()
     {
         var path = folder.Write("run.yaml", "learning_rate: 1e-4\nseed: 1\nmax_steps: 10\n");
-        var resolved = RunConfigReader.Resolve(path, new Dictionary<string, string> { ["seed"] = "2", ["max_steps"] = "20" }, ["max_steps=30"]);
+        var resolved = RunConfigReader.Resolve(path, [new("--seed", "seed", "2"), new("--steps", "max_steps", "20")], ["max_steps=30"]);
         Assert.Equal((1e-4, 2, 30), (resolved.Config.Training.LearningRate, resolved.Config.Training.Seed, resolved.Config.Training.MaxSteps));
         Assert.Equal(["learning_rate", "max_steps", "seed"], resolved.Given.Order());
     }
@@ -168,8 +168,8 @@ public sealed class RunConfigTests : IDisposable
         Assert.Equal(passes, training.AccumulationSteps(cutoff: 1024));
     }
 
-    private static RunConfig Read(string path, Dictionary<string, string>? flags = null, string[]? sets = null) =>
-        RunConfigReader.Resolve(path, flags, sets).Config;
+    private static RunConfig Read(string path, ConfigOption[]? options = null, string[]? sets = null) =>
+        RunConfigReader.Resolve(path, options, sets).Config;
 
     /// <summary>Values of a property that differ from its default and are allowed with all other keys at theirs.</summary>
     private static IEnumerable<object?> Others(string section, string property)

@@ -30,6 +30,7 @@ public sealed class PositionSpecTests
 
     [Theory]
     [InlineData("yarm", "unknown method 'yarm' (did you mean yarn?)")]
+    [InlineData("yran", "unknown method 'yran' (did you mean yarn?)")]
     [InlineData("", "unknown method ''")]
     [InlineData("logn", "unknown method 'logn'")]
     [InlineData("rope+resonanse", "unknown modifier 'resonanse' (did you mean resonance?)")]

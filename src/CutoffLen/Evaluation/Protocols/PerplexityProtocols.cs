@@ -37,7 +37,7 @@ public static class PerplexityProtocols
     private static PerplexityProtocol WithoutStride(string name, int? stride)
     {
         var protocol = All.FirstOrDefault(p => p.Name == name)
-            ?? throw new UserException($"there is no protocol '{name}'; the protocols are {string.Join(", ", All.Select(p => p.Name))}");
+            ?? throw new UserException($"there is no protocol '{name}'{Spelling.Suggest(name, All.Select(p => p.Name))}; the protocols are {string.Join(", ", All.Select(p => p.Name))}");
         return stride is null
             ? protocol
             : throw new UserException($"the protocol '{name}' has no stride; --stride goes with pi-s256, longlora-all and hf-stride");
