@@ -30,15 +30,16 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<
         var moments = step.Moments();
         var largest = moments.MaxBy(moment => moment.Sum(part => part.Bytes))!;
         var passing = moments.SelectMany(moment => moment).GroupBy(part => part.Name)
-            .Select(parts => largest.FirstOrDefault(part => part.Name == parts.Key) ?? parts.MaxBy(part => part.Bytes)! with { AtPeak = false });
-        var device = (List<MemoryPart>)[.. state.OnDevice(), .. passing];
+            .Select(parts => largest.FirstOrDefault(part => part.Name == parts.Key) ?? parts.MaxBy(part => part.Bytes)! with { AtPeak = false }).ToList();
+        var staying = state.OnDevice().ToList();
         return new MemoryPlan(
-            [.. device.Where(part => part.Bytes > 0), ProcessMemory.OnDevice(settings, device)],
+            [.. staying.Concat(passing).Where(part => part.Bytes > 0), ProcessMemory.OnDevice(settings, staying, passing)],
             settings.OnGpu ? [.. state.OnHost().Append(step.Parked).Where(part => part.Bytes > 0), ProcessMemory.Beside] : []);
     }
 
     /// <summary>How many parameters a run trains.</summary>
     public static long TrainedParameters(LlamaConfig config, MemorySettings settings) => StateMemory.TrainedCount(config, settings);
 
-    private static long Peak(IReadOnlyList<MemoryPart> parts) => parts.Where(part => part.AtPeak).Sum(part => part.Bytes);
+    /// <summary>Bytes of those parts that are there at the peak.</summary>
+    internal static long Peak(IReadOnlyList<MemoryPart> parts) => parts.Where(part => part.AtPeak).Sum(part => part.Bytes);
 }
