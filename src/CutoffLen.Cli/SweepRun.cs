@@ -159,9 +159,13 @@ internal sealed partial class SweepRun : IDisposable
         Log.Information("cell {Place:l}: fine-tuning with {Rope:l} at {Cutoff} tokens", place, cell.Rope, cell.Cutoff);
         var outcome = run.Train(stop);
         Logging.AddRunFolder(folder);
-        return outcome.Finished
-            ? true
-            : throw new OperationCanceledException($"stopped at step {outcome.Step} of {outcome.TotalSteps}, saved as {outcome.Last}", stop);
+        if (!outcome.Finished)
+        {
+            Log.Warning("stopped at step {Step} of {Steps}, saved as {Checkpoint:l}", outcome.Step, outcome.TotalSteps, outcome.Last);
+            throw new OperationCanceledException(stop);
+        }
+
+        return true;
     }
 
     private static TrainingCost CostOf(string run)

@@ -46,9 +46,9 @@ internal static class SweepCommand
             using var sweep = new SweepRun(config, batchTokens, stop);
             Show(sweep.Run(), config.Training.OutputDir!, json);
         }
-        catch (OperationCanceledException stopped)
+        catch (OperationCanceledException)
         {
-            Log.Warning("{Where:l}; what is finished is kept in {Folder:l}: start it again to go on", stopped.Message, config.Training.OutputDir);
+            Log.Warning("stopped; what is finished is kept in {Folder:l}: start it again to go on", config.Training.OutputDir);
             throw;
         }
     }
