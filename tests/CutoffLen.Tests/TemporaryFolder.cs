@@ -21,5 +21,8 @@ internal sealed class TemporaryFolder : IDisposable
         return this[name];
     }
 
+    /// <summary>Bytes of a file; 0 when there is none.</summary>
+    public long LengthOf(string name) => File.Exists(this[name]) ? new FileInfo(this[name]).Length : 0;
+
     public void Dispose() => Directory.Delete(Root, recursive: true);
 }

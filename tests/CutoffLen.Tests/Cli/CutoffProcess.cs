@@ -20,6 +20,9 @@ internal sealed record CutoffResult(int ExitCode, string Output, string Error)
 /// <summary>Runs the built <c>cutoff</c> executable as a user does: a process of its own, nothing mocked.</summary>
 internal static class CutoffProcess
 {
+    // Generous: the machine may be busy.
+    private const int PatienceSeconds = 300;
+
     /// <summary>The program beside the test assembly; the project reference copies it there.</summary>
     public static string Executable { get; } =
         Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "cutoff.exe" : "cutoff");
@@ -35,37 +38,57 @@ internal static class CutoffProcess
     /// <param name="input">Text for standard input, which is closed after it.</param>
     /// <param name="environment">Variables to set; null as value removes one.</param>
     /// <param name="workingDirectory">The current folder when not that of the tests.</param>
-    /// <param name="timeoutSeconds">Generous by default: the machine may be busy.</param>
+    /// <param name="timeoutSeconds">How long it may take.</param>
     /// <param name="executable">A copy of the program elsewhere.</param>
     public static CutoffResult Run(
         string[] arguments,
         string? input,
         IReadOnlyDictionary<string, string?>? environment = null,
         string? workingDirectory = null,
-        int timeoutSeconds = 300,
+        int timeoutSeconds = PatienceSeconds,
         string? executable = null)
     {
         using var process = Start(arguments, environment, workingDirectory, executable);
-        var output = process.StandardOutput.ReadToEndAsync();
-        var error = process.StandardError.ReadToEndAsync();
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         WriteInput(process, input);
-        if (!process.WaitForExit(TimeSpan.FromSeconds(timeoutSeconds)))
-        {
-            process.Kill(entireProcessTree: true);
-            process.WaitForExit();
-            Assert.Fail($"still running after {timeoutSeconds} s: {string.Join(' ', arguments)}\n{output.Result}\n{error.Result}");
-        }
-
-        process.WaitForExit();
-        return new CutoffResult(process.ExitCode, output.Result, error.Result);
+        return End(process, output, error, timeoutSeconds);
     }
 
-    /// <summary>Starts the program with all three streams redirected and leaves the rest (signals, kills) to the test.</summary>
-    public static Process Start(
-        string[] arguments,
-        IReadOnlyDictionary<string, string?>? environment = null,
-        string? workingDirectory = null,
-        string? executable = null)
+    /// <summary>
+    /// Runs until <paramref name="isReady"/>, sends the signal and waits for the end; a run that is never ready, or ends before, fails
+    /// the test.
+    /// </summary>
+    /// <param name="signal">Its name as kill(1) takes it: <c>TERM</c>, <c>KILL</c>.</param>
+    /// <param name="isReady">Asked every few milliseconds.</param>
+    /// <param name="arguments">One string an argument, no quoting.</param>
+    /// <param name="workingDirectory">The current folder when not that of the tests.</param>
+    public static CutoffResult RunUntil(string signal, Func<bool> isReady, string[] arguments, string? workingDirectory = null)
+    {
+        using var process = Start(arguments, null, workingDirectory, null);
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        WriteInput(process, null);
+        var watch = Stopwatch.StartNew();
+        while (!isReady())
+        {
+            if (process.HasExited || watch.Elapsed > TimeSpan.FromSeconds(PatienceSeconds))
+            {
+                process.Kill(entireProcessTree: true);
+                var result = End(process, output, error, PatienceSeconds);
+                Assert.Fail($"the moment of the signal never came; exit {result.ExitCode} after {watch.Elapsed}\n{result.Output}\n{result.Error}");
+            }
+
+            Thread.Sleep(5);
+        }
+
+        using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
+        {
+            kill.WaitForExit();
+        }
+
+        return End(process, output, error, PatienceSeconds);
+    }
+
+    private static Process Start(string[] arguments, IReadOnlyDictionary<string, string?>? environment, string? workingDirectory, string? executable)
     {
         var start = new ProcessStartInfo(executable ?? Executable, arguments)
         {
@@ -81,6 +104,19 @@ internal static class CutoffProcess
         }
 
         return Process.Start(start)!;
+    }
+
+    private static CutoffResult End(Process process, Task<string> output, Task<string> error, int timeoutSeconds)
+    {
+        if (!process.WaitForExit(TimeSpan.FromSeconds(timeoutSeconds)))
+        {
+            process.Kill(entireProcessTree: true);
+            process.WaitForExit();
+            Assert.Fail($"still running after {timeoutSeconds} s: {string.Join(' ', process.StartInfo.ArgumentList)}\n{output.Result}\n{error.Result}");
+        }
+
+        process.WaitForExit();
+        return new CutoffResult(process.ExitCode, output.Result, error.Result);
     }
 
     private static void WriteInput(Process process, string? input)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace CutoffLen.Tests.Cli;
@@ -9,27 +8,12 @@ public sealed class DemoTests : IDisposable
     private readonly TemporaryFolder folder = new();
 
     [Fact]
-    public async Task From_any_folder_it_shows_the_model_begins_and_keeps_what_it_did_when_interrupted()
+    public void From_any_folder_it_shows_the_model_begins_and_keeps_what_it_did_when_interrupted()
     {
-        using var process = CutoffProcess.Start(["demo"], workingDirectory: folder.Root);
-        var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        var watch = Stopwatch.StartNew();
-        while (!(File.Exists(folder["runs/demo/results.jsonl"]) && new FileInfo(folder["runs/demo/results.jsonl"]).Length > 2000))
-        {
-            Assert.True(watch.Elapsed < TimeSpan.FromMinutes(5) && !process.HasExited, "nothing was measured");
-            await Task.Delay(50);
-        }
-
-        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
-        Assert.Equal(143, process.ExitCode);
-        Assert.Contains("native 256 tokens", await output);
-        Assert.Contains("15 cells: 9 before fine-tuning, 6 after", await errors);
-        Assert.Contains("start it again to go on", await errors);
+        var stopped = CutoffProcess.RunUntil("TERM", () => folder.LengthOf("runs/demo/results.jsonl") > 2000, ["demo"], folder.Root).Exits(143);
+        Assert.Contains("native 256 tokens", stopped.Output);
+        Assert.Contains("15 cells: 9 before fine-tuning, 6 after", stopped.Error);
+        Assert.Contains("start it again to go on", stopped.Error);
         Assert.True(File.ReadAllLines(folder["runs/demo/results.jsonl"]).Length > 1);
     }
 

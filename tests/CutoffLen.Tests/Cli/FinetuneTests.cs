@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
 using CutoffLen.Tokenization;
@@ -37,25 +36,13 @@ public sealed class FinetuneTests : IDisposable
     }
 
     [Fact]
-    public async Task Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
+    public void Stopped_by_SIGTERM_it_saves_says_how_to_go_on_and_ends_in_the_same_bits()
     {
-        using var process = CutoffProcess.Start(folder.Arguments("stopped", "--steps", "100000"));
-        var errors = process.StandardError.ReadToEndAsync();
-        var watch = Stopwatch.StartNew();
-        while (!(File.Exists(folder["stopped/log.jsonl"]) && File.ReadLines(folder["stopped/log.jsonl"]).Count() >= 3))
-        {
-            Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4) && !process.HasExited, "no steps were made");
-            await Task.Delay(20);
-        }
-
-        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
-        Assert.Equal(0, process.ExitCode);
-        Assert.Contains("--resume auto", await errors);
+        var stopped = CutoffProcess.RunUntil(
+            "TERM",
+            () => File.Exists(folder["stopped/log.jsonl"]) && File.ReadLines(folder["stopped/log.jsonl"]).Count() >= 3,
+            folder.Arguments("stopped", "--steps", "100000")).Exits(0);
+        Assert.Contains("--resume auto", stopped.Error);
 
         var step = new CutoffLen.Training.RunFolder(folder["stopped"]).Checkpoints()[^1].Step;
         var steps = $"{step + 2}";

@@ -68,28 +68,21 @@ public sealed class KilledTrainingTests : IDisposable
     /// </summary>
     private int KillOnTheWay(string[] arguments, int furthest, Random random, bool whileTraining)
     {
-        using var process = CutoffProcess.Start(arguments);
-        process.OutputDataReceived += (_, _) => { };
-        process.ErrorDataReceived += (_, _) => { };
-        process.BeginOutputReadLine();
-        process.BeginErrorReadLine();
         var watch = Stopwatch.StartNew();
-        while (whileTraining && LastStep() <= furthest && !process.HasExited)
-        {
-            Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4), "no step was made");
-            Thread.Sleep(5);
-        }
-
-        var moment = TimeSpan.FromMilliseconds(watch.ElapsedMilliseconds + random.Next(whileTraining ? 150 : 2000));
-        while (watch.Elapsed < moment && LastStep() < furthest + StepsBetweenKills)
-        {
-            Thread.Sleep(5);
-        }
-
-        Assert.False(process.HasExited, $"the run ended by itself, at step {LastStep()} of {Steps}");
-        process.Kill();
-        process.WaitForExit();
+        TimeSpan? moment = null;
+        CutoffProcess.RunUntil("KILL", IsTheMoment, arguments).Exits(137);
         return LastStep();
+
+        bool IsTheMoment()
+        {
+            var step = LastStep();
+            if (!whileTraining || step > furthest)
+            {
+                moment ??= watch.Elapsed + TimeSpan.FromMilliseconds(random.Next(whileTraining ? 150 : 2000));
+            }
+
+            return watch.Elapsed >= moment || step >= furthest + StepsBetweenKills;
+        }
     }
 
     private int LastStep() => (int)new RunFolder(run["killed"]).Lines().Select(line => line["step"]!.GetValue<long>()).DefaultIfEmpty().Max();

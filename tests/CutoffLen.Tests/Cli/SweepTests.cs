@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using CutoffLen.Checkpoints;
@@ -70,27 +69,14 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
-    public async Task Killed_in_training_and_started_again_it_ends_in_the_same_numbers()
+    public void Killed_in_training_and_started_again_it_ends_in_the_same_numbers()
     {
         // So many steps that a busy machine still sees the run between its first and its last.
         string[] options = ["--json", "--set", "max_steps=40"];
         var straight = Sweep("straight", options).Exits(0);
-        using (var process = CutoffProcess.Start(Arguments("killed", options)))
-        {
-            var drained = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-            var watch = Stopwatch.StartNew();
-            var run = folder["killed/runs/ntk-96"];
-            while (!Directory.Exists(run) || !Directory.EnumerateDirectories(run, "checkpoint-*").Any())
-            {
-                Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4) && !process.HasExited, "no step was made");
-                await Task.Delay(5);
-            }
-
-            process.Kill();
-            await process.WaitForExitAsync();
-            await drained;
-        }
-
+        var run = folder["killed/runs/ntk-96"];
+        CutoffProcess.RunUntil(
+            "KILL", () => Directory.Exists(run) && Directory.EnumerateDirectories(run, "checkpoint-*").Any(), Arguments("killed", options)).Exits(137);
         Assert.False(Directory.Exists(folder["killed/runs/ntk-128"]));
         var resumed = Sweep("killed", options).Exits(0);
         Assert.DoesNotContain("fine-tuning with rope at 96", resumed.Error);
@@ -100,27 +86,12 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
-    public async Task Stopped_by_SIGTERM_it_saves_exits_with_143_and_says_how_to_go_on()
+    public void Stopped_by_SIGTERM_it_saves_exits_with_143_and_says_how_to_go_on()
     {
-        using var process = CutoffProcess.Start(Arguments("out", "--set", "max_steps=100000", "cutoffs=96", "save_steps=0"));
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = process.StandardOutput.ReadToEndAsync();
-        var watch = Stopwatch.StartNew();
-        while (!File.Exists(folder["out/runs/rope-96/log.jsonl"]))
-        {
-            Assert.True(watch.Elapsed < TimeSpan.FromMinutes(4) && !process.HasExited, "no step was made");
-            await Task.Delay(20);
-        }
-
-        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
-        Assert.True(process.WaitForExit(TimeSpan.FromMinutes(4)));
-        Assert.Equal(143, process.ExitCode);
-        Assert.Contains("start it again to go on", await errors);
-        Assert.Equal("", await output);
+        var stopped = CutoffProcess.RunUntil(
+            "TERM", () => File.Exists(folder["out/runs/rope-96/log.jsonl"]), Arguments("out", "--set", "max_steps=100000", "cutoffs=96", "save_steps=0")).Exits(143);
+        Assert.Contains("start it again to go on", stopped.Error);
+        Assert.Equal("", stopped.Output);
         Assert.NotEmpty(Directory.EnumerateDirectories(folder["out/runs/rope-96"], "checkpoint-*"));
     }
 
