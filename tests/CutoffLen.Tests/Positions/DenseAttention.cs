@@ -79,9 +79,12 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
     }
 
     /// <summary>[T] softmax weights of one query.</summary>
-    public double[] Weights(int head, int i)
+    /// <param name="head">The query's head.</param>
+    /// <param name="i">Its token.</param>
+    /// <param name="earlierKeys">What the scores of the tokens before it are multiplied by.</param>
+    public double[] Weights(int head, int i, double earlierKeys = 1)
     {
-        var scores = Enumerable.Range(0, length).Select(j => Score(head, i, j)).ToArray();
+        var scores = Enumerable.Range(0, length).Select(j => Score(head, i, j) * (j < i ? earlierKeys : 1)).ToArray();
         var most = scores.Max();
         var weights = Array.ConvertAll(scores, score => Math.Exp(score - most));
         var sum = weights.Sum();
