@@ -1,5 +1,6 @@
 // usage: PositionsBench forward|attention LENGTH ROUNDS SPEC...   or   PositionsBench memory SPEC LENGTH...
-// forward: a whole model's forward under each method, in turn with vanilla RoPE's; attention: one attention alone.
+// forward: a whole model's forward under each method, turn and turn about with vanilla RoPE's, which of the two goes first
+// changing every round; attention: one attention alone. The ratio is the median of the rounds', with its 95 % interval.
 // memory: the peak of resident memory above the start during one attention, forward and backward, for each length.
 using System.Diagnostics;
 using CutoffLen.Hardware;
@@ -21,49 +22,63 @@ if (args[0] == "memory")
 }
 else
 {
-    Compare(args[0] == "forward" ? Forward : Attention, int.Parse(args[1]), int.Parse(args[2]), args[3..]);
+    var length = int.Parse(args[1]);
+    Compare(args[0] == "forward" ? Forward(length) : Attention(length), length, int.Parse(args[2]), args[3..]);
 }
 
 PositionMethod Method(string spec, int length) => PositionMethods.Create(PositionSpec.Parse(spec), config.Positions, length);
 
-void Compare(Func<AttentionPlan, Action> measured, int length, int rounds, string[] specs)
+void Compare(Action<AttentionPlan> measured, int length, int rounds, string[] specs)
 {
     using var vanilla = Plan("rope", length);
     foreach (var spec in specs)
     {
         using var plan = Plan(spec, length);
-        var (ours, theirs) = (measured(plan), measured(vanilla));
-        var pairs = Enumerable.Range(0, rounds + 1).Select(_ => (Ours: Seconds(ours), Theirs: Seconds(theirs))).Skip(1).ToArray();
+        var pairs = Enumerable.Range(0, rounds + 1).Select(round => Pair(measured, plan, vanilla, oursFirst: round % 2 == 0)).Skip(1).ToArray();
         var ratios = pairs.Select(pair => pair.Ours / pair.Theirs).Order().ToArray();
-        var fastest = (Ours: pairs.Min(pair => pair.Ours), Theirs: pairs.Min(pair => pair.Theirs));
-        Console.WriteLine(
-            $"{spec,-40} {fastest.Theirs * 1e3,8:0.0} ms vanilla   ratio {fastest.Ours / fastest.Theirs:0.000}   ({ratios[ratios.Length / 2]:0.000}; {ratios[0]:0.000} to {ratios[^1]:0.000})");
+        var (lower, upper) = MedianInterval(rounds);
+        var usual = pairs.Select(pair => pair.Theirs).Order().ElementAt(rounds / 2);
+        Console.WriteLine($"{spec,-40} {usual * 1e3,8:0.0} ms vanilla   ratio {ratios[rounds / 2]:0.000} ({ratios[lower]:0.000} to {ratios[upper]:0.000})");
     }
+}
+
+(double Ours, double Theirs) Pair(Action<AttentionPlan> measured, AttentionPlan ours, AttentionPlan theirs, bool oursFirst)
+{
+    var first = Seconds(measured, oursFirst ? ours : theirs);
+    var second = Seconds(measured, oursFirst ? theirs : ours);
+    return oursFirst ? (first, second) : (second, first);
+}
+
+// The ranks, from 0, between which a median lies with 95 %: those of a binomial count around half of the rounds.
+(int Lower, int Upper) MedianInterval(int count)
+{
+    var half = 0.98 * Math.Sqrt(count);
+    return (Math.Max(0, (int)Math.Floor((count / 2.0) - half)), Math.Min(count - 1, (int)Math.Ceiling((count / 2.0) + half) - 1));
 }
 
 AttentionPlan Plan(string spec, int length) =>
     AttentionPlan.Create(Method(spec, length), TokenPositions.Sequential(length), config, CPU);
 
-Action Forward(AttentionPlan plan)
+Action<AttentionPlan> Forward(int length)
 {
     var model = new Llama(config, (_, shape) => (randn(shape) * 0.02).to(dtype));
-    var tokens = randint(config.VocabSize, [1, plan.Length], dtype: ScalarType.Int64);
-    return () => model.Hidden(tokens, plan);
+    var tokens = randint(config.VocabSize, [1, length], dtype: ScalarType.Int64);
+    return plan => model.Hidden(tokens, plan);
 }
 
-Action Attention(AttentionPlan plan)
+Action<AttentionPlan> Attention(int length)
 {
-    var (q, k, v) = (Heads(plan.Length), Heads(plan.Length), Heads(plan.Length));
-    return () => plan.Attend(q, k, v);
+    var (q, k, v) = (Heads(length), Heads(length), Heads(length));
+    return plan => plan.Attend(q, k, v);
 }
 
 Tensor Heads(int length) => randn([1, 4, length, 64]).to(dtype);
 
-static double Seconds(Action action)
+static double Seconds(Action<AttentionPlan> measured, AttentionPlan plan)
 {
     using var scope = NewDisposeScope();
     var clock = Stopwatch.StartNew();
-    action();
+    measured(plan);
     return clock.Elapsed.TotalSeconds;
 }
 
