@@ -1,8 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
-using Microsoft.ML.Tokenizers;
-using Standins.Tests.Tokenizers;
+using CutoffLen.Tokenization;
 
 const int Rounds = 5;
 
@@ -13,28 +12,28 @@ var random = new Random(1);
 var longWord = string.Concat(Enumerable.Range(0, 1_000_000).Select(_ => (char)('a' + random.Next(26))));
 
 Console.WriteLine($"{Path.GetFileName(args[0])}, {megabytes:F1} MB, best of {Rounds} rounds; CPU: MB per second of processor time");
-Console.WriteLine($"{"tokenizer",-38} {"load",8} {"whole",11} {"CPU",11} {"by line",11} {"CPU",11} {"decode",11} {"1 MB word",10}  reference");
+Console.WriteLine($"{"tokenizer",-20} {"load",8} {"whole",11} {"CPU",11} {"by line",11} {"CPU",11} {"decode",11} {"1 MB word",10}  reference");
 var reference = args[1..].Select(argument => Path.Combine(FolderOf(argument), "reference.jsonl")).FirstOrDefault(File.Exists);
-foreach (var (name, load) in args[1..].SelectMany(Tokenizers))
-    Measure(name, load);
+foreach (var (name, folder) in args[1..].SelectMany(Tokenizers))
+    Measure(name, folder);
 
-void Measure(string name, Func<Subject> load)
+void Measure(string name, string folder)
 {
     var loading = Stopwatch.StartNew();
-    var tokenizer = load();
+    var tokenizer = CheckpointTokenizer.Open(folder);
     var loadTime = loading.Elapsed;
-    var ids = tokenizer.Encode(text);
-    var whole = Best(() => tokenizer.Encode(text));
+    var ids = tokenizer.Encode(text, addSpecial: false);
+    var whole = Best(() => tokenizer.Encode(text, addSpecial: false));
     var byLine = Best(() =>
     {
         foreach (var line in lines)
-            tokenizer.Encode(line);
+            tokenizer.Encode(line, addSpecial: false);
     });
     var decode = Best(() => tokenizer.Decode(ids));
     var word = Stopwatch.StartNew();
-    tokenizer.Encode(longWord);
+    tokenizer.Encode(longWord, addSpecial: false);
     Console.WriteLine(
-        $"{name,-38} {loadTime.TotalMilliseconds,5:F0} ms {Rate(whole.Wall)} {Rate(whole.Processor)} {Rate(byLine.Wall)} {Rate(byLine.Processor)} {Rate(decode.Wall)} {word.Elapsed.TotalSeconds,8:F2} s  {Agreement(name, tokenizer)}");
+        $"{name,-20} {loadTime.TotalMilliseconds,5:F0} ms {Rate(whole.Wall)} {Rate(whole.Processor)} {Rate(byLine.Wall)} {Rate(byLine.Processor)} {Rate(decode.Wall)} {word.Elapsed.TotalSeconds,8:F2} s  {Agreement(name, tokenizer)}");
 }
 
 string Rate(TimeSpan time) => $"{megabytes / time.TotalSeconds,6:F1} MB/s";
@@ -50,7 +49,7 @@ static (TimeSpan Wall, TimeSpan Processor) Best(Action action)
     return (rounds.Min(round => round.Wall), rounds.Min(round => round.Processor));
 }
 
-string Agreement(string name, Subject tokenizer)
+string Agreement(string name, CheckpointTokenizer tokenizer)
 {
     if (reference is null)
         return "none";
@@ -58,11 +57,11 @@ string Agreement(string name, Subject tokenizer)
     foreach (var line in File.ReadLines(reference))
     {
         using var row = JsonDocument.Parse(line);
-        if (!row.RootElement.TryGetProperty(name.Split(' ')[0], out var expected))
+        if (!row.RootElement.TryGetProperty(name, out var expected))
             continue;
         int[] expectedIds = [.. expected.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
         texts++;
-        ids += tokenizer.Encode(row.RootElement.GetProperty("text").GetString()!).SequenceEqual(expectedIds) ? 1 : 0;
+        ids += tokenizer.Encode(row.RootElement.GetProperty("text").GetString()!, addSpecial: false).SequenceEqual(expectedIds) ? 1 : 0;
         decoded += tokenizer.Decode(expectedIds) == expected.GetProperty("decoded").GetString() ? 1 : 0;
     }
     return texts == 0 ? "none" : $"{ids} of {texts} ids, {decoded} of {texts} texts";
@@ -70,35 +69,10 @@ string Agreement(string name, Subject tokenizer)
 
 static string FolderOf(string argument) => argument[(argument.IndexOf('=') + 1)..];
 
-static IEnumerable<(string Name, Func<Subject> Load)> Tokenizers(string argument)
+static IEnumerable<(string Name, string Folder)> Tokenizers(string argument)
 {
     var folder = FolderOf(argument);
     var name = folder == argument ? Path.GetFileName(Path.TrimEndingDirectorySeparator(folder)) : argument[..argument.IndexOf('=')];
-    foreach (var model in Directory.EnumerateFiles(folder, "*.model").Order())
-    {
-        var title = Path.GetFileName(model) == "tokenizer.model" ? name : Path.GetFileNameWithoutExtension(model);
-        yield return ($"{title} LlamaTokenizer", () => Subject.Of(model));
-        yield return ($"{title} BpeTokenizer", () => Subject.Of(CheckpointTokenizer.FromModel(File.ReadAllBytes(model))));
-    }
-    foreach (var json in Directory.EnumerateFiles(folder, "*tokenizer.json").Order())
-        if (!File.Exists(Path.ChangeExtension(json, ".model")))
-        {
-            var title = Path.GetFileName(json) == "tokenizer.json" ? name : Path.GetFileName(json).Split('.')[0];
-            yield return ($"{title} BpeTokenizer", () => Subject.Of(CheckpointTokenizer.FromJson(json)));
-        }
-    foreach (var inner in Directory.EnumerateDirectories(folder).Order().SelectMany(Tokenizers))
-        yield return inner;
-}
-
-/// <summary>A tokenizer to measure.</summary>
-internal sealed record Subject(Func<string, IReadOnlyList<int>> Encode, Func<IReadOnlyList<int>, string> Decode)
-{
-    public static Subject Of(string model)
-    {
-        using var file = File.OpenRead(model);
-        var tokenizer = LlamaTokenizer.Create(file, addBeginOfSentence: false);
-        return new Subject(text => tokenizer.EncodeToIds(text), ids => tokenizer.Decode(ids));
-    }
-
-    public static Subject Of(CheckpointTokenizer tokenizer) => new(tokenizer.Encode, tokenizer.Decode);
+    IEnumerable<(string, string)> own = CheckpointTokenizer.ExistsIn(folder) ? [(name, folder)] : [];
+    return own.Concat(Directory.EnumerateDirectories(folder).Order().SelectMany(Tokenizers));
 }
