@@ -12,15 +12,48 @@ namespace CutoffLen.Models;
 internal sealed record AttentionBlock(int Start, int Rows, IReadOnlyList<BandSlice> Slices)
 {
     /// <summary>Keys of all slices together.</summary>
-    public int Keys { get; } = Slices.Sum(slice => slice.KeyCount);
+    public int Keys => Slices.Sum(slice => slice.KeyCount);
 
     /// <summary>
-    /// Cuts a plan's queries into blocks. Short documents share a block; one that does not fit begins a new block, so
+    /// Cuts a plan's queries into blocks for the forward pass: a query's softmax is over all its keys at once, so where there
+    /// are many a block has few queries. Short documents share a block; one that does not fit begins a new block, so
     /// that long documents never see into their neighbours.
     /// </summary>
-    public static AttentionBlock[] Cut(AttentionPlan plan, EdgeMasks masks)
+    public static AttentionBlock[] Cut(AttentionPlan plan, EdgeMasks masks) =>
+        [.. Spans(plan, plan.Size.Rows).Select(span => new AttentionBlock(span.Start, span.Rows, SlicesOf(plan, span, masks)))];
+
+    /// <summary>
+    /// The same for the backward pass, which needs no more of a row than its log-sum-exp: blocks have all the queries they may
+    /// have, and where that makes too many scores the keys of each band are cut too. Every block adds to the gradients of
+    /// all its keys, so many queries at a time save much memory traffic.
+    /// </summary>
+    public static AttentionBlock[] CutKeys(AttentionPlan plan, EdgeMasks masks)
     {
         var blocks = new List<AttentionBlock>();
+        foreach (var span in Spans(plan, (_, _) => plan.Size.MostRows))
+        {
+            var whole = new AttentionBlock(span.Start, span.Rows, SlicesOf(plan, span, masks));
+            var most = plan.Size.Keys(plan.Group, span.Rows);
+            blocks.AddRange(whole.Keys <= most ? [whole] : whole.Slices
+                .SelectMany(slice => Parts(slice, most).Select(part => SliceOf(plan, slice.Band, span, part, masks)))
+                .OfType<BandSlice>().Select(slice => whole with { Slices = [slice] }));
+        }
+
+        return [.. blocks];
+
+        static IEnumerable<(int First, int Last)> Parts(BandSlice slice, int most)
+        {
+            var end = slice.FirstKey + slice.KeyCount;
+            for (var first = slice.FirstKey; first < end; first += most)
+            {
+                yield return (first, Math.Min(first + most, end) - 1);
+            }
+        }
+    }
+
+    private static IEnumerable<(int Start, int Rows)> Spans(AttentionPlan plan, Func<int, int, int> rowsAfter)
+    {
+        var spans = new List<(int Start, int Rows)>();
         int[] ends = [.. plan.DocumentStarts.Where(s => s > plan.FirstQuery && s < plan.Length), plan.Length];
         var (start, document) = (plan.FirstQuery, plan.DocumentStarts.LastOrDefault(s => s <= plan.FirstQuery));
         for (var d = 0; d < ends.Length; d++)
@@ -32,8 +65,8 @@ internal sealed record AttentionBlock(int Start, int Rows, IReadOnlyList<BandSli
 
             for (int rows; start < ends[d]; start += rows)
             {
-                rows = Math.Min(plan.Size.Rows(plan.Group, start - document), ends[d] - start);
-                blocks.Add(new AttentionBlock(start, rows, SlicesOf(plan, start, rows, masks)));
+                rows = Math.Min(rowsAfter(plan.Group, start - document), ends[d] - start);
+                spans.Add((start, rows));
             }
 
             document = ends[d];
@@ -41,23 +74,21 @@ internal sealed record AttentionBlock(int Start, int Rows, IReadOnlyList<BandSli
 
         // Last first: scores shrink from block to block, so each fits where the one before lay; growing ones would
         // leave ever larger holes in the C heap, and memory would not be linear in the length.
-        blocks.Reverse();
-        return [.. blocks];
+        return Enumerable.Reverse(spans);
     }
 
-    private static List<BandSlice> SlicesOf(AttentionPlan plan, int start, int rows, EdgeMasks masks)
-    {
-        var slices = new List<BandSlice>(plan.Bands.Count);
-        for (var b = 0; b < plan.Bands.Count; b++)
-        {
-            var band = plan.Bands[b].Band;
-            if (BandSlice.Of(b, band.First.AsSpan(start, rows), band.Last.AsSpan(start, rows), masks) is { } slice)
-            {
-                slices.Add(slice);
-            }
-        }
+    private static List<BandSlice> SlicesOf(AttentionPlan plan, (int Start, int Rows) span, EdgeMasks masks) =>
+        [.. Enumerable.Range(0, plan.Bands.Count).Select(b => SliceOf(plan, b, span, (0, int.MaxValue), masks)).OfType<BandSlice>()];
 
-        return slices;
+    /// <summary>What the queries of a span see of a band among some keys; null when nothing.</summary>
+    private static BandSlice? SliceOf(AttentionPlan plan, int b, (int Start, int Rows) span, (int First, int Last) keys, EdgeMasks masks)
+    {
+        var band = plan.Bands[b].Band;
+        return BandSlice.Of(
+            b,
+            Array.ConvertAll(band.First[span.Start..(span.Start + span.Rows)], first => Math.Max(first, keys.First)),
+            Array.ConvertAll(band.Last[span.Start..(span.Start + span.Rows)], last => Math.Min(last, keys.Last)),
+            masks);
     }
 }
 

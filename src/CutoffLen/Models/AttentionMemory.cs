@@ -25,7 +25,7 @@ public sealed class AttentionMemory(LlamaConfig config, BandShape bands, int wid
     public long Backward(int batch, int length)
     {
         var encoded = width * ((bands.Bands * queries) + ((bands.KeyEncodings + 1) * keys));
-        var gradients = (bands.Bands * width * queries) + ((bands.Bands + 1) * Wide * keys);
+        var gradients = Wide * ((bands.Bands * queries) + ((bands.Bands + 1) * keys));
         var piece = 2 * width * (Scores(batch, length) + (batch * length * keys));
         // A rotation computes in float32: the vectors, two halves of the result, and the result.
         var rotating = batch * (long)length * queries * ((3 * Wide) + width);

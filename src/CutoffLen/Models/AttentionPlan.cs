@@ -13,6 +13,7 @@ public sealed class AttentionPlan : IDisposable
     private readonly bool ownsBands;
     private readonly EdgeMasks masks = new();
     private AttentionBlock[]? blocks;
+    private AttentionBlock[]? keyBlocks;
 
     private AttentionPlan(List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, int group, BlockSize size, AttentionPath path, bool ownsBands)
     {
@@ -43,6 +44,9 @@ public sealed class AttentionPlan : IDisposable
     /// <summary>The blocks of queries that are attended together.</summary>
     internal IReadOnlyList<AttentionBlock> Blocks => blocks ??= AttentionBlock.Cut(this, masks);
 
+    /// <summary>The blocks of queries and keys whose gradients are made together.</summary>
+    internal IReadOnlyList<AttentionBlock> KeyBlocks => keyBlocks ??= AttentionBlock.CutKeys(this, masks);
+
     /// <summary>Room for a piece's scores, and for their gradients.</summary>
     internal (WideRoom Scores, WideRoom Slopes) Room { get; } = (new(), new());
 
@@ -52,14 +56,15 @@ public sealed class AttentionPlan : IDisposable
     /// <param name="config">The architecture.</param>
     /// <param name="device">Where the tables go.</param>
     /// <param name="path">What shall compute it where it can.</param>
+    /// <param name="size">The size of a piece, when not the device's.</param>
     public static AttentionPlan Create(
-        PositionMethod method, TokenPositions positions, LlamaConfig config, Device device, AttentionPath path = AttentionPath.Blocked)
+        PositionMethod method, TokenPositions positions, LlamaConfig config, Device device, AttentionPath path = AttentionPath.Blocked, BlockSize? size = null)
     {
         var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
         var bands = method.Bands(positions).Select(band => new DeviceBand(
             band, KeysOf(band), positions, config, device)).ToList();
         var group = config.NumAttentionHeads / config.NumKeyValueHeads;
-        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, BlockSize.For(device), path, ownsBands: true);
+        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, size ?? BlockSize.For(device), path, ownsBands: true);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known

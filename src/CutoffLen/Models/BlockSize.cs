@@ -28,6 +28,9 @@ public sealed record BlockSize(int MostRows, long Scores)
         return (int)Math.Clamp(fit / RowStep * RowStep, Math.Min(MostRows, Math.Max(RowStep, FewestProductRows / group)), MostRows);
     }
 
+    /// <summary>Keys that fit into a piece of so many queries, with <paramref name="group"/> query heads to a key/value head.</summary>
+    public int Keys(int group, int rows) => (int)Math.Max(Scores / group / rows, FewestProductRows);
+
     /// <summary>Key/value heads that fit into a piece, of <paramref name="all"/>.</summary>
     /// <param name="scoresOfOne">Scores of one key/value head: its query heads, times the rows, times the keys.</param>
     /// <param name="all">Key/value heads of the whole batch.</param>

@@ -25,7 +25,7 @@ internal static class BlockedAttention
         var logSumExp = keepLogSumExp
             ? empty([heads.Pairs, heads.Group, heads.Queries, 1], ScalarType.Float32, values.device)
             : null;
-        foreach (var tile in heads.Tiles())
+        foreach (var tile in heads.Tiles(plan.Blocks))
         {
             using var tileScope = NewDisposeScope();
             var products = heads.QueriesByKeys(tile);
@@ -55,7 +55,7 @@ internal static class BlockedAttention
         var gradients = new EncodedGradients(heads);
         var upstream = heads.ByPair(gradient);
         var along = Along(upstream, heads.ByPair(output));
-        foreach (var tile in heads.Tiles())
+        foreach (var tile in heads.Tiles(plan.KeyBlocks))
         {
             using var tileScope = NewDisposeScope();
             var rows = heads.ProductRows(upstream, tile); // [c, G*n, D]

@@ -46,10 +46,10 @@ internal sealed class EncodedHeads
 
     public Device Device => values.device;
 
-    /// <summary>The pieces of this attention.</summary>
-    public IEnumerable<AttentionTile> Tiles()
+    /// <summary>The pieces of blocks of this attention.</summary>
+    public IEnumerable<AttentionTile> Tiles(IEnumerable<AttentionBlock> blocks)
     {
-        foreach (var block in Plan.Blocks)
+        foreach (var block in blocks)
         {
             var most = Plan.Size.Heads(Group * block.Rows * block.Keys, Pairs);
             for (long first = 0; first < Pairs; first += most)
@@ -160,17 +160,18 @@ internal sealed class EncodedHeads
 internal sealed class EncodedGradients
 {
     private readonly EncodedHeads heads;
-    private readonly Tensor[] queries; // per band [B*K, G, n, D], each row written by one tile
-    private readonly Tensor[] keys; // per band [B*K, T, D] float32, summed over tiles
-    private readonly Tensor values; // [B*K, T, D] float32
+    // Float32, summed over tiles.
+    private readonly Tensor[] queries; // per band [B*K, G, n, D]
+    private readonly Tensor[] keys; // per band [B*K, T, D]
+    private readonly Tensor values; // [B*K, T, D]
 
     public EncodedGradients(EncodedHeads heads)
     {
         this.heads = heads;
         var bands = heads.Plan.Bands;
-        queries = [.. bands.Select(_ => zeros([heads.Pairs, heads.Group, heads.Queries, heads.HeadDim], heads.Dtype, heads.Device))];
-        keys = [.. bands.Select(_ => Sum())];
-        values = Sum();
+        queries = [.. bands.Select(_ => Sum(heads.Group, heads.Queries))];
+        keys = [.. bands.Select(_ => Sum(heads.Tokens))];
+        values = Sum(heads.Tokens);
     }
 
     /// <summary>Adds weights^T times the upstream rows to the values' gradient.</summary>
@@ -188,7 +189,7 @@ internal sealed class EncodedGradients
         foreach (var (slice, part) in tile.Block.Slices.Zip(slopes))
         {
             var rows = heads.RowsOf(queries[slice.Band], tile);
-            rows.copy_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
+            rows.add_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
             EncodedHeads.KeysOf(keys[slice.Band], slice, tile).add_(part.transpose(1, 2).bmm(heads.BandRows(slice.Band, tile)));
         }
     }
@@ -201,12 +202,12 @@ internal sealed class EncodedGradients
             queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.Plan.FirstQuery));
         var dk = bands.Select((band, b) => band.Keys.ApplyTransposed(ByHead(keys[b]), 0));
         return (
-            dq.Aggregate((a, b) => a + b),
+            dq.Aggregate((a, b) => a + b).to(heads.Dtype),
             dk.Aggregate((a, b) => a + b).to(heads.Dtype),
             ByHead(values).to(heads.Dtype));
     }
 
     private Tensor ByHead(Tensor x) => x.view(heads.Batch, heads.KeyHeads, heads.Tokens, heads.HeadDim);
 
-    private Tensor Sum() => zeros([heads.Pairs, heads.Tokens, heads.HeadDim], ScalarType.Float32, heads.Device);
+    private Tensor Sum(params long[] rows) => zeros([heads.Pairs, .. rows, heads.HeadDim], ScalarType.Float32, heads.Device);
 }

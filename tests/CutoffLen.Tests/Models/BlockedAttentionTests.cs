@@ -52,7 +52,8 @@ public sealed class BlockedAttentionTests
     }
 
     internal static void AssertEqualsDense(
-        PositionMethod method, TokenPositions positions, LlamaConfig config, int batch, double tolerance = 1e-5, AttentionPath path = AttentionPath.Blocked)
+        PositionMethod method, TokenPositions positions, LlamaConfig config, int batch, double tolerance = 1e-5, AttentionPath path = AttentionPath.Blocked,
+        BlockSize? size = null)
     {
         using var scope = NewDisposeScope();
         var (q, k, v) = Heads(config, batch, positions.Length);
@@ -66,7 +67,7 @@ public sealed class BlockedAttentionTests
         autograd.backward([dense], [upstream]);
 
         using var noGrad = no_grad();
-        using var plan = AttentionPlan.Create(method, positions, config, CPU, path);
+        using var plan = AttentionPlan.Create(method, positions, config, CPU, path, size);
         var (output, logSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
         var (dq, dk, dv) = plan.Backward(q, k, v, output, logSumExp, upstream);
         Assert.True(Distance(dense, output) < tolerance, $"output is {Distance(dense, output)} away");

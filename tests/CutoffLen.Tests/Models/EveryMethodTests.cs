@@ -12,6 +12,9 @@ public sealed class EveryMethodTests
 
     private static readonly LlamaConfig Config = TinyModels.ForEveryMethod;
 
+    // At these lengths queries and keys are cut, as they are at very large ones by the standard size.
+    private static readonly BlockSize ManyPieces = new(16, 1024);
+
     [Fact]
     public void The_network_is_the_one_that_the_specs_are_made_for() => Assert.Equal(TheoryTests.Model, Config.Positions);
 
@@ -20,8 +23,11 @@ public sealed class EveryMethodTests
     public void Blocked_equals_dense_for_lengths_that_are_no_multiple_of_the_block(string spec)
     {
         var method = TheoryTests.Create(spec);
-        BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(261), Config, 1);
-        BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Packed([5, 90, 1, 30]), Config, 2);
+        foreach (var size in new[] { BlockSize.For(CPU), ManyPieces })
+        {
+            BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(261), Config, 1, size: size);
+            BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Packed([5, 90, 1, 30]), Config, 2, size: size);
+        }
     }
 
     [Theory]

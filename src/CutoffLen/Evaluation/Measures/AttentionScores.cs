@@ -46,7 +46,7 @@ public static class AttentionScores
         var (heads, length) = (queries.shape[1], plan.Length);
         var sums = zeros([heads, length], ScalarType.Float64, queries.device);
         var counts = zeros([length], ScalarType.Float64, queries.device);
-        foreach (var tile in encoded.Tiles())
+        foreach (var tile in encoded.Tiles(plan.Blocks))
         {
             using var tileScope = NewDisposeScope();
             var block = tile.Block;
