@@ -22,18 +22,20 @@ void Measure(string name, string folder)
     var loading = Stopwatch.StartNew();
     var tokenizer = CheckpointTokenizer.Open(folder);
     var loadTime = loading.Elapsed;
-    var ids = tokenizer.Encode(text, addSpecial: false);
-    var whole = Best(() => tokenizer.Encode(text, addSpecial: false));
+    var ids = Encode(text);
+    var whole = Best(() => Encode(text));
     var byLine = Best(() =>
     {
         foreach (var line in lines)
-            tokenizer.Encode(line, addSpecial: false);
+            Encode(line);
     });
     var decode = Best(() => tokenizer.Decode(ids));
     var word = Stopwatch.StartNew();
-    tokenizer.Encode(longWord, addSpecial: false);
+    Encode(longWord);
     Console.WriteLine(
         $"{name,-20} {loadTime.TotalMilliseconds,5:F0} ms {Rate(whole.Wall)} {Rate(whole.Processor)} {Rate(byLine.Wall)} {Rate(byLine.Processor)} {Rate(decode.Wall)} {word.Elapsed.TotalSeconds,8:F2} s  {Agreement(name, tokenizer)}");
+
+    int[] Encode(string part) => tokenizer.Encode(part, addSpecial: false);
 }
 
 string Rate(TimeSpan time) => $"{megabytes / time.TotalSeconds,6:F1} MB/s";
