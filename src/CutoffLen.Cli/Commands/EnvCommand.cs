@@ -12,7 +12,7 @@ internal static class EnvCommand
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
-        new Command("env", "Show what cutoff runs on: torch, devices, BLAS, CPU, memory, and what auto chooses.")
+        new Command("env", "Show what cutoff runs on: torch, devices, CPU, memory, and what auto chooses.")
         {
             CommonOptions.Device,
             CommonOptions.Dtype,
@@ -36,7 +36,7 @@ internal static class EnvCommand
     {
         var library = TorchLibrary.Load();
         var report = new Report(
-            CutoffVersion.Text, library, [], null, Cpu.Detect(), null, null, null, null,
+            CutoffVersion.Text, library, [], Cpu.Detect(), null, null, null, null,
             RuntimeInformation.FrameworkDescription, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}", HostMemory.Read());
         return library.Problem is null ? WithTorch(report, parsed) : report;
     }
@@ -50,7 +50,6 @@ internal static class EnvCommand
         return report with
         {
             Devices = [new DeviceReport("cpu", report.Cpu.Model, null, report.Memory.TotalBytes), .. cuda],
-            Blas = Blas.OfLibtorch(),
             Threads = torch.get_num_threads(),
             Device = compute.DeviceName,
             Dtype = compute.DtypeName,
@@ -64,19 +63,15 @@ internal static class EnvCommand
         {
             ("cutoff", report.Cutoff),
             ("torch", $"libtorch {report.Torch.Libtorch ?? $"does not load: {report.Torch.Problem}"}"),
-            ("from", report.Torch.Source == "package"
-                ? $"the NuGet packages, TorchSharp {report.Torch.Torchsharp}"
-                : $"this system, through the project's own binding {report.Torch.Torchsharp}"),
+            ("TorchSharp", report.Torch.Torchsharp),
         };
-        fields.AddRange(report.Devices.Select(device => (device.Id, Describe(device))));
-        fields.Add(("features", report.Cpu.Features.Count == 0 ? "none that matter to torch" : string.Join(' ', report.Cpu.Features)));
-        if (report.Blas is { } blas)
+        if (report.Torch.WeakNeed is { } version)
         {
-            var kernel = blas.Kernel is null ? "" : $", kernel {blas.Kernel}";
-            var advice = blas.IsReference ? "; some 80 times slower than OpenBLAS, which scripts/setup installs" : "";
-            fields.Add(("BLAS", $"{blas.Name}{kernel} ({blas.Library}){advice}"));
+            fields.Add(("libstdc++", $"lacks {version}, which TorchSharp's library asks for and does not use; the build made the need weak"));
         }
 
+        fields.AddRange(report.Devices.Select(device => (device.Id, Describe(device))));
+        fields.Add(("features", report.Cpu.Features.Count == 0 ? "none that matter to torch" : string.Join(' ', report.Cpu.Features)));
         if (report.Device is not null)
         {
             fields.Add(("threads", $"{report.Threads} on {report.Cpu.Cores} cores, {report.Cpu.Processors} processors"));
@@ -104,7 +99,6 @@ internal static class EnvCommand
         string Cutoff,
         TorchLibrary Torch,
         IReadOnlyList<DeviceReport> Devices,
-        Blas? Blas,
         Cpu Cpu,
         int? Threads,
         string? Device,

@@ -2,7 +2,7 @@ using TorchSharp;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>How many CPU threads torch's operations and its BLAS use.</summary>
+/// <summary>How many CPU threads torch's operations use.</summary>
 public static class CpuThreads
 {
     /// <summary>
@@ -16,12 +16,7 @@ public static class CpuThreads
             return;
         }
 
-        var count = asked > 0 ? asked : Cpu.Detect().Cores;
-        torch.set_num_threads(count);
-        if (asked > 0 || !IsSet("OPENBLAS_NUM_THREADS"))
-        {
-            Blas.OfLibtorch()?.SetThreads(count);
-        }
+        torch.set_num_threads(asked > 0 ? asked : Cpu.Detect().Cores);
     }
 
     private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));

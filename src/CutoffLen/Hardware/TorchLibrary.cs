@@ -1,32 +1,34 @@
 using System.Reflection;
+using System.Text;
 using TorchSharp;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>Where this program's torch comes from and whether it works.</summary>
-/// <param name="Source"><c>package</c> (NuGet) or <c>system</c> (the machine's libtorch), as chosen by scripts/setup.</param>
+/// <summary>The libtorch of this program and whether it works.</summary>
 /// <param name="Torchsharp">Version of the TorchSharp assembly.</param>
 /// <param name="Libtorch">Version of libtorch, or null when it did not load.</param>
 /// <param name="Problem">Why libtorch did not load, or null.</param>
-public sealed record TorchLibrary(string Source, string Torchsharp, string? Libtorch, string? Problem)
+/// <param name="WeakNeed">The symbol version that libstdc++ lacks here and src/glibcxx.targets made weak in TorchSharp's binding, or null.</param>
+public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? Problem, string? WeakNeed)
 {
+    private const string Glibcxx = "GLIBCXX_3.4.32";
+
     /// <summary>Loads libtorch and says how that went.</summary>
     public static TorchLibrary Load()
     {
-        var source = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(data => data.Key == "TorchSource").Value!;
         var assembly = typeof(torch).Assembly;
         var version = assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? assembly.GetName().Version!.ToString();
         var output = Console.Out;
         try
         {
-            Console.SetOut(TextWriter.Null); // the package prints what it throws, into the JSON of a report
-            // Any native call loads it; the version alone is a constant in the package.
+            Console.SetOut(TextWriter.Null); // TorchSharp prints what it throws, into the JSON of a report
+            // Any native call loads it; the version alone is a constant.
             _ = torch.get_num_threads();
-            return new TorchLibrary(source, version, torch.__version__, null);
+            return new TorchLibrary(version, torch.__version__, null, LibstdcxxHas(Glibcxx) ? null : Glibcxx);
         }
         catch (Exception failure) when (IsLoadFailure(failure))
         {
-            return new TorchLibrary(source, version, null, failure.GetBaseException().Message.ReplaceLineEndings(" ").Trim());
+            return new TorchLibrary(version, null, failure.GetBaseException().Message.ReplaceLineEndings(" ").Trim(), null);
         }
         finally
         {
@@ -38,10 +40,16 @@ public sealed record TorchLibrary(string Source, string Torchsharp, string? Libt
     /// <exception cref="UserException">It does not load.</exception>
     public static void Require()
     {
-        if (Load() is { Problem: { } problem } library)
+        if (Load().Problem is { } problem)
         {
-            throw new UserException($"libtorch does not load (TorchSource={library.Source}): {problem}; scripts/setup installs what is missing, 'cutoff env' shows the state");
+            throw new UserException($"libtorch does not load: {problem}; 'cutoff env' shows the state");
         }
+    }
+
+    private static bool LibstdcxxHas(string version)
+    {
+        var file = File.ReadLines("/proc/self/maps").First(line => line.Contains("/libstdc++.so", StringComparison.Ordinal));
+        return File.ReadAllBytes(file[file.IndexOf('/', StringComparison.Ordinal)..]).AsSpan().IndexOf(Encoding.ASCII.GetBytes($"\0{version}\0")) >= 0;
     }
 
     private static bool IsLoadFailure(Exception failure) =>

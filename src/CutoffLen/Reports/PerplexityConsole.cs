@@ -54,7 +54,7 @@ public static class PerplexityConsole
     private static Rows Cell(LengthResult result, double? lowest) => result.Perplexity is not { } perplexity
         ? new Rows(new Text("-"))
         : new Rows(
-            new Text(Numbers.Perplexity(perplexity), perplexity <= lowest ? new Style(decoration: Decoration.Bold) : null),
+            new Text(Numbers.Perplexity(perplexity), perplexity <= lowest ? new Style(decoration: Decoration.Bold) : Style.Plain),
             new Text(result.PerplexityInterval is { } interval ? Numbers.Perplexity(interval) : "", new Style(Color.Grey)));
 
     private static string Limit(EffectiveContextLimit limit) =>

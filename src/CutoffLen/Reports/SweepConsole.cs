@@ -58,7 +58,7 @@ public static class SweepConsole
             // Dim beyond where the context ends: those numbers are of a model that is lost.
             var lost = cell.Limit is { Tokens: { } tokens } && result.Length > tokens;
             yield return result.Perplexity is { } perplexity
-                ? new Text(Numbers.Perplexity(perplexity), lost ? new Style(Color.Grey) : null)
+                ? new Text(Numbers.Perplexity(perplexity), lost ? new Style(Color.Grey) : Style.Plain)
                 : new Text("-");
         }
 

@@ -25,15 +25,13 @@ internal sealed class ScriptSandbox : IDisposable
         }
 
         Directory.CreateDirectory(Path.Combine(Root, "scripts"));
-        foreach (var script in new[] { "setup", "cutoff", "test" })
+        foreach (var script in new[] { "cutoff", "test" })
         {
             File.Copy(Path.Combine(Repository.Root, "scripts", script), Path.Combine(Root, "scripts", script));
         }
 
         File.Copy(Path.Combine(Repository.Root, "Directory.Build.props"), Path.Combine(Root, "Directory.Build.props"));
         Directory.CreateDirectory(Path.Combine(Root, "src"));
-        // Counts as done, so that scripts which only call setup need no feed.
-        Write("TorchSource.props", "<Project><PropertyGroup><TorchSource>package</TorchSource><Cuda>false</Cuda></PropertyGroup></Project>");
     }
 
     public string Root { get; }
@@ -54,7 +52,7 @@ internal sealed class ScriptSandbox : IDisposable
         var file = Path.Combine(tools, name);
         File.Delete(file); // a link to the real program, which writing would go through to
         // A copy of a script is executable as the script is, and stays so with another text.
-        File.Copy(Path.Combine(Repository.Root, "scripts", "setup"), file);
+        File.Copy(Path.Combine(Repository.Root, "scripts", "test"), file);
         File.WriteAllText(file, $"#!{Path.Combine(tools, "bash")}\nROOT={Root}\n{body}\n");
     }
 
