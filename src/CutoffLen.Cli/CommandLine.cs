@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using CutoffLen.Cli.Commands;
+using CutoffLen.Common;
 
 namespace CutoffLen.Cli;
 

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
-using CutoffLen.Configuration;
-using CutoffLen.Positions;
+using CutoffLen.Common;
+using CutoffLen.Files;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Cli;
 

@@ -1,12 +1,13 @@
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
+using CutoffLen.Runs;
 using CutoffLen.Tokenization;
-using CutoffLen.Training;
 using Serilog;
 
 namespace CutoffLen.Cli;

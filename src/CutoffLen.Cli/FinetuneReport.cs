@@ -1,7 +1,9 @@
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
+using CutoffLen.Runs;
 using CutoffLen.Training;
 using Serilog;
 

@@ -1,12 +1,20 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
-using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Runs;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
 using Serilog;
 using TorchSharp;
 

@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;

@@ -1,9 +1,12 @@
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Configuration;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
+using CutoffLen.Memory;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
-using CutoffLen.Training;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using TorchSharp;
 
 namespace CutoffLen.Cli;

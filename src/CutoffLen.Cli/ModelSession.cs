@@ -1,8 +1,11 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Spec;
 using Serilog;
 
 namespace CutoffLen.Cli;
@@ -10,7 +13,7 @@ namespace CutoffLen.Cli;
 /// <summary>A model opened for a verb that runs it: its folder, where it runs, its network once that is asked for.</summary>
 internal sealed class ModelSession : IDisposable
 {
-    private readonly Lazy<Llama> network;
+    private readonly Lazy<LlamaForCausalLM> network;
     private readonly string attention;
 
     private ModelSession(ModelFolder folder, Compute compute, string attention)
@@ -26,7 +29,7 @@ internal sealed class ModelSession : IDisposable
     public Compute Compute { get; }
 
     /// <summary>The network; its weights are read at the first call.</summary>
-    public Llama Network => network.Value;
+    public LlamaForCausalLM Network => network.Value;
 
     /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c>, <c>--threads</c> and <c>--attention</c> say.</summary>
     public static ModelSession Open(ParseResult parsed) => Open(

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Cli;
 
 /// <summary>Exit codes, and which one an exception means.</summary>

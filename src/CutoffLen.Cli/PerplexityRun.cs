@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Cli;
 

@@ -1,7 +1,8 @@
+using CutoffLen.Common;
 using CutoffLen.Configuration;
-using CutoffLen.Models;
-using CutoffLen.Positions;
-using CutoffLen.Training;
+using CutoffLen.Memory;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Cli;
 

@@ -1,14 +1,15 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
-using CutoffLen.Positions;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Reports;
-using CutoffLen.Training;
+using CutoffLen.Runs;
 using Serilog;
 
 namespace CutoffLen.Cli;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CutoffLen.Common;
 
 namespace CutoffLen.Cli;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using CutoffLen.Common;
 
 namespace CutoffLen.Cli;
 

@@ -1,4 +1,5 @@
 using CutoffLen.Positions;
+using CutoffLen.Positions.Theory;
 using Spectre.Console;
 
 namespace CutoffLen.Cli;

@@ -1,3 +1,6 @@
+using CutoffLen.Common;
+using CutoffLen.Files;
+
 namespace CutoffLen.Tests;
 
 public sealed class OutputFolderTests : IDisposable

@@ -1,9 +1,9 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Models;
-using static TorchSharp.torch;
-
 // SaveLoop FOLDER: saves checkpoint 1, 2, 3, ... to the folder until it is killed. Every weight of number n is n, and so
 // is config.json's initializer_range. Writes "begin n" and "done n" around each save.
+using CutoffLen.Checkpoints;
+using CutoffLen.Models.Llama;
+using static TorchSharp.torch;
+
 var config = new LlamaConfig
 {
     VocabSize = 4000, HiddenSize = 256, IntermediateSize = 1024, NumHiddenLayers = 4, NumAttentionHeads = 4,

@@ -3,12 +3,12 @@
 //        EvalBench windows TOKENS LONGEST           tokens that a pi-s256 sweep reads, all lengths together and each alone
 //        EvalBench score LENGTH ROUNDS DTYPE        tokens a second of scoring windows of LENGTH (one line of JSON)
 using System.Diagnostics;
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
 switch (args)
@@ -42,7 +42,7 @@ static LlamaScorer Scorer(string dtype, int vocabulary)
         NumKeyValueHeads = 4, HeadDim = 64, MaxPositionEmbeddings = 1024,
     };
     using var scope = NewDisposeScope();
-    var model = new Llama(config, (_, shape) => (randn(shape) * 0.02).to(type).DetachFromDisposeScope());
+    var model = new LlamaForCausalLM(config, (_, shape) => (randn(shape) * 0.02).to(type).DetachFromDisposeScope());
     return new LlamaScorer(model, new RopeMethod(config.Positions));
 }
 

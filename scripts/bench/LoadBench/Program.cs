@@ -1,13 +1,13 @@
+// LoadBench make FOLDER LAYERS | read FOLDER | load FOLDER bf16|fp32
+// One line of numbers: seconds until the model is there, seconds until every byte of it was looked at, peak resident
+// bytes of this process, bytes of the weights, and a sum over all of them as 64-bit numbers.
 using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
-// LoadBench make FOLDER LAYERS | read FOLDER | load FOLDER bf16|fp32
-// One line of numbers: seconds until the model is there, seconds until every byte of it was looked at, peak resident
-// bytes of this process, bytes of the weights, and a sum over all of them as 64-bit numbers.
 switch (args)
 {
     case ["make", var folder, var layers]:

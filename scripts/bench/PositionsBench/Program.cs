@@ -4,8 +4,11 @@
 // memory: the peak of resident memory above the start during one attention, forward and backward, for each length.
 using System.Diagnostics;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 CpuThreads.Use(0);
@@ -61,7 +64,7 @@ AttentionPlan Plan(string spec, int length) =>
 
 Action<AttentionPlan> Forward(int length)
 {
-    var model = new Llama(config, (_, shape) => (randn(shape) * 0.02).to(dtype));
+    var model = new LlamaForCausalLM(config, (_, shape) => (randn(shape) * 0.02).to(dtype));
     var tokens = randint(config.VocabSize, [1, length], dtype: ScalarType.Int64);
     return plan => model.Hidden(tokens, plan);
 }

@@ -7,9 +7,13 @@ using System.Diagnostics;
 using System.Text.Json;
 using CutoffLen.Bench;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 CpuThreads.Use(0);
@@ -34,13 +38,13 @@ var batch = Math.Max(1, int.Parse(Option("--tokens", "4096")) / cutoff);
 var method = PositionMethods.Create(PositionSpec.Parse(Option("--rope", "rope")), config.Positions, cutoff);
 
 var shapes = new List<ParameterShape>();
-_ = new Llama(config, (name, shape) =>
+_ = new LlamaForCausalLM(config, (name, shape) =>
 {
     shapes.Add(new ParameterShape(name, shape));
     return empty(0);
 });
 using var flat = new FlatParameters(ParameterGroup.ByShape(shapes), dtype, CPU);
-using var model = new Llama(config, (name, _) => flat.View(name));
+using var model = new LlamaForCausalLM(config, (name, _) => flat.View(name));
 foreach (var shape in shapes)
 {
     using var scope = NewDisposeScope();

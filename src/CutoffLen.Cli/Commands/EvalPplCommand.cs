@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
-using CutoffLen.Configuration;
-using CutoffLen.Evaluation;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;

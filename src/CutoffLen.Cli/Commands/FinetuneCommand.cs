@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 
 namespace CutoffLen.Cli.Commands;

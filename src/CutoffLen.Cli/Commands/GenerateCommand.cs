@@ -1,6 +1,7 @@
 using System.CommandLine;
-using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Common;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Cli.Commands;
 

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Hardware;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using CutoffLen.Tokenization;
 using Serilog;
 using static TorchSharp.torch;

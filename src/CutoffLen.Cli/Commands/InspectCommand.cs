@@ -1,7 +1,10 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Tokenization;
 using TorchSharp;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
 

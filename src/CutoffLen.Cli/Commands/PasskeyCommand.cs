@@ -1,7 +1,7 @@
 using System.CommandLine;
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
-using CutoffLen.Positions;
+using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Reports;
 using Spectre.Console;
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Hardware;
 using TorchSharp;

@@ -1,6 +1,9 @@
 using System.CommandLine;
-using CutoffLen.Configuration;
+using CutoffLen.Common;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;

@@ -1,7 +1,10 @@
 using System.CommandLine;
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
 using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Cli.Commands;

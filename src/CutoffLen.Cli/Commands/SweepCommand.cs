@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Reports;
 using Serilog;

@@ -1,6 +1,7 @@
 using System.CommandLine;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
-using CutoffLen.Training;
+using CutoffLen.Runs;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;

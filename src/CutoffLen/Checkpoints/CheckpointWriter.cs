@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;

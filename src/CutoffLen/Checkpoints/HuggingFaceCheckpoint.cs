@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;
@@ -156,7 +159,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     /// <summary>Builds the model around the stored weights.</summary>
     /// <param name="device">Where it shall be; null for the CPU.</param>
     /// <param name="dtype">Type of its weights; null for the stored one. The stored one on the CPU is not read but mapped.</param>
-    public Llama Load(Device? device = null, ScalarType? dtype = null) => new(Config, Weights(device, dtype));
+    public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null) => new(Config, Weights(device, dtype));
 
     /// <summary>Hands out each weight once, in the wanted dtype and on the wanted device.</summary>
     public WeightSource Weights(Device? device = null, ScalarType? dtype = null)

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Common;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.HuggingFace;
 
 namespace CutoffLen.Checkpoints;
 

@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
 using CutoffLen.Tokenization;
 using static TorchSharp.torch;
 
@@ -86,10 +89,10 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Builds the model around the stored weights, adapters added into them.</summary>
     /// <param name="device">Where it shall be; null for the CPU.</param>
     /// <param name="dtype">Type of its weights; null for the stored one.</param>
-    public Llama Load(Device? device = null, ScalarType? dtype = null)
+    public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null)
     {
         var weights = Checkpoint.Weights(device, dtype);
-        return new Llama(Config, Adapters is null ? weights : AdapterCheckpoint.Merged(Folder, Config, Adapters, weights));
+        return new LlamaForCausalLM(Config, Adapters is null ? weights : AdapterCheckpoint.Merged(Folder, Config, Adapters, weights));
     }
 
     /// <summary>Lets go of the files; loaded models stay valid.</summary>

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Checkpoints;
 

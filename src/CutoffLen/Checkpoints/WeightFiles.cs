@@ -1,5 +1,8 @@
-using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;

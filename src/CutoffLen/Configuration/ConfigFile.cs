@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
+using CutoffLen.Common;
 
 namespace CutoffLen.Configuration;
 

@@ -1,7 +1,8 @@
 using System.Text.RegularExpressions;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
-using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Configuration;
 

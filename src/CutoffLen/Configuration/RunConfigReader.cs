@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Configuration;
 
 /// <summary>A configuration with every key decided.</summary>

@@ -1,4 +1,5 @@
 using System.Numerics;
+using CutoffLen.Common;
 
 namespace CutoffLen.Data;
 

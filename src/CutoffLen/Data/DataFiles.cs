@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using Microsoft.Extensions.FileSystemGlobbing;
 
 namespace CutoffLen.Data;

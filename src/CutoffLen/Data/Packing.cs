@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Data;
 
 /// <summary>How documents become sequences of the cutoff length.</summary>

@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using CutoffLen.Common;
 
 namespace CutoffLen.Data;
 

@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
+using CutoffLen.Common;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Data;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using CutoffLen.Common;
 
 namespace CutoffLen.Data;
 

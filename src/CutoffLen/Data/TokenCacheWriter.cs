@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CutoffLen.Common;
 
 namespace CutoffLen.Data;
 

@@ -1,3 +1,5 @@
+using CutoffLen.Tokenization;
+
 namespace CutoffLen.Data;
 
 /// <summary>

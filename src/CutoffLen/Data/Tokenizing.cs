@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Data;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using CutoffLen.Common;
 using TorchSharp;
 
 namespace CutoffLen.Hardware;

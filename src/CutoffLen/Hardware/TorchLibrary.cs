@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text;
+using CutoffLen.Common;
 using TorchSharp;
 
 namespace CutoffLen.Hardware;

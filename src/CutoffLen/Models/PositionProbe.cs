@@ -1,4 +1,9 @@
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models;
@@ -17,7 +22,7 @@ public static class PositionProbe
     /// <param name="spec">Not auto.</param>
     /// <param name="length">The longest length of the run in tokens, which also fills in a missing factor.</param>
     /// <exception cref="InvalidOperationException">The method should change the answers and does not.</exception>
-    public static (PositionProof Proof, double LargestLogitDifference) Prove(Llama model, PositionSpec spec, int length)
+    public static (PositionProof Proof, double LargestLogitDifference) Prove(LlamaForCausalLM model, PositionSpec spec, int length)
     {
         var count = Math.Min(Tokens, length);
         var positions = new TokenPositions([.. Enumerable.Range(0, count).Select(i => count == 1 ? 0 : (int)((long)i * (length - 1) / (count - 1)))]);
@@ -33,7 +38,7 @@ public static class PositionProbe
         return (proof, difference);
     }
 
-    private static Tensor Logits(Llama model, PositionMethod method, TokenPositions positions, Tensor tokens)
+    private static Tensor Logits(LlamaForCausalLM model, PositionMethod method, TokenPositions positions, Tensor tokens)
     {
         using var plan = AttentionPlan.Create(method, positions, model.Config, model.Device);
         return model.Logits(model.Hidden(tokens, plan)).to(ScalarType.Float32);

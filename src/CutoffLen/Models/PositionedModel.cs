@@ -1,4 +1,9 @@
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Models;
 
@@ -11,7 +16,7 @@ public sealed class PositionedModel
     /// <param name="targetLength">Tokens that a missing factor is made for, and that the proof covers.</param>
     /// <param name="attention">auto, sdpa or blocked: see <see cref="AttentionChoice"/>.</param>
     /// <exception cref="UserException">The method does not fit the model.</exception>
-    public PositionedModel(Llama model, PositionSpec spec, int targetLength, string attention = nameof(AttentionPath.Blocked))
+    public PositionedModel(LlamaForCausalLM model, PositionSpec spec, int targetLength, string attention = nameof(AttentionPath.Blocked))
     {
         Model = model;
         var shape = model.Config.Positions;
@@ -22,7 +27,7 @@ public sealed class PositionedModel
     }
 
     /// <summary>The network.</summary>
-    public Llama Model { get; }
+    public LlamaForCausalLM Model { get; }
 
     /// <summary>The method's spec with every default filled in.</summary>
     public PositionSpec Spec { get; }

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Positions;
 
 /// <summary>

@@ -1,3 +1,5 @@
+using CutoffLen.Positions.Methods;
+
 namespace CutoffLen.Positions;
 
 /// <summary>

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Reports;
 
 /// <summary>What a sweep found, in sentences: the first thing a reader sees.</summary>

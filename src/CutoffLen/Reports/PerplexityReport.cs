@@ -1,5 +1,5 @@
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Reports;

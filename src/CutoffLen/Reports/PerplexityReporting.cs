@@ -1,9 +1,13 @@
-using CutoffLen.Evaluation;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Reports;
 

@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Statistics;
 using Spectre.Console;
 using Spectre.Console.Rendering;

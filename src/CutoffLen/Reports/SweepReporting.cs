@@ -1,7 +1,7 @@
-using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 
 namespace CutoffLen.Reports;
 

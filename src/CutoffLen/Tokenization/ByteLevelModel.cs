@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using CutoffLen.Common;
 using Microsoft.ML.Tokenizers;
 
 namespace CutoffLen.Tokenization;

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
-using CutoffLen.Checkpoints;
-using CutoffLen.Data;
+using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization;
 

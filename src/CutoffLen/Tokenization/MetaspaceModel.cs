@@ -1,4 +1,5 @@
 using System.Text;
+using CutoffLen.Common;
 using Microsoft.ML.Tokenizers;
 
 namespace CutoffLen.Tokenization;

@@ -1,4 +1,5 @@
-using CutoffLen.Checkpoints;
+using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization;
 

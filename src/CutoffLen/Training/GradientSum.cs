@@ -1,3 +1,4 @@
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;

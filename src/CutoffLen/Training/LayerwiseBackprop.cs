@@ -1,4 +1,5 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -26,7 +27,7 @@ public enum Recompute
 /// <param name="headGradient">[V, C] the same for the head (the embedding's own where they are tied).</param>
 /// <param name="inputStore">Where the segments' inputs wait for their backward pass, copied there and back; null: where the model is.</param>
 public sealed class LayerwiseBackprop(
-    Llama model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? inputStore = null)
+    LlamaForCausalLM model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? inputStore = null)
 {
     /// <summary>Forward and backward of one micro-batch.</summary>
     /// <param name="tokens">[B, T] int64.</param>
@@ -95,7 +96,7 @@ public sealed class LayerwiseBackprop(
     /// The dense part between two attentions: from the residual stream and the attention before it (none for the
     /// first) to the stream, queries, keys and values; after the last attention to the normed hidden states.
     /// </summary>
-    private sealed class Segment(Llama model, int index, Tensor stream, Tensor? attended) : IDisposable
+    private sealed class Segment(LlamaForCausalLM model, int index, Tensor stream, Tensor? attended) : IDisposable
     {
         private Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
         private bool hasGraph;

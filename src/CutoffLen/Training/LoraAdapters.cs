@@ -1,5 +1,7 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
+using CutoffLen.Models.Llama;
+using CutoffLen.Training.Optimizers;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -46,11 +48,11 @@ public sealed class LoraAdapters : IDisposable
     /// Hooks the adapters into a network and gives them their first values: A uniform as PEFT draws it (kaiming with
     /// a = sqrt(5)), B zero, so that nothing changes yet.
     /// </summary>
-    public void AttachTo(Llama network, FlatParameters parameters)
+    public void AttachTo(LlamaForCausalLM network, FlatParameters parameters)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var projections = network.named_modules().Where(m => m.module is CutoffLen.Models.Linear).ToDictionary(m => m.name, m => (CutoffLen.Models.Linear)m.module);
+        var projections = network.named_modules().Where(m => m.module is CutoffLen.Models.Llama.Linear).ToDictionary(m => m.name, m => (CutoffLen.Models.Llama.Linear)m.module);
         for (var n = 0; n < places.Factors.Count; n++)
         {
             var (projection, shape, _) = places.Factors[n];

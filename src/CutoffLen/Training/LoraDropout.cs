@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;

@@ -1,6 +1,10 @@
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -42,7 +46,7 @@ public static class LoraMerge
         var settings = AdapterConfig.Read(adapters);
         using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, settings, seed: 0);
         model.LoadAdapters(adapters);
-        using var plain = new Llama(config, AdapterCheckpoint.Merged(adapters, config, settings, checkpoint.Weights(device, dtype)));
+        using var plain = new LlamaForCausalLM(config, AdapterCheckpoint.Merged(adapters, config, settings, checkpoint.Weights(device, dtype)));
         var (before, tokens) = MeanNll(model.Network, texts);
         var (after, _) = MeanNll(plain, texts);
         var report = new MergeReport(tokens, before, after, Allowed(dtype));
@@ -62,7 +66,7 @@ public static class LoraMerge
     /// </summary>
     private static double Allowed(ScalarType dtype) => dtype == ScalarType.Float32 ? 1e-4 : 2e-2;
 
-    private static (double Nll, long Tokens) MeanNll(Llama model, IReadOnlyList<int[]> texts)
+    private static (double Nll, long Tokens) MeanNll(LlamaForCausalLM model, IReadOnlyList<int[]> texts)
     {
         var (sum, count) = (0.0, 0L);
         foreach (var ids in texts.Select(text => text.Take(MostTokens).ToArray()).Where(ids => ids.Length > 1))

@@ -1,5 +1,6 @@
 using CutoffLen.Data;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using static TorchSharp.torch;
 

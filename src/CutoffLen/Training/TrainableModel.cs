@@ -1,5 +1,6 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Models.Llama;
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -10,11 +11,11 @@ public sealed class TrainableModel : IDisposable
     private const string Embedding = "model.embed_tokens.weight";
     private const string Head = "lm_head.weight";
 
-    private TrainableModel(Llama network, FlatParameters parameters, LoraAdapters? adapters) =>
+    private TrainableModel(LlamaForCausalLM network, FlatParameters parameters, LoraAdapters? adapters) =>
         (Network, Parameters, Adapters) = (network, parameters, adapters);
 
     /// <summary>The network, its trained parameters views of <see cref="Parameters"/>.</summary>
-    public Llama Network { get; }
+    public LlamaForCausalLM Network { get; }
 
     /// <summary>What is trained.</summary>
     public FlatParameters Parameters { get; }
@@ -77,7 +78,7 @@ public sealed class TrainableModel : IDisposable
     private static TrainableModel Build(LlamaConfig config, WeightSource weights, FlatParameters parameters, LoraAdapters? adapters)
     {
         using var noGrad = no_grad();
-        var network = new Llama(config, (name, shape) =>
+        var network = new LlamaForCausalLM(config, (name, shape) =>
         {
             if (!parameters.Contains(name))
             {

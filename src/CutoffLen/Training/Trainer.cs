@@ -1,7 +1,9 @@
 using System.Runtime.InteropServices;
+using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;

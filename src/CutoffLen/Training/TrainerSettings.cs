@@ -1,4 +1,5 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Training.Optimizers;
 
 namespace CutoffLen.Training;
 

@@ -1,4 +1,6 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tests.Checkpoints;
 

@@ -1,7 +1,11 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Common;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Tests.Positions;
 using TorchSharp;
 using static TorchSharp.torch;

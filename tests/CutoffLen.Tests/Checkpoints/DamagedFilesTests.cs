@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Tests.Cli;
 using CutoffLen.Tokenization;
 using static TorchSharp.torch;

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Models.Llama;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -44,7 +46,7 @@ public sealed class HuggingFaceCheckpointTests : IDisposable
             TinyCheckpoint.Config with { ModelType = "qwen2", QkvBias = true },
         })
         {
-            var model = new Llama(config, (_, shape) => zeros(shape));
+            var model = new LlamaForCausalLM(config, (_, shape) => zeros(shape));
             Assert.Equal(
                 LlamaParameters.Of(config).Select(parameter => $"{parameter.Name} {string.Join(',', parameter.Shape)}").Order(StringComparer.Ordinal),
                 model.named_parameters().Select(parameter => $"{parameter.name} {string.Join(',', parameter.parameter.shape)}").Order(StringComparer.Ordinal));
@@ -106,7 +108,7 @@ public sealed class HuggingFaceCheckpointTests : IDisposable
     public void Weights_are_converted_on_request_and_stay_after_the_checkpoint_is_closed()
     {
         TinyCheckpoint.Save(folder["a"], seed: 2);
-        Llama model;
+        LlamaForCausalLM model;
         using (var checkpoint = HuggingFaceCheckpoint.Open(folder["a"]))
         {
             model = checkpoint.Load(dtype: ScalarType.BFloat16);

@@ -1,12 +1,13 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Files;
+using CutoffLen.Models.Llama;
 
 namespace CutoffLen.Tests.Checkpoints;
 
 public sealed class LlamaConfigFileTests
 {
-    private const string Llama = """
+    private const string LlamaForCausalLM = """
         {"architectures":["LlamaForCausalLM"],"model_type":"llama","hidden_act":"silu","hidden_size":64,"intermediate_size":176,
         "num_hidden_layers":4,"num_attention_heads":4,"num_key_value_heads":2,"vocab_size":320,"max_position_embeddings":64,
         "rope_theta":10000.0,"rope_scaling":null,"rms_norm_eps":1e-05,"tie_word_embeddings":false,"attention_bias":false,
@@ -17,7 +18,7 @@ public sealed class LlamaConfigFileTests
     [Fact]
     public void A_usual_configuration_is_read()
     {
-        var config = Read(Llama);
+        var config = Read(LlamaForCausalLM);
         Assert.Equal((320, 64, 176, 4, 4, 2, 16), (config.VocabSize, config.HiddenSize, config.IntermediateSize, config.NumHiddenLayers, config.NumAttentionHeads, config.NumKeyValueHeads, config.HeadDim));
         Assert.Equal((64, 10_000.0, 1e-5, 0.02), (config.MaxPositionEmbeddings, config.RopeTheta, config.RmsNormEps, config.InitializerRange));
         Assert.Equal((1, false, false, false, false), (config.BosTokenId, config.TieWordEmbeddings, config.QkvBias, config.OutputBias, config.MlpBias));
@@ -141,7 +142,7 @@ public sealed class LlamaConfigFileTests
     /// <summary>The usual configuration with keys set to JSON texts, or removed.</summary>
     private static string Edit(params string?[] edits)
     {
-        var json = Parse(Llama);
+        var json = Parse(LlamaForCausalLM);
         var more = "";
         for (var i = 0; i < edits.Length; i += 2)
         {

@@ -1,7 +1,13 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Models;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -36,7 +42,7 @@ public sealed class ModelFolderTests : IDisposable
         var (far, near) = (Away(plain), Away(merged));
         Assert.True(far > 0.05, $"the adapters change logits by {far} only");
         Assert.True(near < (dtype == ScalarType.Float32 ? 1e-5 : 0.3) * far, $"merged {near}, without adapters {far} away");
-        double Away(Llama other) => ((expected - Logits(other)).norm() / expected.norm()).item<float>();
+        double Away(LlamaForCausalLM other) => ((expected - Logits(other)).norm() / expected.norm()).item<float>();
 
         // Weights without adapters, and those trained whole, are what the files hold.
         Assert.True(Weight(plain, "model.layers.0.mlp.up_proj.weight").eq(Weight(merged, "model.layers.0.mlp.up_proj.weight")).all().item<bool>());
@@ -134,9 +140,9 @@ public sealed class ModelFolderTests : IDisposable
         return model;
     }
 
-    private static TorchSharp.Modules.Parameter Weight(Llama model, string name) => model.get_parameter(name)!;
+    private static TorchSharp.Modules.Parameter Weight(LlamaForCausalLM model, string name) => model.get_parameter(name)!;
 
-    private static Tensor Logits(Llama network)
+    private static Tensor Logits(LlamaForCausalLM network)
     {
         using var noGrad = no_grad();
         using var plan = AttentionPlan.Create(new RopeMethod(network.Config.Positions), TokenPositions.Sequential(24), network.Config, CPU);

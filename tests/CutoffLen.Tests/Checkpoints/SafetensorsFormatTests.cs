@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Text;
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Files;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Checkpoints;

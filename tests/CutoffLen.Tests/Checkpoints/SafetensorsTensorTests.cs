@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
 using TorchSharp;
 using static TorchSharp.torch;
 

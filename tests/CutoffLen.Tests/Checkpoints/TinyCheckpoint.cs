@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using CutoffLen.Tokenization;
 using static TorchSharp.torch;
 

@@ -44,7 +44,7 @@ public sealed class FinetuneTests : IDisposable
             folder.Arguments("stopped", "--steps", "100000")).Exits(0);
         Assert.Contains("--resume auto", stopped.Error);
 
-        var step = new CutoffLen.Training.RunFolder(folder["stopped"]).Checkpoints()[^1].Step;
+        var step = new Runs.RunFolder(folder["stopped"]).Checkpoints()[^1].Step;
         var steps = $"{step + 2}";
         CutoffProcess.Run("finetune", "--config", folder["stopped/config.yaml"], "--resume", "auto", "--steps", steps).Exits(0);
         Finetune("straight", "--steps", steps).Exits(0);

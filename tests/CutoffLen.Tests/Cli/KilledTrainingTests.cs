@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using CutoffLen.Training;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Tests.Cli;
 

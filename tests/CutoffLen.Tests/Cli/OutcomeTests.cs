@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Cli;
+using CutoffLen.Common;
 
 namespace CutoffLen.Tests.Cli;
 

@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Tests.Cli;
 

@@ -1,4 +1,4 @@
-using CutoffLen.Configuration;
+using CutoffLen.Common;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,4 +1,4 @@
-using CutoffLen.Data;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
 

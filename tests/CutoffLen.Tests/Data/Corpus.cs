@@ -1,4 +1,5 @@
 using CutoffLen.Data;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using CutoffLen.Common;
 using CutoffLen.Data;
 using FsCheck;
 using FsCheck.Fluent;

@@ -1,5 +1,5 @@
 using CutoffLen.Data;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.PositionIds;
 
 namespace CutoffLen.Tests.Data;
 

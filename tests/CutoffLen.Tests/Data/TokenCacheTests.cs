@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
 

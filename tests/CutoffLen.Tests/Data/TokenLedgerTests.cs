@@ -1,6 +1,7 @@
 using System.Text.Json;
 using CutoffLen.Data;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
 

@@ -1,4 +1,6 @@
+using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Tokenization;
 using FsCheck;
 using FsCheck.Fluent;
 

@@ -1,5 +1,7 @@
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Positions;
+using CutoffLen.Positions.HuggingFace;
 
 namespace CutoffLen.Tests.Evaluation;
 

@@ -1,4 +1,4 @@
-using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Tests.Evaluation;
 

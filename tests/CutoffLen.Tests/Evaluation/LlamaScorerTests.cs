@@ -1,12 +1,18 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Evaluation;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Models;
 using static TorchSharp.torch;
 
@@ -209,24 +215,24 @@ public sealed class LlamaScorerTests
         Assert.Equal(0, PositionProbe.Prove(model, PositionSpec.Parse("dynamic-ntk:factor=2"), 32).LargestLogitDifference);
     }
 
-    private static Llama Open()
+    private static LlamaForCausalLM Open()
     {
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
         return checkpoint.Load();
     }
 
-    private static PositionMethod Method(Llama model, string spec) => PositionMethods.Create(PositionSpec.Parse(spec), model.Config.Positions, 256);
+    private static PositionMethod Method(LlamaForCausalLM model, string spec) => PositionMethods.Create(PositionSpec.Parse(spec), model.Config.Positions, 256);
 
     private static ScoringRequest Whole(int[] tokens) => new(tokens, [.. Enumerable.Range(0, tokens.Length - 1)], tokens[1..]);
 
-    private static float[] Dense(Llama model, PositionMethod method, int[] tokens)
+    private static float[] Dense(LlamaForCausalLM model, PositionMethod method, int[] tokens)
     {
         var all = LogLikelihoods(model, method, tokens);
         return [.. Enumerable.Range(0, tokens.Length - 1).Select(p => -all[(p * model.Config.VocabSize) + tokens[p + 1]])];
     }
 
     /// <summary>[T * V] log-softmax of all logits of one row, all at once.</summary>
-    private static float[] LogLikelihoods(Llama model, PositionMethod method, int[] tokens)
+    private static float[] LogLikelihoods(LlamaForCausalLM model, PositionMethod method, int[] tokens)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();

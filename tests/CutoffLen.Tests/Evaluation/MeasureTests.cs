@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Evaluation;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Tests.Evaluation;
 

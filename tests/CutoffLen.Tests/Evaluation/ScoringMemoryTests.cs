@@ -1,4 +1,5 @@
-using CutoffLen.Evaluation;
+using CutoffLen.Common;
+using CutoffLen.Memory;
 using CutoffLen.Tests.Models;
 using static TorchSharp.torch;
 

@@ -1,5 +1,6 @@
-using CutoffLen.Evaluation;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 
 namespace CutoffLen.Tests.Evaluation;

@@ -1,5 +1,8 @@
-using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Common;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models;

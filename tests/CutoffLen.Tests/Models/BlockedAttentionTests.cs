@@ -1,5 +1,7 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models;

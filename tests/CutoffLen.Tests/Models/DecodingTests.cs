@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;
 
@@ -51,11 +52,11 @@ public sealed class DecodingTests
             : full[..length];
     }
 
-    private static Llama Load(GoldenSpec spec)
+    private static LlamaForCausalLM Load(GoldenSpec spec)
     {
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path(Plain));
         var config = checkpoint.Config with { RopeTheta = spec.Base, MaxPositionEmbeddings = spec.NativeLength };
-        return new Llama(config, checkpoint.Weights(dtype: ScalarType.Float32));
+        return new LlamaForCausalLM(config, checkpoint.Weights(dtype: ScalarType.Float32));
     }
 
     private static (float[][] Logits, float[] Nll) Score(GoldenSpec spec)

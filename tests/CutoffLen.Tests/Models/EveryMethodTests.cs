@@ -1,4 +1,5 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;

@@ -1,4 +1,4 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models;

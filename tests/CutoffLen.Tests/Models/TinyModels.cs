@@ -1,4 +1,4 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Llama;
 using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;
 
@@ -30,10 +30,10 @@ internal static class TinyModels
     };
 
     /// <summary>Weights large enough that attention is far from uniform.</summary>
-    public static Llama Random(LlamaConfig config, ScalarType dtype = ScalarType.Float32, ulong seed = 1)
+    public static LlamaForCausalLM Random(LlamaConfig config, ScalarType dtype = ScalarType.Float32, ulong seed = 1)
     {
         var generator = new Generator(seed);
-        return new Llama(config, (name, shape) =>
+        return new LlamaForCausalLM(config, (name, shape) =>
         {
             using var scope = NewDisposeScope();
             var drawn = shape.Length == 1 ? rand(shape, generator: generator) + 0.5 : randn(shape, generator: generator) * 0.3;

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Tests.Positions;
 

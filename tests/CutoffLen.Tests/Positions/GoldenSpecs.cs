@@ -1,5 +1,8 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Positions;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Tests.Positions;
 

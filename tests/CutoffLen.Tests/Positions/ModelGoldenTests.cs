@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Positions;

@@ -1,6 +1,7 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Positions;
@@ -17,7 +18,7 @@ public sealed class ModelProofTests
         using var scope = NewDisposeScope();
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
         // The same head dimension as the theories' model; CLEX's weights are no part of the network.
-        var model = new Llama(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
+        var model = new LlamaForCausalLM(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
         var (proof, difference) = PositionProbe.Prove(model, PositionSpec.Parse(spec), 256);
         Assert.True(float.IsFinite((float)difference), $"{spec}: the largest difference is {difference}");
         Assert.Equal(proof.DiffersFromVanilla, difference > 1e-3);

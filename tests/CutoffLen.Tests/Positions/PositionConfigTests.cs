@@ -1,5 +1,10 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Common;
 using CutoffLen.Positions;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Tests.Positions;
 

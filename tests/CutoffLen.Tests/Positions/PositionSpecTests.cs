@@ -1,4 +1,7 @@
+using CutoffLen.Common;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using FsCheck;
 using FsCheck.Fluent;
 

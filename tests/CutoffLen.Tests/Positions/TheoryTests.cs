@@ -1,4 +1,7 @@
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Tests.Positions;
 

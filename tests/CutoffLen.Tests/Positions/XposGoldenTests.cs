@@ -1,4 +1,6 @@
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Tests.Positions;
 

@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
-using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
-using CutoffLen.Positions;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
 using CutoffLen.Reports.Html;
 using CutoffLen.Tests.Checkpoints;

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Cli;
 
 namespace CutoffLen.Tests.Scripts;

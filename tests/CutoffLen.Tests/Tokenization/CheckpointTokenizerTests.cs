@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Common;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Tokenization;

@@ -1,9 +1,12 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
 using CutoffLen.Tests.Positions;
-using DenseAttention = CutoffLen.Tests.Models.DenseAttention;
 using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
+using DenseAttention = CutoffLen.Tests.Models.DenseAttention;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
 
@@ -50,7 +53,7 @@ public sealed class LayerwiseBackpropTests
         {
             using var model = TinyModels.Random(config);
             using var flat = Flatten(model);
-            using var trained = new Llama(config, (name, _) => flat.View(name));
+            using var trained = new LlamaForCausalLM(config, (name, _) => flat.View(name));
             flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
             new LayerwiseBackprop(trained, Recompute.Layers, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"), store)
                 .Run(tokens, tokens, plan, 0.01);
@@ -70,7 +73,7 @@ public sealed class LayerwiseBackpropTests
 
         var expected = OrdinaryGradients(model, method, positions, tokens, targets, out var expectedLoss);
         using var flat = Flatten(model);
-        using var trained = new Llama(config, (name, _) => flat.View(name));
+        using var trained = new LlamaForCausalLM(config, (name, _) => flat.View(name));
         flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
         using var plan = AttentionPlan.Create(method, positions, config, CPU);
         var backprop = new LayerwiseBackprop(
@@ -86,7 +89,7 @@ public sealed class LayerwiseBackpropTests
         }
     }
 
-    private static FlatParameters Flatten(Llama model)
+    private static FlatParameters Flatten(LlamaForCausalLM model)
     {
         var shapes = model.named_parameters().Select(p => new ParameterShape(p.name, p.parameter.shape));
         var flat = new FlatParameters(ParameterGroup.ByShape(shapes), ScalarType.Float32, CPU);
@@ -100,7 +103,7 @@ public sealed class LayerwiseBackpropTests
     }
 
     private static Dictionary<string, Tensor> OrdinaryGradients(
-        Llama model, PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets, out double loss)
+        LlamaForCausalLM model, PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets, out double loss)
     {
         foreach (var parameter in model.parameters())
         {

@@ -1,6 +1,10 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -153,7 +157,7 @@ public sealed class LoraTests
         return model;
     }
 
-    private static Tensor Logits(Llama network)
+    private static Tensor Logits(LlamaForCausalLM network)
     {
         using var noGrad = no_grad();
         using var plan = AttentionPlan.Create(new RopeMethod(network.Config.Positions), TokenPositions.Sequential(24), network.Config, CPU);

@@ -1,6 +1,8 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Models;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Memory;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Training;
 
 namespace CutoffLen.Tests.Training;
@@ -25,7 +27,7 @@ public sealed class MemoryPlanTests
     [Fact]
     public void What_stays_for_the_whole_run_is_counted_by_the_parameter()
     {
-        const long count = 8_030_261_248; // what Hugging Face says of Llama-3-8B
+        const long count = 8_030_261_248; // what Hugging Face says of LlamaForCausalLM-3-8B
         var plan = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true });
         Assert.Equal(2 * count, Bytes(plan, "weights"));
         Assert.Equal(2 * count, Bytes(plan, "gradients"));

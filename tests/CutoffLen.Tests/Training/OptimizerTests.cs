@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Training;

@@ -1,5 +1,5 @@
-using CutoffLen.Checkpoints;
-using CutoffLen.Training;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Runs;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Training;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
-using CutoffLen.Training;
+using CutoffLen.Common;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Tests.Training;
 

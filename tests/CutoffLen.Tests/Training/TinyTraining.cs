@@ -1,11 +1,14 @@
-using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Data;
-using CutoffLen.Models;
-using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Data;
 using CutoffLen.Tests.Models;
+using CutoffLen.Tokenization;
 using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Training;

@@ -1,5 +1,7 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Runs;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ public static class AttentionScores
     /// <param name="model">The network.</param>
     /// <param name="method">How its attention sees positions.</param>
     /// <param name="tokens">[T] token ids; time grows with their square.</param>
-    public static double[] Resolution(Llama model, PositionMethod method, int[] tokens)
+    public static double[] Resolution(LlamaForCausalLM model, PositionMethod method, int[] tokens)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();

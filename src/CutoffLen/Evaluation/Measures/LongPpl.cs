@@ -1,3 +1,5 @@
+using CutoffLen.Evaluation.Scoring;
+
 namespace CutoffLen.Evaluation.Measures;
 
 /// <summary>Which tokens LongPPL calls key tokens.</summary>

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Evaluation.Measures;
 
 /// <summary>What a model makes of a prompt.</summary>

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Evaluation.Measures;
 
 /// <summary>A prompt with a key hidden in it.</summary>

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Evaluation.Protocols;
 
 /// <summary>The protocols by name.</summary>

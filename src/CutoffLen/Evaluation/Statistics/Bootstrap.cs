@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Evaluation.Statistics;
 
 /// <summary>A 95% interval; an end is infinite where the sweep ended before it was reached.</summary>

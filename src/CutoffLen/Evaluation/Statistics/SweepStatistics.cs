@@ -1,4 +1,5 @@
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 
 namespace CutoffLen.Evaluation.Statistics;

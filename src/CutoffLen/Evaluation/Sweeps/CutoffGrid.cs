@@ -1,4 +1,7 @@
 using CutoffLen.Positions;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Evaluation.Sweeps;
 

@@ -1,3 +1,5 @@
+using CutoffLen.Evaluation.Scoring;
+
 namespace CutoffLen.Evaluation.Sweeps;
 
 /// <summary>What a log holds of a sweep.</summary>

@@ -1,8 +1,14 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
 using CutoffLen.Models;
-using CutoffLen.Positions;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation.Sweeps;
@@ -72,7 +78,7 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
     private static string RunOf(string identity, PositionSpec spec, ScalarType dtype, Device device, int batchTokens) =>
         string.Join(' ', identity, spec, dtype, device, batchTokens);
 
-    private static void CheckMemory(Llama model, SweepPlan plan, IReadOnlyList<EvaluationText> texts, int batchTokens)
+    private static void CheckMemory(LlamaForCausalLM model, SweepPlan plan, IReadOnlyList<EvaluationText> texts, int batchTokens)
     {
         // A CUDA device's torch reports by itself when memory runs out; a CPU's process would be killed.
         if (model.Device.type == TorchSharp.DeviceType.CPU)

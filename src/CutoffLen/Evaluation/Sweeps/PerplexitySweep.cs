@@ -1,3 +1,6 @@
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
+
 namespace CutoffLen.Evaluation.Sweeps;
 
 /// <summary>How far a sweep is.</summary>

@@ -1,4 +1,5 @@
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Sweeps;
 

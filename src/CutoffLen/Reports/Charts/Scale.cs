@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Reports.Charts;
 
 /// <summary>A tick of an axis.</summary>

@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using CutoffLen.Common;
 
 namespace CutoffLen.Reports.Html;
 

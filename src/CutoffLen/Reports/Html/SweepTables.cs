@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Reports.Html;

@@ -1,5 +1,5 @@
 using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.PositionIds;
 
 namespace CutoffLen.Tests.Positions.TrainingTime;
 

@@ -1,6 +1,8 @@
 using System.Text.Json;
+using CutoffLen.Common;
 using CutoffLen.Positions;
-using CutoffLen.Positions.TrainingTime;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.PositionIds;
 
 namespace CutoffLen.Tests.Positions.TrainingTime;
 

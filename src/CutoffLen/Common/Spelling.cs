@@ -1,0 +1,40 @@
+namespace CutoffLen.Common;
+
+/// <summary>"Did you mean": the known word nearest to an unknown one.</summary>
+public static class Spelling
+{
+    /// <summary><c>" (did you mean X?)"</c>, or nothing when no word is near.</summary>
+    /// <param name="unknown">What was given.</param>
+    /// <param name="known">What is allowed.</param>
+    public static string Suggest(string unknown, IEnumerable<string> known)
+    {
+        var best = known.Select(word => (Word: word, Distance: Distance(unknown, word))).DefaultIfEmpty(("", int.MaxValue)).MinBy(pair => pair.Item2);
+        return best.Item2 <= Math.Max(1, Math.Min(3, unknown.Length / 3)) ? $" (did you mean {best.Item1}?)" : "";
+    }
+
+    /// <summary>
+    /// Insertions, deletions and replacements of letters and exchanges of neighbours, the fewest that make one word of the
+    /// other without touching a letter twice (optimal string alignment).
+    /// </summary>
+    private static int Distance(string from, string to)
+    {
+        var steps = new int[from.Length + 1, to.Length + 1];
+        for (var i = 0; i <= from.Length; i++)
+        {
+            for (var j = 0; j <= to.Length; j++)
+            {
+                steps[i, j] = i == 0 || j == 0
+                    ? i + j
+                    : Math.Min(
+                        Math.Min(steps[i - 1, j], steps[i, j - 1]) + 1,
+                        steps[i - 1, j - 1] + (from[i - 1] == to[j - 1] ? 0 : 1));
+                if (i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1])
+                {
+                    steps[i, j] = Math.Min(steps[i, j], steps[i - 2, j - 2] + 1);
+                }
+            }
+        }
+
+        return steps[from.Length, to.Length];
+    }
+}

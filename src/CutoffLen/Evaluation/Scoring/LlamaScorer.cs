@@ -1,0 +1,143 @@
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Measures;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Evaluation.Scoring;
+
+/// <summary>
+/// A <see cref="LlamaForCausalLM"/> under a position method. The head runs over the scored positions only, chunk by chunk, so that
+/// logits are never [T, V]; rotary tables are kept for the length of the last forward.
+/// </summary>
+/// <param name="model">The network.</param>
+/// <param name="method">How its attention sees positions.</param>
+/// <param name="path">What computes attention where it can.</param>
+public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
+{
+    private AttentionPlan? lastPlan;
+
+    /// <inheritdoc/>
+    public bool DependsOnLength => method.DependsOnLength;
+
+    /// <inheritdoc/>
+    public float[][] Nll(IReadOnlyList<ScoringRequest> batch)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var length = batch[0].Inputs.Length;
+        var tokens = Rows([.. batch.SelectMany(request => request.Inputs)], batch.Count);
+        var hidden = model.Hidden(tokens, PlanFor(length)).flatten(0, 1); // [B*T, C]
+        var places = batch.SelectMany((request, row) => request.Positions.Select(p => ((long)row * length) + p)).ToArray();
+        var targets = Ids([.. batch.SelectMany(request => request.Targets)]);
+        var all = places.Length == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(places).to(model.Device));
+        var nll = TokenLikelihood.NegativeLog(model, all, targets).cpu().data<float>().ToArray();
+        CheckFinite(nll, batch, tokens);
+
+        var results = new float[batch.Count][];
+        for (int row = 0, at = 0; row < batch.Count; at += results[row].Length, row++)
+        {
+            results[row] = nll[at..(at + batch[row].Positions.Length)];
+        }
+
+        return results;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// The prompt is read once, and decoding and every answer go on from its cached keys and values. Under a method that looks
+    /// at the length, an answer's score is that of one forward of the prompt and all of the answer but its last token: the
+    /// prompt is read once for each length of answers, and again for each token decoded.
+    /// </remarks>
+    public AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var decoding = new Decoding(model, method, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
+        int[] row = prompt;
+        for (var n = 0; n < decode; n++)
+        {
+            using var step = NewDisposeScope();
+            row = [.. row, (int)model.Logits(decoding.Hidden(row)).argmax(-1).item<long>()];
+        }
+
+        var nll = new double[answers.Count];
+        foreach (var (n, answer) in answers.Index().OrderBy(indexed => indexed.Item.Length))
+        {
+            using var step = NewDisposeScope();
+            decoding.Rewind(prompt.Length);
+            var hidden = decoding.Hidden([.. prompt, .. answer.AsSpan(..^1)], last: answer.Length); // [n, C]
+            nll[n] = TokenLikelihood.NegativeLog(model, hidden, Ids(answer)).sum().item<float>();
+        }
+
+        return new AnswerScores(row[prompt.Length..], nll);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => lastPlan?.Dispose();
+
+    private AttentionPlan PlanFor(int length)
+    {
+        if (lastPlan?.Length != length)
+        {
+            lastPlan?.Dispose();
+            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device, path);
+        }
+
+        return lastPlan;
+    }
+
+    private Tensor Rows(int[] tokens, int rows) => Ids(tokens).view(rows, -1); // [B, T]
+
+    private Tensor Ids(int[] tokens) => tensor(Array.ConvertAll(tokens, id => (long)id)).to(model.Device);
+
+    private void CheckFinite(float[] nll, IReadOnlyList<ScoringRequest> batch, Tensor tokens)
+    {
+        var bad = Array.FindIndex(nll, value => !float.IsFinite(value));
+        if (bad < 0)
+        {
+            return;
+        }
+
+        var row = 0;
+        for (; bad >= batch[row].Positions.Length; row++)
+        {
+            bad -= batch[row].Positions.Length;
+        }
+
+        throw new UserException(
+            $"the model's prediction after position {batch[row].Positions[bad]} of a window of {batch[row].Inputs.Length} tokens is not a number; {WhereItBegins(tokens[row].unsqueeze(0))}");
+    }
+
+    /// <summary>Walks through the layers again to name the first whose output holds an infinity or a NaN.</summary>
+    private string WhereItBegins(Tensor tokens)
+    {
+        using var scope = NewDisposeScope();
+        var plan = PlanFor((int)tokens.shape[1]);
+        var x = model.Embed(tokens);
+        if (FirstBadPosition(x) is { } embedded)
+        {
+            return $"it begins in the embedding, at position {embedded}";
+        }
+
+        for (var n = 0; n < model.Layers.Count; n++)
+        {
+            x = model.Layers[n].forward(x, plan, null);
+            if (FirstBadPosition(x) is { } position)
+            {
+                return $"it begins in layer {n}, at position {position}" + Advice();
+            }
+        }
+
+        return $"it begins in the final norm or the head{Advice()}";
+    }
+
+    private string Advice() => model.Dtype == ScalarType.Float32 ? "" : "; --dtype fp32 may help";
+
+    private static long? FirstBadPosition(Tensor x)
+    {
+        var bad = x[0].isfinite().logical_not().any(-1, false); // [T]
+        return bad.any().item<bool>() ? bad.to(ScalarType.Int32).argmax().item<long>() : null;
+    }
+}

@@ -1,0 +1,60 @@
+namespace CutoffLen.Models.Llama;
+
+/// <summary>The parameters that a configuration asks for, without building the network.</summary>
+public static class LlamaParameters
+{
+    /// <summary>Hugging Face's names and shapes, in the order of <c>named_parameters()</c>.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> Of(LlamaConfig config)
+    {
+        yield return ("model.embed_tokens.weight", [config.VocabSize, config.HiddenSize]);
+        for (var layer = 0; layer < config.NumHiddenLayers; layer++)
+        {
+            foreach (var (name, shape) in OfLayer(config))
+            {
+                yield return ($"model.layers.{layer}.{name}", shape);
+            }
+        }
+
+        yield return ("model.norm.weight", [config.HiddenSize]);
+        if (!config.TieWordEmbeddings)
+        {
+            yield return ("lm_head.weight", [config.VocabSize, config.HiddenSize]);
+        }
+    }
+
+    /// <summary>How many numbers they hold together; tied embeddings count once.</summary>
+    public static long Count(LlamaConfig config) =>
+        OfLayer(config).Sum(Size) * config.NumHiddenLayers
+        + Of(config with { NumHiddenLayers = 0 }).Sum(Size);
+
+    private static long Size((string Name, long[] Shape) parameter) =>
+        parameter.Shape.Aggregate(1L, (size, length) => checked(size * length));
+
+    private static IEnumerable<(string Name, long[] Shape)> OfLayer(LlamaConfig config)
+    {
+        long hidden = config.HiddenSize, inner = config.IntermediateSize;
+        var queries = (long)config.NumAttentionHeads * config.HeadDim;
+        var keys = (long)config.NumKeyValueHeads * config.HeadDim;
+        return
+        [
+            ("input_layernorm.weight", [hidden]),
+            .. Projection("self_attn.q_proj", queries, hidden, config.QkvBias),
+            .. Projection("self_attn.k_proj", keys, hidden, config.QkvBias),
+            .. Projection("self_attn.v_proj", keys, hidden, config.QkvBias),
+            .. Projection("self_attn.o_proj", hidden, queries, config.OutputBias),
+            ("post_attention_layernorm.weight", [hidden]),
+            .. Projection("mlp.gate_proj", inner, hidden, config.MlpBias),
+            .. Projection("mlp.up_proj", inner, hidden, config.MlpBias),
+            .. Projection("mlp.down_proj", hidden, inner, config.MlpBias),
+        ];
+    }
+
+    private static IEnumerable<(string Name, long[] Shape)> Projection(string name, long outputs, long inputs, bool bias)
+    {
+        yield return ($"{name}.weight", [outputs, inputs]);
+        if (bias)
+        {
+            yield return ($"{name}.bias", [outputs]);
+        }
+    }
+}

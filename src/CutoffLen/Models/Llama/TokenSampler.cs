@@ -1,0 +1,55 @@
+using static TorchSharp.torch;
+
+namespace CutoffLen.Models.Llama;
+
+/// <summary>How the next token is chosen.</summary>
+/// <param name="Temperature">0 for the likeliest token, else what logits are divided by.</param>
+/// <param name="TopP">
+/// Only the likeliest tokens whose probabilities together reach this are drawn from (nucleus sampling, arXiv 1904.09751).
+/// </param>
+/// <param name="Seed">Of the draws.</param>
+public sealed record Sampling(double Temperature = 0, double TopP = 1, int Seed = 0);
+
+/// <summary>Continues a text token by token.</summary>
+public sealed class TokenSampler(PositionedModel positioned, Sampling sampling)
+{
+    /// <summary>The tokens that follow a prompt, one after the other, until one of <paramref name="stop"/> or the most.</summary>
+    public IEnumerable<int> Continue(int[] prompt, int most, IReadOnlyCollection<int> stop)
+    {
+        using var generator = new Generator((ulong)sampling.Seed);
+        using var decoding = new Decoding(positioned.Model, positioned.Method, prompt.Length + most);
+        var tokens = new List<int>(prompt);
+        for (var n = 0; n < most; n++)
+        {
+            var next = Next([.. tokens], decoding, generator);
+            if (stop.Contains(next))
+            {
+                yield break;
+            }
+
+            tokens.Add(next);
+            yield return next;
+        }
+    }
+
+    private int Next(int[] tokens, Decoding decoding, Generator generator)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var hidden = decoding.Hidden(tokens); // [1, C]
+        return Choose(positioned.Model.Logits(hidden[0]).to(ScalarType.Float32).cpu(), generator);
+    }
+
+    private int Choose(Tensor logits, Generator generator)
+    {
+        if (sampling.Temperature == 0)
+        {
+            return (int)logits.argmax().item<long>();
+        }
+
+        var (probabilities, order) = (logits / sampling.Temperature).softmax(-1).sort(-1, descending: true);
+        var before = probabilities.cumsum(-1) - probabilities; // a token stays when those before it do not reach top-p
+        var kept = probabilities * before.lt(sampling.TopP);
+        return (int)order[kept.multinomial(1, generator: generator)].item<long>();
+    }
+}

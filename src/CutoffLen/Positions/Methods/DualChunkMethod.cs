@@ -1,0 +1,88 @@
+using CutoffLen.Common;
+using CutoffLen.Positions.Spec;
+
+namespace CutoffLen.Positions.Methods;
+
+/// <summary>
+/// Dual chunk attention (ChunkLlama, arXiv 2402.17463): keys count from the start of their chunk of c = chunk - window tokens;
+/// queries count likewise for their own chunk, go on from it up to chunk for the one before, and stand at the far end for
+/// all older ones.
+/// </summary>
+public sealed class DualChunkMethod : PositionMethod
+{
+    private readonly double[] inverseFrequencies;
+    private readonly int chunk;
+    private readonly int stride;
+    private readonly int? scaledBeyond;
+
+    private DualChunkMethod(PositionModel model, int chunk, int window, int? scaledBeyond)
+    {
+        (inverseFrequencies, this.chunk, stride) = (model.InverseFrequencies(), chunk, chunk - window);
+        this.scaledBeyond = scaledBeyond;
+    }
+
+    /// <summary>The registry's line.</summary>
+    public static MethodEntry Entry { get; } = new(
+        "dca", "Dual chunk attention: positions within chunks, one treatment each for the same, the previous and older chunks.", "2402.17463",
+        [
+            SpecKey.Tokens("chunk", 2, null, "largest distance that is used")
+                .DefaultsTo("native length * 3/4", (_, model, _) => Math.Floor(model.NativeLength * 0.75)),
+            SpecKey.Tokens("window", 1, null, "distances up to it are exact across chunks")
+                .DefaultsTo("native length / 8", (_, model, _) => model.NativeLength / 8),
+            SpecKey.Flag("mscale", false, "scale queries and keys by 0.05 ln(length / max) + 1, as the authors' code does and their paper's results do not"),
+            SpecKey.Tokens("max", 1, null, "length beyond which mscale begins").DefaultsTo("the native length", (_, model, _) => model.NativeLength),
+        ],
+        Create)
+    {
+        AltersAttention = true,
+        DependsOnLength = true,
+        Vanilla = model => $"dca:chunk={2 * model.NativeLength},window=1",
+        Exceptions = new Dictionary<PositionTheory, string>
+        {
+            [PositionTheory.DistanceOnly] = "chunks begin at fixed positions and cut distances off at the chunk",
+        },
+    };
+
+    /// <summary>Only its optional scale does.</summary>
+    public override bool DependsOnLength => scaledBeyond is not null;
+
+    /// <inheritdoc/>
+    public override Frequencies? RotaryFrequencies(int length) => new(inverseFrequencies, ScaleAt(length));
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Band> Bands(TokenPositions positions)
+    {
+        var within = positions.WithinDocument();
+        var frequencies = new Frequencies[positions.Length];
+        for (var document = 0; document < positions.DocumentStarts.Length; document++)
+        {
+            var (start, end) = positions.Document(document);
+            Array.Fill(frequencies, new(inverseFrequencies, ScaleAt(positions.Span(document))), start, end - start);
+        }
+
+        Rotation At(Func<int, double> position) =>
+            Rotation.Of(Array.ConvertAll(within, at => position(at)), inverseFrequencies.Length, token => frequencies[token]);
+        var own = At(at => at % stride);
+        var previous = At(at => Math.Min((at % stride) + stride, chunk));
+        var older = At(_ => Math.Min((2 * stride) - 1, chunk));
+        var ownFirst = positions.FirstAtLeast(token => within[token] / stride * stride);
+        var previousFirst = positions.FirstAtLeast(token => ((within[token] / stride) - 1) * stride);
+        return
+        [
+            new Band(own, own, ownFirst, [.. Enumerable.Range(0, positions.Length)]),
+            new Band(previous, own, previousFirst, Array.ConvertAll(ownFirst, token => token - 1)),
+            new Band(older, own, positions.StartOfDocument(), Array.ConvertAll(previousFirst, token => token - 1)),
+        ];
+    }
+
+    private static DualChunkMethod Create(SpecPart part, PositionModel model)
+    {
+        var (chunk, window) = (part.Tokens("chunk"), part.Tokens("window"));
+        return window < chunk
+            ? new DualChunkMethod(model, chunk, window, part.Flag("mscale") ? part.Tokens("max") : null)
+            : throw new UserException($"'{part}': window ({window}) must be smaller than chunk ({chunk})");
+    }
+
+    private double ScaleAt(int length) =>
+        scaledBeyond is { } max && length > max ? (0.05 * Math.Log(length / (double)max)) + 1 : 1;
+}

@@ -1,0 +1,95 @@
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+
+namespace CutoffLen.Positions.Theory;
+
+/// <summary>What `cutoff rope show` tells of a spec: exact frequencies, bands and what theory says of them.</summary>
+/// <param name="Spec">Resolved and canonical.</param>
+/// <param name="Length">Tokens of the one document that is looked at, which is also the target length.</param>
+/// <param name="AttentionScale">Factor on rotated queries and on rotated keys.</param>
+/// <param name="InvFreq">[D/2] radians per token; empty where nothing is rotated.</param>
+/// <param name="Bands">The parts of attention.</param>
+/// <param name="Hash">See <see cref="PositionProof"/>.</param>
+/// <param name="DiffersFromVanilla">Whether vanilla RoPE has another hash.</param>
+/// <param name="Wavelengths">[D/2] tokens in which a pair turns once.</param>
+/// <param name="Theory">Reach in theory.</param>
+public sealed record RopeReport(
+    string Spec,
+    int Length,
+    double AttentionScale,
+    IReadOnlyList<double> InvFreq,
+    IReadOnlyList<RopeReport.BandReport> Bands,
+    string Hash,
+    bool DiffersFromVanilla,
+    IReadOnlyList<double> Wavelengths,
+    RopeReport.TheoryReport? Theory)
+{
+    /// <summary>Looks at a spec for a model and a document of some tokens.</summary>
+    /// <exception cref="UserException">The spec does not fit the model.</exception>
+    public static RopeReport Of(PositionSpec spec, PositionModel model, int length)
+    {
+        var positions = TokenPositions.Sequential(length);
+        var proof = PositionProof.Of(spec, model, length, positions);
+        var method = PositionMethods.Create(spec, model, length);
+        var frequencies = method.RotaryFrequencies(length);
+        return new RopeReport(
+            proof.Spec,
+            length,
+            frequencies?.AttentionScale ?? 1,
+            frequencies?.InverseFrequencies ?? [],
+            [.. method.Bands(positions).Select(BandReport.Of)],
+            proof.Hash,
+            proof.DiffersFromVanilla,
+            frequencies is null ? [] : RopeTheory.Wavelengths(frequencies),
+            frequencies is null ? null : TheoryReport.Of(frequencies, model, length));
+    }
+
+    /// <summary>A band in short.</summary>
+    /// <param name="Queries">rotation, unchanged or reordering.</param>
+    /// <param name="Keys">rotation, unchanged or reordering.</param>
+    /// <param name="Pairs">Pairs of a query and a key that it scores.</param>
+    /// <param name="Nearest">Smallest distance among them, in tokens.</param>
+    /// <param name="Farthest">Largest distance among them, in tokens.</param>
+    /// <param name="Slopes">[H] of its bias, or null.</param>
+    public sealed record BandReport(string Queries, string Keys, long Pairs, int? Nearest, int? Farthest, IReadOnlyList<double>? Slopes)
+    {
+        /// <summary>Sums a band up.</summary>
+        public static BandReport Of(Band band)
+        {
+            var rows = Enumerable.Range(0, band.First.Length).Where(i => band.First[i] <= band.Last[i]).ToArray();
+            return new BandReport(
+                NameOf(band.Queries),
+                NameOf(band.Keys),
+                rows.Sum(i => band.Last[i] - band.First[i] + 1L),
+                rows.Length == 0 ? null : rows.Min(i => i - band.Last[i]),
+                rows.Length == 0 ? null : rows.Max(i => i - band.First[i]),
+                band.BiasSlopes);
+        }
+
+        private static string NameOf(PositionEncoding encoding) => encoding switch
+        {
+            Rotation => "rotation",
+            Reordering => "reordering",
+            _ => "unchanged",
+        };
+    }
+
+    /// <summary>See <see cref="RopeTheory"/>.</summary>
+    /// <param name="CriticalDimension">Of the training at the native length.</param>
+    /// <param name="ExtrapolationBound">Tokens in which the first pair beyond it turns once now.</param>
+    /// <param name="LeastBase">For this length.</param>
+    /// <param name="ShareWithoutFullTurn">Share of the pairs that do not turn once within the native length.</param>
+    public sealed record TheoryReport(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn)
+    {
+        /// <summary>Works them out.</summary>
+        public static TheoryReport Of(Frequencies frequencies, PositionModel model, int length)
+        {
+            var critical = RopeTheory.CriticalDimension(model.HeadDim, model.Base, model.NativeLength);
+            return new TheoryReport(
+                critical,
+                RopeTheory.ExtrapolationBound(frequencies, critical),
+                RopeTheory.LeastBase(model.HeadDim, length),
+                RopeTheory.ShareWithoutFullTurn(frequencies, model.NativeLength));
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using CutoffLen.Common;
+using CutoffLen.Files;
+
+namespace CutoffLen.Runs;
+
+/// <summary>
+/// The folder of a run: config.yaml, ledger.json, log.jsonl, tensorboard/, checkpoint-N/ and final/.
+/// </summary>
+/// <param name="path">Where it is or will be.</param>
+public sealed class RunFolder(string path)
+{
+    private const string CheckpointPrefix = "checkpoint-";
+    private const string LogFile = "log.jsonl";
+
+    /// <summary>The file with every key of the configuration.</summary>
+    public const string ConfigFile = "config.yaml";
+
+    /// <summary>The file that says what became of the data.</summary>
+    public const string LedgerFile = "ledger.json";
+
+    private static readonly JsonSerializerOptions OneLine = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
+    /// <summary>Where it is.</summary>
+    public string Path { get; } = path;
+
+    /// <summary>Where the finished model goes.</summary>
+    public string Final => System.IO.Path.Combine(Path, "final");
+
+    /// <summary>Where TensorBoard's events go.</summary>
+    public string TensorBoard => System.IO.Path.Combine(Path, "tensorboard");
+
+    /// <summary>The checkpoint of a step.</summary>
+    public string Checkpoint(long step) => System.IO.Path.Combine(Path, $"{CheckpointPrefix}{step.ToString(CultureInfo.InvariantCulture)}");
+
+    /// <summary>The whole checkpoints in the folder, oldest first.</summary>
+    public IReadOnlyList<(long Step, string Folder)> Checkpoints() => !Directory.Exists(Path) ? [] :
+    [
+        .. Directory.EnumerateDirectories(Path, CheckpointPrefix + "*")
+            .Select(folder => (Step: StepOf(folder), Folder: folder))
+            .Where(found => found.Step is not null && TrainingState.ExistsIn(found.Folder))
+            .Select(found => (found.Step!.Value, found.Folder))
+            .OrderBy(found => found.Value),
+    ];
+
+    /// <summary>Whether the finished model is there and is that of a step: it is written after the step's checkpoint.</summary>
+    public bool HasFinalOf(long step) =>
+        Directory.Exists(Final) && Directory.GetLastWriteTimeUtc(Final) >= Directory.GetLastWriteTimeUtc(Checkpoint(step));
+
+    /// <summary>Makes the folder, for a new run.</summary>
+    /// <param name="mayRestart">Whether a run that was stopped before its first checkpoint may begin again here.</param>
+    /// <exception cref="UserException">It is there and holds anything else.</exception>
+    public void Begin(bool mayRestart = false)
+    {
+        // A kill while the first file was written leaves that one's temporary name only.
+        var isEmpty = !Directory.Exists(Path) || Directory.EnumerateFileSystemEntries(Path).All(entry => entry == Temporary(ConfigFile));
+        var isRun = Checkpoints().Count > 0 || File.Exists(In(ConfigFile));
+        if (!isEmpty && !(mayRestart && isRun && Checkpoints().Count == 0))
+        {
+            throw new UserException(isRun
+                ? $"--out {Path}: holds a run already; go on with it by --resume auto, or choose another folder"
+                : $"--out {Path}: is not empty and holds no run of ours; choose another folder");
+        }
+
+        Create();
+        ForgetAfter(0);
+    }
+
+    /// <summary>Makes the folder if it is not there.</summary>
+    public void Create() => OutputFolder.Create(Path);
+
+    /// <summary>Deletes the oldest checkpoints but for <paramref name="keep"/>.</summary>
+    public void Keep(int keep)
+    {
+        foreach (var (_, folder) in Checkpoints().SkipLast(keep))
+        {
+            // Under another name first, so that a kill on the way leaves no checkpoint that looks whole.
+            Directory.Move(folder, In($".{System.IO.Path.GetFileName(folder)}.deleting"));
+        }
+
+        // With them what a kill left of earlier ones.
+        foreach (var gone in Directory.EnumerateDirectories(Path, $".{CheckpointPrefix}*.deleting"))
+        {
+            Directory.Delete(gone, recursive: true);
+        }
+    }
+
+    /// <summary>Writes a file of the run, such as ledger.json, at once.</summary>
+    public void Write(string name, string text)
+    {
+        File.WriteAllText(Temporary(name), text);
+        File.Move(Temporary(name), In(name), overwrite: true);
+    }
+
+    /// <summary>Adds a line to log.jsonl.</summary>
+    public void Log<T>(T entry) => File.AppendAllText(In(LogFile), JsonSerializer.Serialize(entry, OneLine) + "\n");
+
+    /// <summary>The whole lines of log.jsonl.</summary>
+    public IEnumerable<JsonObject> Lines() => !File.Exists(In(LogFile)) ? [] :
+        File.ReadLines(In(LogFile)).Where(line => StepOfLine(line) < long.MaxValue).Select(line => JsonNode.Parse(line)!.AsObject());
+
+    /// <summary>Whether log.jsonl has a line of a step with this key.</summary>
+    public bool HasLogged(long step, string key) => Lines().Any(line => line.ContainsKey(key) && line["step"]?.GetValue<long>() == step);
+
+    /// <summary>
+    /// The seconds that the logged steps took, over all times the run was started, and the last loss; null before the first
+    /// line.
+    /// </summary>
+    public (double Seconds, double Loss)? Logged()
+    {
+        var lines = Lines().Where(line => line.ContainsKey("loss")).Select(line => line.Deserialize<LogLine>(OneLine)!).ToList();
+        if (lines.Count == 0)
+        {
+            return null;
+        }
+
+        // Each start counts from zero: its last line has its time.
+        var seconds = lines.Where((line, n) => n == lines.Count - 1 || lines[n + 1].Seconds < line.Seconds).Sum(line => line.Seconds);
+        return (seconds, lines[^1].Loss);
+    }
+
+    /// <summary>Takes the lines out of log.jsonl that a run wrote after the step it now goes on from.</summary>
+    public void ForgetAfter(long step)
+    {
+        if (File.Exists(In(LogFile)))
+        {
+            var kept = File.ReadLines(In(LogFile)).Where(line => StepOfLine(line) <= step).ToList();
+            Write(LogFile, string.Concat(kept.Select(line => line + "\n")));
+        }
+    }
+
+    private string Temporary(string name) => In($".{name}.saving");
+
+    private string In(string name) => System.IO.Path.Combine(Path, name);
+
+    // Half a line is what a kill left; it goes.
+    private static long StepOfLine(string line)
+    {
+        try
+        {
+            using var entry = JsonDocument.Parse(line);
+            return entry.RootElement.TryGetProperty("step", out var step) ? step.GetInt64() : 0;
+        }
+        catch (JsonException)
+        {
+            return long.MaxValue;
+        }
+    }
+
+    private static long? StepOf(string folder) => long.TryParse(
+        System.IO.Path.GetFileName(folder)[CheckpointPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+}

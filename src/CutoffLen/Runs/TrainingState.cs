@@ -1,0 +1,96 @@
+using System.Text.Json;
+using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
+using CutoffLen.Data;
+using CutoffLen.Files;
+using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Runs;
+
+/// <summary>
+/// What a checkpoint holds besides the model so that training goes on in the same bits: the optimizer's state, the
+/// step, and what it was run with. Random numbers and the order of data follow from seed and step.
+/// </summary>
+/// <param name="Step">Optimizer steps made.</param>
+/// <param name="Settings">Every key that decides the run, as text; a resumed run must have the same.</param>
+/// <param name="Machine">What changes bits without being a setting (threads, block sizes, libtorch); noted, and compared.</param>
+/// <param name="Trained">What was trained so far.</param>
+public sealed record TrainingState(
+    long Step, IReadOnlyDictionary<string, string> Settings, IReadOnlyDictionary<string, string> Machine, TrainedCounts Trained)
+{
+    private const string StateFile = "training_state.json";
+    internal const string OptimizerFile = "optimizer.safetensors";
+    private const string MasterName = "master";
+
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    /// <summary>Whether a folder holds a state to go on from.</summary>
+    public static bool ExistsIn(string folder) => File.Exists(Path.Combine(folder, StateFile));
+
+    /// <summary>The files for a checkpoint folder: name, and what writes it to a path.</summary>
+    public IReadOnlyDictionary<string, Action<string>> Files(TrainableModel model, FlatOptimizer optimizer) => new Dictionary<string, Action<string>>
+    {
+        [StateFile] = path => File.WriteAllText(path, JsonSerializer.Serialize(this, Json) + "\n"),
+        [OptimizerFile] = path =>
+        {
+            using var scope = NewDisposeScope();
+            SafetensorsWriter.WriteInPlace(path, Tensors(model.Parameters, optimizer), dtype: null);
+        },
+    };
+
+    /// <summary>Reads a checkpoint's state, without the tensors.</summary>
+    /// <exception cref="UserException">The folder holds none, or it is damaged.</exception>
+    public static TrainingState Read(string folder)
+    {
+        var path = Path.Combine(folder, StateFile);
+        if (!File.Exists(path))
+        {
+            throw new UserException($"{folder}: holds no {StateFile}, so training cannot go on from it; give a folder checkpoint-N of a run");
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<TrainingState>(JsonFile.ReadBytes(path, JsonFile.SmallFile), Json)
+                ?? throw new UserException($"{path}: holds null");
+        }
+        catch (JsonException fault)
+        {
+            throw new UserException($"{path}: {fault.Message}", fault);
+        }
+    }
+
+    /// <summary>Puts the optimizer, and with a master copy the weights too, where a checkpoint left them.</summary>
+    /// <exception cref="UserException">The file does not fit the model and the optimizer.</exception>
+    public void Restore(string folder, TrainableModel model, FlatOptimizer optimizer)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var file = SafetensorsFile.Open(Path.Combine(folder, OptimizerFile));
+        var views = Tensors(model.Parameters, optimizer);
+        var stored = file.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
+        foreach (var (name, view) in views)
+        {
+            if (!stored.Remove(name, out var shape) || !shape.AsSpan().SequenceEqual(view.shape))
+            {
+                throw new UserException($"{file.Path}: has no {JsonFile.Show(name)} of shape [{string.Join(", ", view.shape)}]: it belongs to another model or optimizer");
+            }
+
+            view.copy_(file.Read(name, ScalarType.Float32, view.device));
+        }
+
+        if (optimizer.OwnsMaster)
+        {
+            optimizer.WriteMaster();
+        }
+
+        optimizer.Steps = Step;
+    }
+
+    private static List<(string Name, Tensor Tensor)> Tensors(FlatParameters parameters, FlatOptimizer optimizer) =>
+    [
+        .. (optimizer.OwnsMaster ? [(MasterName, optimizer.Master), .. optimizer.State] : optimizer.State)
+            .SelectMany(buffer => parameters.Names.Select(name => ($"{buffer.Item1}.{name}", parameters.ViewOf(buffer.Item2, name)))),
+    ];
+}

@@ -1,0 +1,113 @@
+using static TorchSharp.torch;
+
+namespace CutoffLen.Training.Optimizers;
+
+/// <summary>
+/// An optimizer over flat buffers. It steps float32 weights: the model's own buffer where that is float32, else a
+/// master copy whose rounded values it writes into the model. All arithmetic is in place, over slices that fit a
+/// cache. Master and state may stay in host memory while the model is on a GPU; slices then travel.
+/// </summary>
+public abstract class FlatOptimizer : IDisposable
+{
+    private readonly FlatParameters parameters;
+    private readonly double weightDecay;
+    private readonly List<(string Name, Tensor Buffer)> state = [];
+
+    /// <summary>Creates the optimizer, stepping from the parameters' present values.</summary>
+    /// <param name="parameters">What it steps.</param>
+    /// <param name="weightDecay">Decoupled weight decay of the groups that decay.</param>
+    /// <param name="inHostMemory">Whether master and state are kept in host memory.</param>
+    private protected FlatOptimizer(FlatParameters parameters, double weightDecay, bool inHostMemory)
+    {
+        (this.parameters, this.weightDecay) = (parameters, weightDecay);
+        using var scope = NewDisposeScope();
+        var device = inHostMemory ? CPU : parameters.Values.device;
+        OwnsMaster = parameters.Values.dtype != ScalarType.Float32 || device.type != parameters.Values.device.type;
+        Master = OwnsMaster ? parameters.Values.to(ScalarType.Float32).to(device).DetachFromDisposeScope() : parameters.Values;
+    }
+
+    /// <summary>[count] float32 weights.</summary>
+    public Tensor Master { get; }
+
+    /// <summary>Whether <see cref="Master"/> is a copy and not the model's own buffer.</summary>
+    public bool OwnsMaster { get; }
+
+    /// <summary>Steps made.</summary>
+    public long Steps { get; set; }
+
+    /// <summary>What a checkpoint must keep besides the weights: [count] float32 each, under PyTorch's names.</summary>
+    public IReadOnlyList<(string Name, Tensor Buffer)> State => state;
+
+    /// <summary>One step, with gradients multiplied by <paramref name="gradientFactor"/> (the clipping).</summary>
+    /// <param name="learningRate">The rate, which groups multiply by their factor.</param>
+    /// <param name="gradientFactor">At most 1.</param>
+    /// <param name="gradients">[count] what to step by; null for the parameters' own.</param>
+    public void Step(double learningRate, double gradientFactor, Tensor? gradients = null)
+    {
+        using var noGrad = no_grad();
+        Steps++;
+        long offset = 0;
+        foreach (var group in parameters.Groups)
+        {
+            var rate = learningRate * group.LearningRateFactor;
+            var decay = group.WeightDecays ? 1 - rate * weightDecay : 1;
+            for (long at = 0; at < group.Count; at += parameters.SliceLength)
+            {
+                var place = (offset + at, Math.Min(parameters.SliceLength, group.Count - at));
+                StepSlice(place, gradients ?? parameters.Gradients, rate, decay, gradientFactor);
+            }
+
+            offset += group.Count;
+        }
+    }
+
+    /// <summary>Writes the master's values, rounded, into the model; after loading a checkpoint.</summary>
+    public void WriteMaster()
+    {
+        using var noGrad = no_grad();
+        parameters.Values.copy_(Master);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        state.ForEach(entry => entry.Buffer.Dispose());
+        if (OwnsMaster)
+        {
+            Master.Dispose();
+        }
+
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>A state buffer of zeros.</summary>
+    private protected Tensor NewState(string name)
+    {
+        var buffer = zeros_like(Master).DetachFromDisposeScope();
+        state.Add((name, buffer));
+        return buffer;
+    }
+
+    /// <summary>Steps a slice of the weights in place; the gradient is float32 and may be overwritten.</summary>
+    /// <param name="weights">The slice of <see cref="Master"/>.</param>
+    /// <param name="gradient">Its gradient.</param>
+    /// <param name="rate">The group's learning rate.</param>
+    /// <param name="decay">The factor of weight decay.</param>
+    /// <param name="slice">Takes the same slice of a state buffer.</param>
+    private protected abstract void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice);
+
+    private void StepSlice((long Offset, long Count) place, Tensor gradients, double rate, double decay, double gradientFactor)
+    {
+        using var scope = NewDisposeScope();
+        var gradient = Slice(gradients).to(ScalarType.Float32).to(Master.device);
+        gradient = gradientFactor == 1 ? gradient : gradient * gradientFactor;
+        var weights = Slice(Master);
+        Update(weights, gradient, rate, decay, Slice);
+        if (OwnsMaster)
+        {
+            Slice(parameters.Values).copy_(weights);
+        }
+
+        Tensor Slice(Tensor buffer) => buffer.narrow(0, place.Offset, place.Count);
+    }
+}
