@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
 using static TorchSharp.torch;

@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Configuration;
 
 /// <summary>The numbers that a key of the configuration may have.</summary>

@@ -1,4 +1,5 @@
 using CutoffLen.Models.Llama;
+using CutoffLen.Training;
 
 namespace CutoffLen.Memory;
 

@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Common;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Runs;

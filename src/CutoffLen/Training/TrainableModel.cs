@@ -1,4 +1,5 @@
 using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;

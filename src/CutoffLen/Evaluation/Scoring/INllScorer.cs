@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Evaluation.Scoring;
 
 /// <summary>Tokens that a model reads, and which of its predictions are wanted.</summary>

@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;

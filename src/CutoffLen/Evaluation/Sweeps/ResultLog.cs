@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Sweeps;
 

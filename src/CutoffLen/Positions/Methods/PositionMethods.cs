@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Positions.Methods;

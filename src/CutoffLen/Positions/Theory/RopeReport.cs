@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 
