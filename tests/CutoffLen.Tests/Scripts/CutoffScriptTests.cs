@@ -103,6 +103,22 @@ public sealed class CutoffScriptTests : IDisposable
     }
 
     [Fact]
+    public void A_feed_without_CUDAs_package_is_one_line_that_says_how_to_build_for_the_CPU()
+    {
+        sandbox.AddTool("dotnet", "echo 'CutoffLen.csproj : error NU1101: Unable to find package TorchSharp-cuda-linux. No packages exist'; exit 1");
+        Assert.Contains("Cuda=false scripts/cutoff", Assert.Single(sandbox.Run("cutoff", ["env"]).Exits(1).ErrorLines[1..]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Another_choice_of_Cuda_is_built()
+    {
+        sandbox.Run("cutoff", []).Exits(7);
+        sandbox.Run("cutoff", [], "Cuda=false").Exits(7);
+        sandbox.Run("cutoff", [], "Cuda=false").Exits(7);
+        Assert.Equal("built\nbuilt\n", sandbox.Read("builds"));
+    }
+
+    [Fact]
     public void Completion_never_builds()
     {
         Assert.Empty(sandbox.Run("cutoff", ["[suggest:1]", "e"]).Exits(0).Output);
