@@ -42,6 +42,7 @@ static LlamaScorer Scorer(string dtype, int vocabulary)
         NumKeyValueHeads = 4, HeadDim = 64, MaxPositionEmbeddings = 1024,
     };
     using var scope = NewDisposeScope();
+    random.manual_seed(0); // the peer's weights
     var model = new LlamaForCausalLM(config, (_, shape) => (randn(shape) * 0.02).to(type).DetachFromDisposeScope());
     return new LlamaScorer(model, new RopeMethod(config.Positions));
 }
@@ -105,8 +106,10 @@ static void Score(int length, int rounds, string dtype)
 {
     const int vocabulary = 1024;
     using var scorer = Scorer(dtype, vocabulary);
-    var batch = Enumerable.Range(0, Math.Max(1, 4096 / length)).Select(i => Whole(Tokens(length, vocabulary))).ToList();
-    scorer.Nll(batch);
+    random.manual_seed(1); // the peer's tokens
+    using var ids = randint(vocabulary, [Math.Max(1, 4096 / length), length + 1], dtype: ScalarType.Int64);
+    var batch = Enumerable.Range(0, (int)ids.shape[0]).Select(row => Whole([.. ids[row].data<long>().Select(id => (int)id)])).ToList();
+    var loss = scorer.Nll(batch).SelectMany(row => row).Average();
     var seconds = Seconds(() =>
     {
         for (var round = 0; round < rounds; round++)
@@ -114,7 +117,7 @@ static void Score(int length, int rounds, string dtype)
             scorer.Nll(batch);
         }
     });
-    Console.WriteLine($"{{\"tokens_per_second\": {rounds * batch.Count * length / seconds:0.0}, \"peak_mb\": {Status("VmHWM") / 1024.0:0.0}}}");
+    Console.WriteLine($"{{\"tokens_per_second\": {rounds * batch.Count * length / seconds:0.0}, \"peak_mb\": {Status("VmHWM") / 1024.0:0.0}, \"losses\": [{loss:R}]}}");
 }
 
 static void Sweep(INllScorer scorer, PerplexityProtocol protocol, int[] tokens, IReadOnlyList<int> lengths)

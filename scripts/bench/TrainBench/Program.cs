@@ -1,4 +1,4 @@
-// usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype bf16|fp32]
+// usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype fp32|bf16]
 //        bench-train head chunked|dense VOCABULARY TOKENS
 // SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses, and the
 // share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
@@ -32,7 +32,7 @@ var config = size switch
     "25M" => Shape(512, 8, 8, 1376, 2048),
     _ => throw new ArgumentException($"SIZE is 5M or 25M, not {size}"),
 };
-var dtype = Option("--dtype", "bf16") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
+var dtype = Option("--dtype", "fp32") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
 var recompute = Enum.Parse<Recompute>(Option("--recompute", "none"), ignoreCase: true);
 var batch = Math.Max(1, int.Parse(Option("--tokens", "4096")) / cutoff);
 var method = PositionMethods.Create(PositionSpec.Parse(Option("--rope", "rope")), config.Positions, cutoff);
@@ -45,17 +45,18 @@ _ = new LlamaForCausalLM(config, (name, shape) =>
 });
 using var flat = new FlatParameters(ParameterGroup.ByShape(shapes), dtype, CPU);
 using var model = new LlamaForCausalLM(config, (name, _) => flat.View(name));
+random.manual_seed(0); // the peer's weights
 foreach (var shape in shapes)
 {
     using var scope = NewDisposeScope();
     flat.View(shape.Name).copy_(shape.Shape.Length == 1 ? ones(shape.Shape) : randn(shape.Shape) * 0.02);
 }
 
+random.manual_seed(1); // the peer's tokens
 flat.Attach(model.named_parameters().Select(p => (p.name, p.parameter)));
 using var optimizer = new AdamW(flat, new AdamWSettings(WeightDecay: 0.1));
 using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU);
 var backprop = new LayerwiseBackprop(model, recompute, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"));
-var productRate = ProductRate();
 var losses = new List<double>();
 var clock = new Stopwatch();
 for (var step = 0; step <= steps; step++)
@@ -75,6 +76,7 @@ for (var step = 0; step <= steps; step++)
     losses.Add(loss.item<double>() / count);
 }
 
+var productRate = ProductRate();
 Console.WriteLine(JsonSerializer.Serialize(new
 {
     tokens_per_second = batch * cutoff * steps / clock.Elapsed.TotalSeconds,
