@@ -68,10 +68,10 @@ internal static class CommonOptions
     /// The device and dtype of a command that takes <see cref="Device"/>, <see cref="Dtype"/> and <see cref="Threads"/>;
     /// loads libtorch and sets its threads.
     /// </summary>
-    /// <exception cref="UserException">See <see cref="Compute.Choose(string, string)"/>.</exception>
-    public static Compute GetCompute(this ParseResult parsed)
+    /// <exception cref="UserException">See <see cref="DeviceAndDtype.Choose(string, string)"/>.</exception>
+    public static DeviceAndDtype GetCompute(this ParseResult parsed)
     {
-        var compute = Compute.Choose(parsed.GetValue(Device)!, parsed.GetValue(Dtype)!);
+        var compute = DeviceAndDtype.Choose(parsed.GetValue(Device)!, parsed.GetValue(Dtype)!);
         CpuThreads.Use(parsed.GetValue(Threads));
         return compute;
     }

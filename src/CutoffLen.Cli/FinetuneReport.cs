@@ -13,7 +13,7 @@ namespace CutoffLen.Cli;
 internal static class FinetuneReport
 {
     /// <summary>What will be done with what.</summary>
-    public static void Opening(RunConfig config, LlamaConfig model, Compute compute, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
+    public static void Opening(RunConfig config, LlamaConfig model, DeviceAndDtype compute, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
     {
         var all = LlamaParameters.Count(model);
         Log.Information(

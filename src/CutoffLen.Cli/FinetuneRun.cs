@@ -26,7 +26,7 @@ internal sealed class FinetuneRun : IDisposable
     private readonly RunConfig config;
     private readonly string? resume;
     private readonly string? from;
-    private readonly Compute compute;
+    private readonly DeviceAndDtype compute;
     private readonly ModelFolder start;
     private readonly HuggingFaceCheckpoint checkpoint;
     private readonly CheckpointTokenizer tokenizer;
@@ -40,7 +40,7 @@ internal sealed class FinetuneRun : IDisposable
     private readonly IReadOnlyDictionary<string, string> machine;
     private readonly TrainingState? state;
 
-    private FinetuneRun(RunConfig config, string? resume, ModelFolder start, Compute compute, CancellationToken stop)
+    private FinetuneRun(RunConfig config, string? resume, ModelFolder start, DeviceAndDtype compute, CancellationToken stop)
     {
         (this.config, this.resume, this.start, this.compute) = (config, resume, start, compute);
         checkpoint = start.Checkpoint;
@@ -79,7 +79,7 @@ internal sealed class FinetuneRun : IDisposable
     /// <exception cref="UserException">What is wrong; for a run that goes on also what it was started with otherwise.</exception>
     public static FinetuneRun Open(RunConfig config, string? resume, CancellationToken stop)
     {
-        var compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
+        var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         CheckOffload(config);
         var start = OpenBase(config.Model.Model!);
@@ -196,7 +196,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>What the run keeps for its life: a resumed one does not measure again, the answer might be another.</summary>
-    internal static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, Compute compute)
+    internal static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, DeviceAndDtype compute)
     {
         var before = from is null ? null : TrainingState.Read(from).Settings.GetValueOrDefault(RunSettings.Attention);
         var asked = config.Model.Attention == AttentionChoice.Auto && before is not null ? before : config.Model.Attention;
@@ -240,7 +240,7 @@ internal sealed class FinetuneRun : IDisposable
     private static string DescribeData(TokenizedDocuments documents, CheckpointTokenizer tokenizer) =>
         $"{documents.Count} documents, {documents.Tokens} tokens, tokenizer {tokenizer.Fingerprint[..16]}";
 
-    private static Dictionary<string, string> Machine(Compute compute) => new()
+    private static Dictionary<string, string> Machine(DeviceAndDtype compute) => new()
     {
         ["device"] = compute.DeviceName,
         ["threads"] = $"{torch.get_num_threads()}",
@@ -259,7 +259,7 @@ internal sealed class FinetuneRun : IDisposable
         return state;
     }
 
-    private static TrainableModel OpenModel(RunConfig config, HuggingFaceCheckpoint checkpoint, Compute compute, string? from)
+    private static TrainableModel OpenModel(RunConfig config, HuggingFaceCheckpoint checkpoint, DeviceAndDtype compute, string? from)
     {
         // A checkpoint of all weights takes the base model's place; adapters go on top of it.
         var whole = config.Training.Method == TrainingMethod.Full;
@@ -274,7 +274,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>The model that the configuration trains, around the weights.</summary>
-    internal static TrainableModel OpenModel(RunConfig config, LlamaConfig model, WeightSource weights, Compute compute) =>
+    internal static TrainableModel OpenModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute) =>
         config.Training.Method == TrainingMethod.Full
             ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device)
             : TrainableModel.Lora(

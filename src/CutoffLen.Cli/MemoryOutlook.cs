@@ -53,7 +53,7 @@ internal sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings,
     }
 
     /// <summary>The same for a device of this machine, with what is free on it now.</summary>
-    public static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, Compute compute) =>
+    public static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute) =>
         Of(config, model, spec, compute.Device.type != DeviceType.CPU, compute.Dtype, PeakMemory.FreeBytes(compute));
 
     /// <summary>The adapters that a configuration describes.</summary>

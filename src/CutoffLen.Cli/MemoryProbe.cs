@@ -18,7 +18,7 @@ internal static class MemoryProbe
     private const int Steps = 2; // the second one finds the heap as the rest of the run does
 
     /// <summary>The peak, in bytes: with the checkpoint's weights and the run's data where they are there, else with random ones.</summary>
-    public static long Run(RunConfig config, LlamaConfig model, PositionSpec spec, Compute compute, CancellationToken stop)
+    public static long Run(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute, CancellationToken stop)
     {
         var peak = new PeakMemory(compute);
         var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
@@ -58,7 +58,7 @@ internal static class MemoryProbe
         return TokenizedDocuments.Open([file], new RandomTokens(model.VocabSize), DocumentMarkers.None, folder, stop: stop);
     }
 
-    private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, Compute compute)
+    private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, DeviceAndDtype compute)
     {
         if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
         {
@@ -70,7 +70,7 @@ internal static class MemoryProbe
         return FinetuneRun.OpenModel(config, model, Random(model, compute), compute);
     }
 
-    private static WeightSource Random(LlamaConfig model, Compute compute) => (_, shape) => shape.Length == 1
+    private static WeightSource Random(LlamaConfig model, DeviceAndDtype compute) => (_, shape) => shape.Length == 1
         ? ones(shape, compute.Dtype, compute.Device)
         : empty(shape, compute.Dtype, compute.Device).normal_(0, model.InitializerRange);
 

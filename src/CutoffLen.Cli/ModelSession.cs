@@ -16,7 +16,7 @@ internal sealed class ModelSession : IDisposable
     private readonly Lazy<LlamaForCausalLM> network;
     private readonly string attention;
 
-    private ModelSession(ModelFolder folder, Compute compute, string attention)
+    private ModelSession(ModelFolder folder, DeviceAndDtype compute, string attention)
     {
         (Folder, Compute, this.attention) = (folder, compute, attention);
         network = new(() => folder.Load(compute.Device, compute.Dtype));
@@ -26,7 +26,7 @@ internal sealed class ModelSession : IDisposable
     public ModelFolder Folder { get; }
 
     /// <summary>Device and dtype.</summary>
-    public Compute Compute { get; }
+    public DeviceAndDtype Compute { get; }
 
     /// <summary>The network; its weights are read at the first call.</summary>
     public LlamaForCausalLM Network => network.Value;
@@ -39,7 +39,7 @@ internal sealed class ModelSession : IDisposable
     /// <param name="folder">A checkpoint, or adapters.</param>
     /// <param name="compute">Where it runs.</param>
     /// <param name="attention">auto, sdpa or blocked.</param>
-    public static ModelSession Open(string folder, Compute compute, string attention = AttentionChoice.Auto) => Open(folder, () => compute, attention);
+    public static ModelSession Open(string folder, DeviceAndDtype compute, string attention = AttentionChoice.Auto) => Open(folder, () => compute, attention);
 
     /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
     /// <param name="spec">The method; auto is the checkpoint's own.</param>
@@ -53,7 +53,7 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>Logs the proof that a method is applied.</summary>
-    public static void LogProof(string name, Compute compute, PositionedModel model) => Log.Information(
+    public static void LogProof(string name, DeviceAndDtype compute, PositionedModel model) => Log.Information(
         "{Model:l} on {Device:l} in {Dtype:l}, positions {Spec:l}: tables {Hash:l} (vanilla {Vanilla:l}), logits up to {Difference:l} from vanilla's",
         name, compute.DeviceName, compute.DtypeName, model.Proof.Spec, model.Proof.Hash, model.Proof.VanillaHash, $"{model.LargestLogitDifference:g4}");
 
@@ -73,7 +73,7 @@ internal sealed class ModelSession : IDisposable
     }
 
     // The folder first: what is wrong with it is said before libtorch is loaded.
-    private static ModelSession Open(string folder, Func<Compute> compute, string attention)
+    private static ModelSession Open(string folder, Func<DeviceAndDtype> compute, string attention)
     {
         var opened = ModelFolder.Open(folder);
         try

@@ -12,11 +12,11 @@ internal sealed class PeakMemory
 {
     private const string LinuxReset = "/proc/self/clear_refs";
 
-    private readonly Compute compute;
+    private readonly DeviceAndDtype compute;
     private readonly long freeAtFirst;
 
     /// <summary>Begins to measure. Where the system can't forget an earlier peak, on the CPU that remains the least.</summary>
-    public PeakMemory(Compute compute)
+    public PeakMemory(DeviceAndDtype compute)
     {
         this.compute = compute;
         freeAtFirst = FreeBytes(compute);
@@ -34,7 +34,7 @@ internal sealed class PeakMemory
     }
 
     /// <summary>Bytes that are free on the device now, with what this process holds in main memory already.</summary>
-    public static long FreeBytes(Compute compute) => compute.Device.type == DeviceType.CPU
+    public static long FreeBytes(DeviceAndDtype compute) => compute.Device.type == DeviceType.CPU
         ? HostMemory.Read().AvailableBytes + Environment.WorkingSet
         : CudaDriver.FreeBytes(compute.Device.index);
 

@@ -25,7 +25,7 @@ internal sealed partial class SweepRun : IDisposable
     private readonly RunConfig config;
     private readonly string folder;
     private readonly CancellationToken stop;
-    private readonly Compute compute;
+    private readonly DeviceAndDtype compute;
     private readonly ModelSession model;
     private readonly EvaluationTexts texts;
     private readonly IReadOnlyList<int> lengths;
@@ -44,7 +44,7 @@ internal sealed partial class SweepRun : IDisposable
     public SweepRun(RunConfig config, int batchTokens, CancellationToken stop)
     {
         (this.config, this.stop) = (config, stop);
-        compute = Compute.Choose(config.Model.Device, config.Model.Dtype);
+        compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
         var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, model.Folder.Config);

@@ -35,7 +35,7 @@ return 0;
 static LlamaScorer Scorer(string dtype, int vocabulary)
 {
     CpuThreads.Use(0);
-    var type = Compute.Choose("cpu", dtype).Dtype;
+    var type = DeviceAndDtype.Choose("cpu", dtype).Dtype;
     var config = new LlamaConfig
     {
         VocabSize = vocabulary, HiddenSize = 256, IntermediateSize = 688, NumHiddenLayers = 6, NumAttentionHeads = 4,

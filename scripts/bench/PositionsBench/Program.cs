@@ -13,7 +13,7 @@ using static TorchSharp.torch;
 
 CpuThreads.Use(0);
 using var noGrad = no_grad();
-var dtype = Compute.Choose("cpu").Dtype;
+var dtype = DeviceAndDtype.Choose("cpu").Dtype;
 var config = new LlamaConfig
 {
     VocabSize = 1024, HiddenSize = 256, IntermediateSize = 688, NumHiddenLayers = 6, NumAttentionHeads = 4,

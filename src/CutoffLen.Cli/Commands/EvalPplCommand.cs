@@ -134,7 +134,7 @@ internal static class EvalPplCommand
         return AttentionScores.Resolution(model.Model, model.Method, text.Tokens[..length]);
     }
 
-    private static IReadOnlyList<Setting> Settings(ParseResult parsed, Compute compute, Stopwatch started) =>
+    private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>
     [
         new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
         new("device", compute.DeviceName),

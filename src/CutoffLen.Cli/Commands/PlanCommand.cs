@@ -64,7 +64,7 @@ internal static class PlanCommand
         return probe ? report with { MeasuredBytes = MemoryProbe.Run(config, model, spec, compute, stop) } : report;
     }
 
-    private static Compute Choose(RunConfig config)
+    private static DeviceAndDtype Choose(RunConfig config)
     {
         if (config.Model.Device.StartsWith("cuda", StringComparison.Ordinal) && CudaDriver.Devices().Count == 0)
         {
@@ -72,6 +72,6 @@ internal static class PlanCommand
                 $"--device {config.Model.Device}: there is no CUDA device here; say how much memory the one has that the run is planned for, as --device-memory 80GB");
         }
 
-        return Compute.Choose(config.Model.Device, config.Model.Dtype);
+        return DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
     }
 }

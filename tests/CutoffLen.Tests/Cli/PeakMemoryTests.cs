@@ -7,7 +7,7 @@ namespace CutoffLen.Tests.Cli;
 public sealed class PeakMemoryTests
 {
     private const long Bytes = 512L << 20;
-    private readonly Compute cpu = Compute.Choose("cpu", "fp32");
+    private readonly DeviceAndDtype cpu = DeviceAndDtype.Choose("cpu", "fp32");
 
     [Fact]
     public void It_counts_what_is_taken_after_it_began_and_not_what_was_given_back_before()

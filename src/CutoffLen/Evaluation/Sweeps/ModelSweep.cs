@@ -59,7 +59,7 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
     /// <param name="log">Where finished work is kept.</param>
     /// <param name="batchTokens">The most tokens that one batch reads.</param>
     public static ModelSweep? Recall(
-        ModelFolder folder, PositionSpec spec, Compute compute, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens)
+        ModelFolder folder, PositionSpec spec, DeviceAndDtype compute, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens)
     {
         var (positions, longest) = (folder.Config.Positions, plan.Lengths[^1]);
         var resolved = PositionMethods.Resolve(folder.Config.PositionConfig.Resolve(spec), positions, longest);

@@ -4,7 +4,7 @@ using TorchSharp;
 
 namespace CutoffLen.Tests.Hardware;
 
-public sealed class ComputeTests
+public sealed class DeviceAndDtypeTests
 {
     private static readonly Cpu PlainCpu = new("old", 4, 2, ["avx2"]);
     private static readonly Cpu Bf16Cpu = new("new", 4, 2, ["avx2", "avx512f", "amx_bf16"]);
@@ -28,7 +28,7 @@ public sealed class ComputeTests
 
     [Fact]
     public void A_gpu_without_a_driver_that_tells_gets_float32() =>
-        Assert.Equal("fp32", Compute.Choose("cuda", "auto", cudaCount: 1, () => [], () => Bf16Cpu).DtypeName);
+        Assert.Equal("fp32", DeviceAndDtype.Choose("cuda", "auto", cudaCount: 1, () => [], () => Bf16Cpu).DtypeName);
 
     [Theory]
     [InlineData("cpu", "fp32", "cpu", "fp32")]
@@ -58,7 +58,7 @@ public sealed class ComputeTests
     public void A_tensor_lives_where_the_choice_says()
     {
         using var scope = torch.NewDisposeScope();
-        var compute = Compute.Choose("cpu", "bf16");
+        var compute = DeviceAndDtype.Choose("cpu", "bf16");
         var tensor = torch.ones(2, dtype: compute.Dtype, device: compute.Device);
         Assert.Equal(torch.ScalarType.BFloat16, tensor.dtype);
         Assert.Equal(DeviceType.CPU, tensor.device_type);
@@ -81,7 +81,7 @@ public sealed class ComputeTests
 
     private static (string Device, string Dtype) Choose(string device, string dtype, Cpu cpu, params CudaDevice[] gpus)
     {
-        var compute = Compute.Choose(device, dtype, gpus.Length, () => gpus, () => cpu);
+        var compute = DeviceAndDtype.Choose(device, dtype, gpus.Length, () => gpus, () => cpu);
         return (compute.DeviceName, compute.DtypeName);
     }
 }

@@ -8,7 +8,7 @@ namespace CutoffLen.Hardware;
 /// <param name="Device">The CPU or one CUDA device.</param>
 /// <param name="Dtype">Of the model's weights and activations; master weights and losses are float32 either way.</param>
 /// <param name="Reason">Why this dtype, for people.</param>
-public sealed record Compute(torch.Device Device, torch.ScalarType Dtype, string Reason)
+public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype, string Reason)
 {
     private const string AllowedDtypes = "auto, fp32 and bf16";
 
@@ -23,21 +23,21 @@ public sealed record Compute(torch.Device Device, torch.ScalarType Dtype, string
     /// bfloat16 where that device multiplies it.
     /// </summary>
     /// <exception cref="UserException">An unknown name, a device that is not there, or libtorch does not load.</exception>
-    public static Compute Choose(string device = "auto", string dtype = "auto")
+    public static DeviceAndDtype Choose(string device = "auto", string dtype = "auto")
     {
         TorchLibrary.Require();
         return Choose(device, dtype, torch.cuda.is_available() ? torch.cuda.device_count() : 0, CudaDriver.Devices, Cpu.Detect);
     }
 
     /// <summary>The same for a given machine.</summary>
-    internal static Compute Choose(string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu)
+    internal static DeviceAndDtype Choose(string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu)
     {
         var index = CudaIndex(device, cudaCount);
         var chosen = index < 0 ? new torch.Device(DeviceType.CPU) : new torch.Device(DeviceType.CUDA, index);
         return dtype.ToLowerInvariant() switch
         {
-            "fp32" or "float32" => new Compute(chosen, torch.ScalarType.Float32, "asked for"),
-            "bf16" or "bfloat16" => new Compute(chosen, torch.ScalarType.BFloat16, "asked for"),
+            "fp32" or "float32" => new DeviceAndDtype(chosen, torch.ScalarType.Float32, "asked for"),
+            "bf16" or "bfloat16" => new DeviceAndDtype(chosen, torch.ScalarType.BFloat16, "asked for"),
             "auto" => index < 0 ? AutoCpu(chosen, cpu()) : AutoCuda(chosen, index, cudaDevices()),
             _ => throw new UserException($"--dtype {dtype}: not a number format of cutoff; allowed are {AllowedDtypes}"),
         };
@@ -76,20 +76,20 @@ public sealed record Compute(torch.Device Device, torch.ScalarType Dtype, string
     private static string AllowedDevices(int count) =>
         "auto, cpu" + string.Concat(Enumerable.Range(0, count).Select(index => $", cuda:{index}"));
 
-    private static Compute AutoCpu(torch.Device device, Cpu cpu) => cpu.MultipliesBf16
-        ? new Compute(device, torch.ScalarType.BFloat16, "the CPU multiplies bfloat16")
-        : new Compute(device, torch.ScalarType.Float32, "the CPU does not multiply bfloat16");
+    private static DeviceAndDtype AutoCpu(torch.Device device, Cpu cpu) => cpu.MultipliesBf16
+        ? new DeviceAndDtype(device, torch.ScalarType.BFloat16, "the CPU multiplies bfloat16")
+        : new DeviceAndDtype(device, torch.ScalarType.Float32, "the CPU does not multiply bfloat16");
 
-    private static Compute AutoCuda(torch.Device device, int index, IReadOnlyList<CudaDevice> devices)
+    private static DeviceAndDtype AutoCuda(torch.Device device, int index, IReadOnlyList<CudaDevice> devices)
     {
         if (index >= devices.Count)
         {
-            return new Compute(device, torch.ScalarType.Float32, "the driver does not tell whether the GPU multiplies bfloat16");
+            return new DeviceAndDtype(device, torch.ScalarType.Float32, "the driver does not tell whether the GPU multiplies bfloat16");
         }
 
         var gpu = devices[index];
         return gpu.MultipliesBf16
-            ? new Compute(device, torch.ScalarType.BFloat16, "the GPU multiplies bfloat16")
-            : new Compute(device, torch.ScalarType.Float32, $"the GPU's compute capability {gpu.Capability} is below 8.0");
+            ? new DeviceAndDtype(device, torch.ScalarType.BFloat16, "the GPU multiplies bfloat16")
+            : new DeviceAndDtype(device, torch.ScalarType.Float32, $"the GPU's compute capability {gpu.Capability} is below 8.0");
     }
 }
