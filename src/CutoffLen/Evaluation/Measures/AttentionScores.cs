@@ -43,15 +43,16 @@ public static class AttentionScores
     internal static double[][] ByDistance(AttentionPlan plan, Tensor queries, Tensor keys)
     {
         using var scope = NewDisposeScope();
-        var encoded = new EncodedHeads(plan, queries, keys, keys);
+        using var scratch = new ScratchBuffer();
+        var encoded = new EncodedHeads(plan.Bands, plan.FirstQuery, queries, keys, keys);
         var (heads, length) = (queries.shape[1], plan.Length);
         var sums = zeros([heads, length], ScalarType.Float64, queries.device);
         var counts = zeros([length], ScalarType.Float64, queries.device);
-        foreach (var tile in encoded.Tiles(plan.Blocks))
+        foreach (var tile in plan.Tiling.Forward(encoded.Pairs))
         {
             using var tileScope = NewDisposeScope();
             var block = tile.Block;
-            var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile)).flatten(0, 1); // [c*G, n, keys of all slices]
+            var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile), scratch).flatten(0, 1); // [c*G, n, keys of all slices]
             var (firstHead, tileHeads) = (tile.FirstPair * encoded.Group, scores.shape[0]);
             var rows = arange(block.Start, block.Start + block.Rows, ScalarType.Int64, queries.device).unsqueeze(-1);
             var offset = 0L;

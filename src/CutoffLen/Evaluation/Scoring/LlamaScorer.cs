@@ -54,20 +54,20 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var decoding = new Decoding(model, method, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
+        using var decoder = new KvCacheDecoder(model, method, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
         int[] row = prompt;
         for (var n = 0; n < decode; n++)
         {
             using var step = NewDisposeScope();
-            row = [.. row, (int)model.Logits(decoding.Hidden(row)).argmax(-1).item<long>()];
+            row = [.. row, (int)model.Logits(decoder.Hidden(row)).argmax(-1).item<long>()];
         }
 
         var nll = new double[answers.Count];
         foreach (var (n, answer) in answers.Index().OrderBy(indexed => indexed.Item.Length))
         {
             using var step = NewDisposeScope();
-            decoding.Rewind(prompt.Length);
-            var hidden = decoding.Hidden([.. prompt, .. answer.AsSpan(..^1)], last: answer.Length); // [n, C]
+            decoder.Rewind(prompt.Length);
+            var hidden = decoder.Hidden([.. prompt, .. answer.AsSpan(..^1)], last: answer.Length); // [n, C]
             nll[n] = TokenLikelihood.NegativeLog(model, hidden, Ids(answer)).sum().item<float>();
         }
 

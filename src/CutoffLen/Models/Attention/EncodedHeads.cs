@@ -12,20 +12,23 @@ internal sealed class EncodedHeads
     private readonly Tensor[] keys; // per band [B*K, T, D]
     private readonly Tensor values; // [B*K, T, D]
 
-    public EncodedHeads(AttentionPlan plan, Tensor queries, Tensor keys, Tensor values)
+    /// <summary>Encodes queries [B, H, n, D], the first of them at token <paramref name="firstQuery"/>, and keys [B, K, T, D].</summary>
+    public EncodedHeads(IReadOnlyList<DeviceBand> bands, int firstQuery, Tensor queries, Tensor keys, Tensor values)
     {
-        Plan = plan;
+        (Bands, FirstQuery) = (bands, firstQuery);
         (Batch, KeyHeads, Tokens, HeadDim) = (keys.shape[0], keys.shape[1], keys.shape[2], keys.shape[3]);
         (Group, Queries) = (queries.shape[1] / KeyHeads, queries.shape[2]);
         this.values = values.contiguous().view(Pairs, Tokens, HeadDim);
-        this.queries = [.. plan.Bands.Select(band => ByPair(band.Queries.Apply(queries, plan.FirstQuery)))];
+        this.queries = [.. bands.Select(band => ByPair(band.Queries.Apply(queries, firstQuery)))];
         var encoded = new Dictionary<DeviceEncoding, Tensor>(); // bands may share an encoding of the keys
-        this.keys = [.. plan.Bands.Select(band => encoded.TryGetValue(band.Keys, out var known)
+        this.keys = [.. bands.Select(band => encoded.TryGetValue(band.Keys, out var known)
             ? known
             : encoded[band.Keys] = band.Keys.Apply(keys, 0).contiguous().view(Pairs, Tokens, HeadDim))];
     }
 
-    public AttentionPlan Plan { get; }
+    public IReadOnlyList<DeviceBand> Bands { get; }
+
+    public int FirstQuery { get; }
 
     public long Batch { get; }
 
@@ -46,19 +49,6 @@ internal sealed class EncodedHeads
 
     public Device Device => values.device;
 
-    /// <summary>The pieces of blocks of this attention.</summary>
-    public IEnumerable<AttentionTile> Tiles(IEnumerable<AttentionBlock> blocks)
-    {
-        foreach (var block in blocks)
-        {
-            var most = Plan.Size.Heads(Group * block.Rows * block.Keys, Pairs);
-            for (long first = 0; first < Pairs; first += most)
-            {
-                yield return new AttentionTile(block, first, Math.Min(most, Pairs - first));
-            }
-        }
-    }
-
     /// <summary>For each slice the products of a tile's encoded queries with its keys, [c, G*n, keys].</summary>
     public Tensor[] QueriesByKeys(AttentionTile tile) =>
         [.. tile.Block.Slices.Select(slice => BandRows(slice.Band, tile).bmm(BandKeys(slice, tile).transpose(1, 2)))];
@@ -68,17 +58,17 @@ internal sealed class EncodedHeads
         [.. tile.Block.Slices.Select(slice => rows.bmm(ValuesOf(slice, tile).transpose(1, 2)))];
 
     /// <summary>
-    /// Float32 scores of a tile, [c, G, n, keys of all its slices], hidden pairs at minus infinity; they stay until the
-    /// next tile's, and may be changed in place.
+    /// Float32 scores of a tile, [c, G, n, keys of all its slices], hidden pairs at minus infinity. They may be changed in
+    /// place. They lie where <see cref="ToFloat32"/> puts them.
     /// </summary>
-    public Tensor Scores(AttentionTile tile, Tensor[] products)
+    public Tensor Scores(AttentionTile tile, Tensor[] products, ScratchBuffer scratch)
     {
-        var scores = Widened(tile, products, Plan.Room.Scores);
+        var scores = ToFloat32(tile, products, scratch);
         var column = 0L;
         foreach (var slice in tile.Block.Slices)
         {
             var part = scores.narrow(-1, column, slice.KeyCount);
-            Plan.Bands[slice.Band].AddBias(part, tile.FirstPair, tile.Block.Start, slice.FirstKey);
+            Bands[slice.Band].AddBias(part, tile.FirstPair, tile.Block.Start, slice.FirstKey);
             slice.Hide(part);
             column += slice.KeyCount;
         }
@@ -86,23 +76,51 @@ internal sealed class EncodedHeads
         return scores;
     }
 
-    /// <summary>Float32 gradients of a tile's weights in the shape of its scores, in memory of their own.</summary>
-    public Tensor Slopes(AttentionTile tile, Tensor[] products) => Widened(tile, products, Plan.Room.Slopes);
-
-    /// <summary>Writes what was made of scores back over the products that they came from, rounded to their dtype.</summary>
-    public static void Round(Tensor wide, Tensor[] products)
+    /// <summary>
+    /// A tile's products side by side in float32, [c, G, n, keys of all slices]: in <paramref name="scratch"/>, until that is
+    /// taken again. A single float32 product is viewed where it lies.
+    /// </summary>
+    public Tensor ToFloat32(AttentionTile tile, Tensor[] products, ScratchBuffer scratch)
     {
+        long[] shape = [tile.Pairs, Group, tile.Block.Rows, tile.Block.Keys];
+        if (IsFloat32(products))
+        {
+            return products[0].view(shape);
+        }
+
+        var float32 = scratch.Take(shape, Device);
         var column = 0L;
         foreach (var product in products)
         {
-            // A single product of float32 is worked on where it lies.
-            if (product.dtype != ScalarType.Float32 || products.Length > 1)
-            {
-                product.copy_(wide.narrow(-1, column, product.shape[2]).view_as(product));
-            }
-
+            var part = float32.narrow(-1, column, product.shape[2]);
+            part.copy_(product.view_as(part));
             column += product.shape[2];
         }
+
+        return float32;
+    }
+
+    /// <summary>
+    /// The reverse of <see cref="ToFloat32"/>: what was made of products is written over them, rounded to their dtype. A
+    /// single float32 product needs no copy: it was changed in place.
+    /// </summary>
+    /// <param name="float32">[c, G, n, keys of all slices].</param>
+    /// <param name="output">The products, overwritten and returned: per slice [c, G*n, keys].</param>
+    public static Tensor[] Round(Tensor float32, Tensor[] output)
+    {
+        if (IsFloat32(output))
+        {
+            return output;
+        }
+
+        var column = 0L;
+        foreach (var product in output)
+        {
+            product.copy_(float32.narrow(-1, column, product.shape[2]).view_as(product));
+            column += product.shape[2];
+        }
+
+        return output;
     }
 
     /// <summary>Rows of the result, [c, G, n, D], from each slice's weights.</summary>
@@ -118,9 +136,9 @@ internal sealed class EncodedHeads
 
     /// <summary>A tile's part of a tensor [B*K, G, n, x], a view [c, G, tile's n, x].</summary>
     public Tensor RowsOf(Tensor x, AttentionTile tile) =>
-        PairsOf(x, tile).narrow(2, tile.Block.Start - Plan.FirstQuery, tile.Block.Rows);
+        PairsOf(x, tile).narrow(2, tile.Block.Start - FirstQuery, tile.Block.Rows);
 
-    /// <summary>The same as rows of a product, [c, G*n, x].</summary>
+    /// <summary>A tile's part of a tensor [B*K, G, n, x] as rows of a product, [c, G*n, x].</summary>
     public Tensor ProductRows(Tensor x, AttentionTile tile) => RowsOf(x, tile).reshape(tile.Pairs, Group * tile.Block.Rows, -1);
 
     /// <summary>A slice's part of a tensor [B*K, T, D], a view [c, keys, D].</summary>
@@ -135,32 +153,13 @@ internal sealed class EncodedHeads
 
     private Tensor ValuesOf(BandSlice slice, AttentionTile tile) => KeysOf(values, slice, tile);
 
-    private Tensor Widened(AttentionTile tile, Tensor[] products, WideRoom room)
-    {
-        long[] shape = [tile.Pairs, Group, tile.Block.Rows, tile.Block.Keys];
-        if (products.Length == 1 && Dtype == ScalarType.Float32)
-        {
-            return products[0].view(shape);
-        }
-
-        var wide = room.Take(shape, Device);
-        var column = 0L;
-        foreach (var product in products)
-        {
-            var part = wide.narrow(-1, column, product.shape[2]);
-            part.copy_(product.view_as(part));
-            column += product.shape[2];
-        }
-
-        return wide;
-    }
+    private static bool IsFloat32(Tensor[] products) => products is [{ dtype: ScalarType.Float32 }];
 }
 
-/// <summary>The gradients of queries, keys and values, gathered tile by tile.</summary>
+/// <summary>The gradients of encoded queries and keys and of values, summed over tiles in float32.</summary>
 internal sealed class EncodedGradients
 {
     private readonly EncodedHeads heads;
-    // Float32, summed over tiles.
     private readonly Tensor[] queries; // per band [B*K, G, n, D]
     private readonly Tensor[] keys; // per band [B*K, T, D]
     private readonly Tensor values; // [B*K, T, D]
@@ -168,13 +167,13 @@ internal sealed class EncodedGradients
     public EncodedGradients(EncodedHeads heads)
     {
         this.heads = heads;
-        var bands = heads.Plan.Bands;
-        queries = [.. bands.Select(_ => Sum(heads.Group, heads.Queries))];
-        keys = [.. bands.Select(_ => Sum(heads.Tokens))];
-        values = Sum(heads.Tokens);
+        var bands = heads.Bands;
+        queries = [.. bands.Select(_ => Zeros(heads.Group, heads.Queries))];
+        keys = [.. bands.Select(_ => Zeros(heads.Tokens))];
+        values = Zeros(heads.Tokens);
     }
 
-    /// <summary>Adds weights^T times the upstream rows to the values' gradient.</summary>
+    /// <summary>Adds P^T dO, the weights times the upstream rows, to the values' gradient.</summary>
     public void AddValues(AttentionTile tile, Tensor[] weights, Tensor rows)
     {
         foreach (var (slice, part) in tile.Block.Slices.Zip(weights))
@@ -183,10 +182,10 @@ internal sealed class EncodedGradients
         }
     }
 
-    /// <summary>Carries the gradient of the scores on to the encoded queries and keys.</summary>
-    public void AddScores(AttentionTile tile, Tensor[] slopes)
+    /// <summary>Adds dS K to the gradient of the encoded queries, and dS^T Q to that of the encoded keys.</summary>
+    public void AddScores(AttentionTile tile, Tensor[] scoreGradients)
     {
-        foreach (var (slice, part) in tile.Block.Slices.Zip(slopes))
+        foreach (var (slice, part) in tile.Block.Slices.Zip(scoreGradients))
         {
             var rows = heads.RowsOf(queries[slice.Band], tile);
             rows.add_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
@@ -197,9 +196,9 @@ internal sealed class EncodedGradients
     /// <summary>The gradients before the encodings: [B, H, n, D], [B, K, T, D], [B, K, T, D].</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Decoded()
     {
-        var bands = heads.Plan.Bands;
+        var bands = heads.Bands;
         var dq = bands.Select((band, b) => band.Queries.ApplyTransposed(
-            queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.Plan.FirstQuery));
+            queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
         var dk = bands.Select((band, b) => band.Keys.ApplyTransposed(ByHead(keys[b]), 0));
         return (
             dq.Aggregate((a, b) => a + b).to(heads.Dtype),
@@ -209,5 +208,5 @@ internal sealed class EncodedGradients
 
     private Tensor ByHead(Tensor x) => x.view(heads.Batch, heads.KeyHeads, heads.Tokens, heads.HeadDim);
 
-    private Tensor Sum(params long[] rows) => zeros([heads.Pairs, .. rows, heads.HeadDim], ScalarType.Float32, heads.Device);
+    private Tensor Zeros(params long[] rows) => zeros([heads.Pairs, .. rows, heads.HeadDim], ScalarType.Float32, heads.Device);
 }

@@ -8,15 +8,17 @@ using static TorchSharp.torch.nn.functional;
 namespace CutoffLen.Models.Llama;
 
 /// <summary>
-/// Gives each parameter of a model by its Hugging Face name, in the wanted shape, dtype and device. A model is
-/// built around the tensors of a checkpoint (or newly drawn ones), so that no weight is ever held twice.
+/// Gives each parameter of a model by its Hugging Face name, in the wanted shape, dtype and device. A model is built
+/// around the tensors of a checkpoint, or around new ones, so that no weight is held twice.
 /// </summary>
 public delegate Tensor WeightSource(string name, long[] shape);
 
 /// <summary>
-/// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names. What attention
-/// makes of positions comes from outside, as an <see cref="AttentionPlan"/>; nothing here knows a position method.
-/// Shapes: B batch, T tokens, C hidden, H query heads, K key/value heads, D head dimension, V vocabulary.
+/// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names. An
+/// <see cref="AttentionPlan"/> from outside says how attention sees positions; nothing here knows a position method.
+/// <para>
+/// Shapes: B batch, T tokens, C hidden, I intermediate, H query heads, K key/value heads, D head dimension, V vocabulary.
+/// </para>
 /// </summary>
 public sealed class LlamaForCausalLM : Module
 {
@@ -44,7 +46,7 @@ public sealed class LlamaForCausalLM : Module
     /// <summary>The decoder layers, first to last.</summary>
     public IReadOnlyList<LlamaDecoderLayer> Layers => decoder.Layers;
 
-    /// <summary>[V, C] the matrix of the output head; the embedding's own where they are tied.</summary>
+    /// <summary>[V, C] the matrix of the output head; the embedding's where they are tied.</summary>
     public Tensor HeadWeight => head?.Weight ?? decoder.EmbeddingWeight;
 
     /// <summary>The dtype of the weights, which is that of the residual stream.</summary>
@@ -54,7 +56,7 @@ public sealed class LlamaForCausalLM : Module
     public Device Device => decoder.EmbeddingWeight.device;
 
     /// <summary>[B, T] tokens to the hidden states after the final norm, [B, T, C].</summary>
-    public Tensor Hidden(Tensor tokens, AttentionPlan plan, KeyValueCache? cache = null)
+    public Tensor Hidden(Tensor tokens, AttentionPlan plan, KvCache? cache = null)
     {
         var x = Embed(tokens);
         for (var n = 0; n < Layers.Count; n++)
@@ -66,8 +68,9 @@ public sealed class LlamaForCausalLM : Module
         return Norm(x);
     }
 
-    /// <summary>[B, T] tokens to the residual stream at its beginning, [B, T, C].</summary>
-    public Tensor Embed(Tensor tokens) => decoder.EmbeddingWeight.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]);
+    /// <summary>[B, T] tokens to the first residual stream, [B, T, C].</summary>
+    public Tensor Embed(Tensor tokens) =>
+        decoder.EmbeddingWeight.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]); // [B*T, C] to [B, T, C]
 
     /// <summary>The final norm of the residual stream, [B, T, C].</summary>
     public Tensor Norm(Tensor x) => decoder.FinalNorm.forward(x);
@@ -107,8 +110,7 @@ internal sealed class LlamaModel : Module
 }
 
 /// <summary>
-/// One decoder layer, cut where training cuts it: <see cref="Project"/> before attention, <see cref="Finish"/>
-/// after it.
+/// One decoder layer. Training cuts it at attention: <see cref="Project"/> is before it, <see cref="Finish"/> after it.
 /// </summary>
 public sealed class LlamaDecoderLayer : Module
 {
@@ -138,7 +140,7 @@ public sealed class LlamaDecoderLayer : Module
     internal Tensor forward(Tensor x, AttentionPlan plan, LayerCache? cache)
     {
         using var scope = NewDisposeScope();
-        var (q, k, v) = Project(x);
+        var (q, k, v) = Project(x); // [B, H, T, D], [B, K, T, D], [B, K, T, D]
         (k, v) = cache?.Append(k, v) ?? (k, v);
         return Finish(x, plan.Attend(q, k, v)).MoveToOuterDisposeScope();
     }
@@ -150,11 +152,12 @@ public sealed class LlamaDecoderLayer : Module
     public Tensor Finish(Tensor x, Tensor attended)
     {
         using var scope = NewDisposeScope();
-        x = x + attention.Output(attended);
+        x = x + attention.Output(attended); // [B, T, C]
         return (x + mlp.forward(outputNorm.forward(x))).MoveToOuterDisposeScope();
     }
 }
 
+/// <summary>The embedding matrix. The network looks tokens up itself.</summary>
 internal sealed class TokenEmbedding : Module
 {
     private readonly Parameter weight;
@@ -169,6 +172,7 @@ internal sealed class TokenEmbedding : Module
     public Tensor Weight => weight; // [V, C]
 }
 
+/// <summary>The projections around attention, grouped-query (arXiv 2305.13245).</summary>
 internal sealed class LlamaAttention : Module
 {
     private readonly Linear q_proj;
@@ -193,9 +197,9 @@ internal sealed class LlamaAttention : Module
     public (Tensor Queries, Tensor Keys, Tensor Values) Project(Tensor x) =>
         (SplitHeads(q_proj.forward(x)), SplitHeads(k_proj.forward(x)), SplitHeads(v_proj.forward(x)));
 
-    public Tensor Output(Tensor attended) => o_proj.forward(attended.transpose(1, 2).flatten(2)); // [B, T, H*D]
+    public Tensor Output(Tensor attended) => o_proj.forward(attended.transpose(1, 2).flatten(2)); // [B, T, H*D] to [B, T, C]
 
-    private Tensor SplitHeads(Tensor x) => x.unflatten(2, -1, headDim).transpose(1, 2); // [B, heads, T, D]
+    private Tensor SplitHeads(Tensor x) => x.unflatten(2, -1, headDim).transpose(1, 2); // [B, H or K, T, D]
 }
 
 /// <summary>SwiGLU (arXiv 2002.05202).</summary>
@@ -216,7 +220,7 @@ internal sealed class LlamaMlp : Module<Tensor, Tensor>
     }
 
     public override Tensor forward(Tensor x) =>
-        down_proj.forward(silu(gate_proj.forward(x)) * up_proj.forward(x));
+        down_proj.forward(silu(gate_proj.forward(x)) * up_proj.forward(x)); // [B, T, I] to [B, T, C]
 }
 
 /// <summary>Root-mean-square norm (arXiv 1910.07467), computed in float32 whatever the dtype.</summary>
@@ -242,7 +246,7 @@ internal sealed class RmsNorm : Module<Tensor, Tensor>
     }
 }
 
-/// <summary>y = x W^T + b, and what an adapter adds to it.</summary>
+/// <summary>y = x W^T + b, plus the output of a low-rank adapter where there is one.</summary>
 public sealed class Linear : Module<Tensor, Tensor>
 {
     private readonly Parameter weight;
@@ -259,7 +263,7 @@ public sealed class Linear : Module<Tensor, Tensor>
     /// <summary>[out, in].</summary>
     public Tensor Weight => weight;
 
-    /// <summary>A low-rank adapter whose output is added, or null.</summary>
+    /// <summary>The adapter, or null.</summary>
     public Module<Tensor, Tensor>? Adapter { get; set; }
 
     /// <inheritdoc/>
@@ -267,5 +271,37 @@ public sealed class Linear : Module<Tensor, Tensor>
     {
         var y = linear(x, weight, bias);
         return Adapter is null ? y : y + Adapter.forward(x);
+    }
+}
+
+/// <summary>
+/// Negative log-likelihoods of tokens: the head and a float32 log-softmax, over chunks of tokens. So logits are never
+/// [T, V].
+/// </summary>
+public static class TokenLikelihood
+{
+    internal const long LogitsPerChunk = 16 << 20; // float32 elements: 64 MiB
+
+    /// <summary>
+    /// Negative log-likelihoods in nats, float32 [N], of <paramref name="targets"/> (int64 [N]) after the hidden
+    /// states [N, C] that come out of the final norm.
+    /// </summary>
+    public static Tensor NegativeLog(LlamaForCausalLM model, Tensor hidden, Tensor targets)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var count = hidden.shape[0];
+        var nll = empty([count], ScalarType.Float32, hidden.device);
+        var step = Math.Max(1, LogitsPerChunk / model.Config.VocabSize);
+        for (long at = 0; at < count; at += step)
+        {
+            using var chunk = NewDisposeScope();
+            var rows = Math.Min(step, count - at);
+            var logits = model.Logits(hidden.narrow(0, at, rows)).to(ScalarType.Float32); // [n, V]
+            var chosen = logits.gather(-1, targets.narrow(0, at, rows).unsqueeze(-1)).squeeze(-1);
+            nll.narrow(0, at, rows).copy_(logits.logsumexp(-1) - chosen);
+        }
+
+        return nll.MoveToOuterDisposeScope();
     }
 }

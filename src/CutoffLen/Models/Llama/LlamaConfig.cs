@@ -1,14 +1,13 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Models.Attention;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Models.Llama;
 
-/// <summary>
-/// The architecture of a LLaMA-type model, under the names of Hugging Face's config.json.
-/// </summary>
-public sealed record LlamaConfig
+/// <summary>The architecture of a LLaMA-type model, under the names of Hugging Face's config.json.</summary>
+public sealed record LlamaConfig : IAttentionShape
 {
     /// <summary>Hugging Face's model_type: "llama", "mistral" or "qwen2".</summary>
     public string ModelType { get; init; } = "llama";
@@ -43,7 +42,7 @@ public sealed record LlamaConfig
     /// <summary>rope_scaling, or version 5's rope_parameters, as read; null for vanilla RoPE.</summary>
     public JsonObject? RopeScaling { get; init; }
 
-    /// <summary>original_max_position_embeddings beside rope_scaling, in tokens (longrope's place for it, and ours); null for none.</summary>
+    /// <summary>original_max_position_embeddings beside rope_scaling, in tokens, where longrope and we put it; null for none.</summary>
     public int? OriginalMaxPositionEmbeddings { get; init; }
 
     /// <summary>The spec of a method that Hugging Face does not know, from our own key; null for none.</summary>
@@ -73,7 +72,7 @@ public sealed record LlamaConfig
     /// <summary>Tokens that end a text.</summary>
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
-    /// <summary>The weights of CLEX's equation, stored beside the network's in checkpoints trained with it; null in all others.</summary>
+    /// <summary>The weights of CLEX's equation, from a checkpoint trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }
 
     /// <summary>Tokens the model was trained at before any extension.</summary>

@@ -1,6 +1,9 @@
+using CutoffLen.Common;
+using static TorchSharp.torch;
+
 namespace CutoffLen.Models.Llama;
 
-/// <summary>The parameters that a configuration asks for, without building the network.</summary>
+/// <summary>Names and shapes of the parameters of an architecture, without the network.</summary>
 public static class LlamaParameters
 {
     /// <summary>Hugging Face's names and shapes, in the order of <c>named_parameters()</c>.</summary>
@@ -22,7 +25,7 @@ public static class LlamaParameters
         }
     }
 
-    /// <summary>How many numbers they hold together; tied embeddings count once.</summary>
+    /// <summary>The number of parameters; tied embeddings count once.</summary>
     public static long Count(LlamaConfig config) =>
         OfLayer(config).Sum(Size) * config.NumHiddenLayers
         + Of(config with { NumHiddenLayers = 0 }).Sum(Size);
@@ -56,5 +59,27 @@ public static class LlamaParameters
         {
             yield return ($"{name}.bias", [outputs]);
         }
+    }
+}
+
+/// <summary>
+/// New weights as Hugging Face's LlamaPreTrainedModel draws them. Matrices are normal with standard deviation
+/// <see cref="LlamaConfig.InitializerRange"/>, norms are one, biases zero.
+/// </summary>
+public static class InitialWeights
+{
+    /// <summary>Every parameter in float32 on the CPU, in the current scope. They depend on the seed, not on the dtype they are stored in.</summary>
+    public static IEnumerable<(string Name, Tensor Tensor)> Draw(LlamaConfig config, long seed) =>
+        LlamaParameters.Of(config).Select((parameter, number) => (parameter.Name, First(config, parameter.Name, parameter.Shape, seed, number)));
+
+    private static Tensor First(LlamaConfig config, string name, long[] shape, long seed, int number)
+    {
+        if (shape.Length == 1)
+        {
+            return name.EndsWith(".bias", StringComparison.Ordinal) ? zeros(shape) : ones(shape);
+        }
+
+        using var generator = new Generator(new KeyedRandom(seed, "initial-weights", number).NextBits() >> 1);
+        return randn(shape, ScalarType.Float32, generator: generator).mul_(config.InitializerRange);
     }
 }

@@ -1,27 +1,26 @@
+using CutoffLen.Positions;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Llama;
 
 /// <summary>How the next token is chosen.</summary>
-/// <param name="Temperature">0 for the likeliest token, else what logits are divided by.</param>
-/// <param name="TopP">
-/// Only the likeliest tokens whose probabilities together reach this are drawn from (nucleus sampling, arXiv 1904.09751).
-/// </param>
+/// <param name="Temperature">What logits are divided by; 0 for the likeliest token.</param>
+/// <param name="TopP">Nucleus sampling (arXiv 1904.09751): the likeliest tokens that together reach this probability are drawn from.</param>
 /// <param name="Seed">Of the draws.</param>
 public sealed record Sampling(double Temperature = 0, double TopP = 1, int Seed = 0);
 
 /// <summary>Continues a text token by token.</summary>
-public sealed class TokenSampler(PositionedModel positioned, Sampling sampling)
+public sealed class TokenSampler(LlamaForCausalLM model, PositionMethod method, Sampling sampling)
 {
-    /// <summary>The tokens that follow a prompt, one after the other, until one of <paramref name="stop"/> or the most.</summary>
+    /// <summary>The tokens that follow a prompt, up to one of <paramref name="stop"/> or to <paramref name="most"/> of them.</summary>
     public IEnumerable<int> Continue(int[] prompt, int most, IReadOnlyCollection<int> stop)
     {
         using var generator = new Generator((ulong)sampling.Seed);
-        using var decoding = new Decoding(positioned.Model, positioned.Method, prompt.Length + most);
+        using var decoder = new KvCacheDecoder(model, method, prompt.Length + most);
         var tokens = new List<int>(prompt);
         for (var n = 0; n < most; n++)
         {
-            var next = Next([.. tokens], decoding, generator);
+            var next = Next([.. tokens], decoder, generator);
             if (stop.Contains(next))
             {
                 yield break;
@@ -32,12 +31,12 @@ public sealed class TokenSampler(PositionedModel positioned, Sampling sampling)
         }
     }
 
-    private int Next(int[] tokens, Decoding decoding, Generator generator)
+    private int Next(int[] tokens, KvCacheDecoder decoder, Generator generator)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var hidden = decoding.Hidden(tokens); // [1, C]
-        return Choose(positioned.Model.Logits(hidden[0]).to(ScalarType.Float32).cpu(), generator);
+        var hidden = decoder.Hidden(tokens); // [1, C]
+        return Choose(model.Logits(hidden[0]).to(ScalarType.Float32).cpu(), generator);
     }
 
     private int Choose(Tensor logits, Generator generator)

@@ -3,9 +3,56 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
 
+/// <summary>A band with its encodings on the device. The scores' factor 1/sqrt(D) is in the queries' encoding.</summary>
+internal sealed class DeviceBand : IDisposable
+{
+    private readonly Tensor? slopes; // [K, G, 1, 1] float32, ALiBi's
+    private readonly Tensor? positions; // [T] float32
+
+    public DeviceBand(Band band, DeviceEncoding keys, TokenPositions tokens, IAttentionShape shape, Device device)
+    {
+        (Band, Keys) = (band, keys);
+        Queries = DeviceEncoding.Create(band.Queries, 1 / Math.Sqrt(shape.HeadDim), device);
+        if (band.BiasSlopes is { } given)
+        {
+            using var scope = NewDisposeScope();
+            slopes = tensor(given, ScalarType.Float32).view(shape.NumKeyValueHeads, -1, 1, 1).to(device).DetachFromDisposeScope();
+            positions = tensor(Array.ConvertAll(tokens.Ids, id => (float)id)).to(device).DetachFromDisposeScope();
+        }
+    }
+
+    public Band Band { get; }
+
+    public DeviceEncoding Queries { get; }
+
+    public DeviceEncoding Keys { get; }
+
+    /// <summary>Adds the band's bias to float32 scores [c, G, n, keys] of the pairs from a first one on, in place.</summary>
+    public void AddBias(Tensor scores, long firstPair, int firstQuery, int firstKey)
+    {
+        if (slopes is null || positions is null)
+        {
+            return;
+        }
+
+        var (pairs, queries, keys) = (scores.shape[0], scores.shape[2], scores.shape[3]);
+        var distance = positions.narrow(0, firstKey, keys) - positions.narrow(0, firstQuery, queries).unsqueeze(-1);
+        var heads = (arange(pairs, ScalarType.Int64, scores.device) + firstPair) % slopes.shape[0];
+        scores.addcmul_(slopes.index_select(0, heads), distance, 1);
+    }
+
+    public void Dispose()
+    {
+        Queries.Dispose();
+        Keys.Dispose();
+        slopes?.Dispose();
+        positions?.Dispose();
+    }
+}
+
 /// <summary>
 /// A <see cref="PositionEncoding"/> on the device: a linear map of each vector, and its transpose for gradients.
-/// Maps are computed in float32 and rounded once to the vectors' dtype.
+/// It computes in float32 and rounds once to the vectors' dtype.
 /// </summary>
 internal abstract class DeviceEncoding : IDisposable
 {
@@ -26,6 +73,7 @@ internal abstract class DeviceEncoding : IDisposable
     };
 }
 
+/// <summary>No encoding but the scale.</summary>
 internal sealed class DeviceScale(double scale) : DeviceEncoding
 {
     public override Tensor Apply(Tensor x, int start) => scale == 1 ? x : x * scale;
@@ -35,6 +83,7 @@ internal sealed class DeviceScale(double scale) : DeviceEncoding
     public override void Dispose() { }
 }
 
+/// <summary>Rotates the two halves of each vector, as Hugging Face pairs them.</summary>
 internal sealed class DeviceRotation : DeviceEncoding
 {
     private readonly Tensor cos; // [T, D/2] float32
@@ -66,14 +115,15 @@ internal sealed class DeviceRotation : DeviceEncoding
         using var scope = NewDisposeScope(); // the float32 steps would stay until the attention ends
         var (tokens, half) = (x.shape[2], cos.shape[1]);
         var (c, s, m) = (Rows(cos), Rows(sinTable), Rows(minusSinTable)); // [n, D/2]
-        var wide = x.to(ScalarType.Float32);
-        var (a, b) = (wide.narrow(-1, 0, half), wide.narrow(-1, half, half));
+        var float32 = x.to(ScalarType.Float32);
+        var (a, b) = (float32.narrow(-1, 0, half), float32.narrow(-1, half, half)); // [B, N, n, D/2]
         return cat([(a * c).addcmul_(b, m, 1), (b * c).addcmul_(a, s, 1)], -1).to(x.dtype).MoveToOuterDisposeScope();
 
         Tensor Rows(Tensor table) => table.narrow(0, start, tokens);
     }
 }
 
+/// <summary>Permutes the numbers of each vector, and scales it by its position.</summary>
 internal sealed class DeviceReordering : DeviceEncoding
 {
     private readonly Tensor index; // [K, T, D] int64

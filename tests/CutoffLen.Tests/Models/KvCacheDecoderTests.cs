@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace CutoffLen.Tests.Models;
 
 /// <summary>Length-dependent methods are functions of the row: no run, and no cache, leaves anything behind.</summary>
-public sealed class DecodingTests
+public sealed class KvCacheDecoderTests
 {
     private const string Plain = "tiny-random-llama";
     private const double Tolerance = 1e-3;
@@ -38,11 +38,11 @@ public sealed class DecodingTests
         var (full, _) = Score(spec);
         using var model = Load(spec);
         var (method, tokens) = (spec.Create(model.Config.Positions), Tokens(spec.Length));
-        using var decoding = new Decoding(model, method, spec.Length);
+        using var decoder = new KvCacheDecoder(model, method, spec.Length);
         for (var length = spec.Prefill!.Value; length <= spec.Length; length++)
         {
             using var step = NewDisposeScope();
-            var logits = model.Logits(decoding.Hidden([.. tokens[0].narrow(0, 0, length).data<long>().Select(id => (int)id)]));
+            var logits = model.Logits(decoder.Hidden([.. tokens[0].narrow(0, 0, length).data<long>().Select(id => (int)id)]));
             AssertNear(Forward(length)[^1], logits.data<float>());
         }
 

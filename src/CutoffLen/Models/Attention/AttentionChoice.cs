@@ -1,17 +1,16 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using CutoffLen.Common;
-using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
 
-/// <summary>What computes plain causal attention; methods that alter attention have the blocked path only.</summary>
+/// <summary>What computes plain causal attention. Methods that alter attention have the blocked path only.</summary>
 public enum AttentionPath
 {
-    /// <summary>Ours, piece by piece.</summary>
+    /// <summary>Ours, tile by tile.</summary>
     Blocked,
 
     /// <summary>libtorch's scaled_dot_product_attention.</summary>
@@ -26,22 +25,22 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
     /// <summary>What <c>attention</c> may say.</summary>
     public const string Auto = "auto";
 
-    // Below, on a CPU, neither path takes long enough to be worth measuring.
+    // Below, attention on a CPU is too small a part of a step to be worth a measurement.
     private const int ShortOnCpu = 2048;
 
-    // On a CPU a longer measurement would be felt at start, and would say the same.
+    // On a CPU a longer measurement would delay the start, and would give the same answer.
     private const int LongestOnCpu = 4096;
 
-    /// <summary>The path that a word asks for; for auto both are measured where that can matter.</summary>
+    /// <summary>The path that a setting names; for auto the faster one, measured where that can matter.</summary>
     /// <param name="asked">auto, sdpa or blocked.</param>
     /// <param name="method">The position method.</param>
-    /// <param name="config">The architecture.</param>
+    /// <param name="shape">The architecture.</param>
     /// <param name="device">Where it runs.</param>
     /// <param name="dtype">Of queries, keys and values.</param>
     /// <param name="batch">Rows of a forward.</param>
     /// <param name="length">Tokens of a row.</param>
     /// <exception cref="UserException">Another word.</exception>
-    public static AttentionChoice Of(string asked, PositionMethod method, LlamaConfig config, Device device, ScalarType dtype, int batch, int length)
+    public static AttentionChoice Of(string asked, PositionMethod method, IAttentionShape shape, Device device, ScalarType dtype, int batch, int length)
     {
         if (asked != Auto)
         {
@@ -58,9 +57,9 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
 
         using var scope = NewDisposeScope();
         (batch, length) = onCpu ? (1, Math.Min(length, LongestOnCpu)) : (batch, length);
-        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(length), config, device, AttentionPath.Sdpa);
+        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(length), shape, device, AttentionPath.Sdpa);
         return plan.Path == AttentionPath.Sdpa
-            ? Faster(new AttentionTrial(plan, config, dtype, device, batch))
+            ? Faster(new AttentionTrial(plan, shape, dtype, device, batch))
             : new AttentionChoice(AttentionPath.Blocked, "the position method alters attention");
     }
 
@@ -86,19 +85,20 @@ internal sealed class AttentionTrial
     private readonly Tensor queries; // [B, H, T, D]
     private readonly Tensor keys; // [B, K, T, D]
 
-    public AttentionTrial(AttentionPlan plan, LlamaConfig config, ScalarType dtype, Device device, int batch)
+    public AttentionTrial(AttentionPlan plan, IAttentionShape shape, ScalarType dtype, Device device, int batch)
     {
         (this.plan, this.device) = (plan, device);
-        queries = Draw(config.NumAttentionHeads);
-        keys = Draw(config.NumKeyValueHeads);
+        queries = Draw(shape.NumAttentionHeads);
+        keys = Draw(shape.NumKeyValueHeads);
 
-        // From a generator of its own: the draws of the run are not to depend on whether something was measured.
-        Tensor Draw(int heads) => randn([batch, heads, plan.Length, config.HeadDim], generator: new Generator(1)).to(dtype).to(device);
+        // From a generator of its own, so that the run's draws do not depend on whether something was measured.
+        Tensor Draw(int heads) => randn([batch, heads, plan.Length, shape.HeadDim], generator: new Generator(1)).to(dtype).to(device);
     }
 
     /// <summary>
-    /// Seconds of libtorch's operator; null where it would fall back to the formula, whose memory grows with the square of
-    /// the length. The fallback is switched off while it is tried, so that a case without fused kernel fails.
+    /// Seconds of libtorch's operator; null where it has no fused kernel, on the CPU as on a GPU. It would fall back to the
+    /// formula then, whose memory grows with the square of the length. The fallback is switched off for the trial, so such a
+    /// case fails.
     /// </summary>
     public double? SecondsOfSdpa()
     {
@@ -108,8 +108,8 @@ internal sealed class AttentionTrial
         {
             return Seconds(() =>
             {
-                FusedAttention.Forward(plan, queries, keys, keys);
-                FusedAttention.Backward(plan, queries, keys, keys, queries);
+                plan.Fused!.Forward(queries, keys, keys);
+                plan.Fused.Backward(queries, keys, keys, queries);
             });
         }
         catch (ExternalException)
@@ -125,11 +125,11 @@ internal sealed class AttentionTrial
     /// <summary>Seconds of the blocked path.</summary>
     public double SecondsOfBlocked() => Seconds(() =>
     {
-        var (output, logSumExp) = BlockedAttention.Forward(plan, queries, keys, keys, keepLogSumExp: true);
-        BlockedAttention.Backward(plan, queries, keys, keys, output, logSumExp!, queries);
+        var (output, logSumExp) = plan.Blocked.Forward(queries, keys, keys, keepLogSumExp: true);
+        plan.Blocked.Backward(queries, keys, keys, output, logSumExp!, queries);
     });
 
-    // The second run: the first also fills caches and compiles or chooses kernels.
+    // Of the second run: the first also fills caches and compiles or chooses kernels.
     private double Seconds(Action run)
     {
         using var noGrad = no_grad();
