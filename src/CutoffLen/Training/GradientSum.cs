@@ -4,35 +4,35 @@ using static TorchSharp.torch;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// The gradient of an accumulated batch. Autograd adds into the parameters' own buffer, which is exact enough in
-/// float32; bfloat16 would round after every micro-batch, so there each is added to a float32 buffer.
+/// The gradient of an accumulated batch. Autograd adds into the parameters' own buffer, which is exact enough in float32.
+/// Bfloat16 would round after every micro-batch, so its gradients are added to a float32 buffer.
 /// </summary>
 internal sealed class GradientSum : IDisposable
 {
     private readonly FlatParameters parameters;
-    private readonly Tensor? wide; // [count] float32
+    private readonly Tensor? float32; // [count] float32
 
     public GradientSum(FlatParameters parameters, int microBatches)
     {
         this.parameters = parameters;
-        wide = microBatches > 1 && parameters.Values.dtype != ScalarType.Float32
+        float32 = microBatches > 1 && parameters.Values.dtype != ScalarType.Float32
             ? zeros([parameters.Count], ScalarType.Float32, parameters.Values.device).DetachFromDisposeScope()
             : null;
     }
 
     /// <summary>[count] the sum so far.</summary>
-    public Tensor Total => wide ?? parameters.Gradients;
+    public Tensor Total => float32 ?? parameters.Gradients;
 
-    /// <summary>Takes in what the last micro-batch left in the parameters' gradients.</summary>
+    /// <summary>Adds what the last micro-batch left in the parameters' gradients.</summary>
     public void Add()
     {
-        if (wide is null)
+        if (float32 is null)
         {
             return;
         }
 
         using var noGrad = no_grad();
-        wide.add_(parameters.Gradients);
+        float32.add_(parameters.Gradients);
         parameters.Gradients.zero_();
     }
 
@@ -42,7 +42,7 @@ internal sealed class GradientSum : IDisposable
         Total.zero_();
     }
 
-    /// <summary>The parameter with the largest gradient; one that is not finite is larger than any that is.</summary>
+    /// <summary>The parameter with the largest gradient, where one that is not finite counts as larger than any that is.</summary>
     public (string Name, double Norm) Largest()
     {
         var largest = (Name: "", Norm: -1.0);
@@ -51,7 +51,7 @@ internal sealed class GradientSum : IDisposable
             using var scope = NewDisposeScope();
             var gradient = parameters.ViewOf(Total, name).to(ScalarType.Float32).flatten();
             double norm = Math.Sqrt(gradient.dot(gradient).item<float>());
-            // Gradients come from the last layer to the first: of several that are not finite the last is the source.
+            // Gradients flow from the last layer to the first, so the last of several that are not finite is the source.
             if (!double.IsFinite(norm) || (double.IsFinite(largest.Norm) && norm > largest.Norm))
             {
                 largest = (name, norm);
@@ -61,5 +61,5 @@ internal sealed class GradientSum : IDisposable
         return largest;
     }
 
-    public void Dispose() => wide?.Dispose();
+    public void Dispose() => float32?.Dispose();
 }

@@ -15,19 +15,19 @@ public enum Recompute
 }
 
 /// <summary>
-/// Backpropagation without custom autograd functions. The decoder is a chain of dense segments (norm, projections,
-/// MLP), cut around every attention. Tensors are detached at each cut: inside a segment autograd works, between
-/// segments the chain rule is applied here. Attention runs without a graph and has its own backward pass
-/// (<see cref="AttentionPlan.Backward"/>), the head runs in chunks (<see cref="HeadLoss"/>), so memory is linear in the
-/// length for every position method. Gradients are added to those the parameters already hold.
+/// Backpropagation without custom autograd functions, whose exceptions abort the process. The decoder is a chain of dense
+/// segments (norm, projections, MLP), cut around every attention. Tensors are detached at each cut: autograd works inside
+/// a segment, and the chain rule between segments is applied here. Attention runs without a graph and has its own backward
+/// pass (<see cref="AttentionPlan.Backward"/>). The head runs in chunks (<see cref="HeadLoss"/>). So memory is linear in the
+/// length for every position method. Gradients are added to those that the parameters already hold.
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="recompute">What is kept of the dense segments.</param>
 /// <param name="embeddingGradient">[V, C] what the embedding's gradient is added to; null when it is not trained.</param>
 /// <param name="headGradient">[V, C] the same for the head (the embedding's own where they are tied).</param>
-/// <param name="inputStore">Where the segments' inputs wait for their backward pass, copied there and back; null: where the model is.</param>
+/// <param name="offloadDevice">Where the segments' inputs are offloaded to until their backward pass; null for no offloading.</param>
 public sealed class LayerwiseBackprop(
-    LlamaForCausalLM model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? inputStore = null)
+    LlamaForCausalLM model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? offloadDevice = null)
 {
     /// <summary>Forward and backward of one micro-batch.</summary>
     /// <param name="tokens">[B, T] int64.</param>
@@ -59,8 +59,8 @@ public sealed class LayerwiseBackprop(
             segments.Add(new Segment(model, n + 1, segment.Outputs[0].detach(), attended));
             if (recompute == Recompute.Layers)
             {
-                segment.Forget();
-                segment.Park(inputStore);
+                segment.EvictOutputs();
+                segment.OffloadInputs(offloadDevice);
             }
         }
 
@@ -82,7 +82,7 @@ public sealed class LayerwiseBackprop(
             var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp, attended!);
             next.Dispose();
             attended!.Dispose();
-            using var above = stream; // else the gradients of all layers would gather here
+            using var above = stream; // else the gradients of all layers would accumulate
             (stream, attended) = segment.Backward([above, dq, dk, dv]);
             stream.MoveToOuterDisposeScope();
             attended?.MoveToOuterDisposeScope();
@@ -100,18 +100,18 @@ public sealed class LayerwiseBackprop(
     {
         private Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
         private bool hasGraph;
-        private bool isParked;
+        private bool isOffloaded;
 
-        /// <summary>[B, H, T, D] what attention before this segment gave, a leaf.</summary>
+        /// <summary>[B, H, T, D] the result of the attention before this segment, a leaf.</summary>
         public Tensor? Attended { get; private set; } = attended?.requires_grad_();
 
         /// <summary>Stream, queries, keys, values; or the hidden states alone.</summary>
         public Tensor[] Outputs { get; private set; } = [];
 
-        /// <summary>What the attention after this segment keeps for its backward pass; null on the path that keeps nothing.</summary>
+        /// <summary>What the attention after this segment keeps for its backward pass; null on the fused path.</summary>
         public Tensor? LogSumExp { get; set; }
 
-        /// <summary>Computes the outputs, unless they are there with their graph.</summary>
+        /// <summary>Computes the outputs, unless they and their graph are kept.</summary>
         public void Compute(bool keepGraph)
         {
             if (hasGraph)
@@ -121,7 +121,7 @@ public sealed class LayerwiseBackprop(
 
             using var scope = NewDisposeScope();
             using var mode = set_grad_enabled(keepGraph);
-            Fetch();
+            LoadInputs();
             var x = Attended is null ? stream : model.Layers[index - 1].Finish(stream, Attended);
             if (index == model.Layers.Count)
             {
@@ -141,7 +141,7 @@ public sealed class LayerwiseBackprop(
             hasGraph = keepGraph;
         }
 
-        /// <summary>The attention after this segment, without a graph; what its backward pass needs is kept.</summary>
+        /// <summary>The attention after this segment, without a graph. What its backward pass needs is kept.</summary>
         public Tensor Attend(AttentionPlan plan)
         {
             using var scope = NewDisposeScope();
@@ -155,8 +155,8 @@ public sealed class LayerwiseBackprop(
         public (Tensor Queries, Tensor Keys, Tensor Values) Heads() =>
             (Outputs[1].detach(), Outputs[2].detach(), Outputs[3].detach());
 
-        /// <summary>Drops the outputs.</summary>
-        public void Forget()
+        /// <summary>Drops the outputs and their graph.</summary>
+        public void EvictOutputs()
         {
             foreach (var output in Outputs)
             {
@@ -169,44 +169,44 @@ public sealed class LayerwiseBackprop(
             (Outputs, hasGraph) = ([], false);
         }
 
-        /// <summary>Copies the inputs to where they shall wait, and lets go of them here.</summary>
-        public void Park(Device? store)
+        /// <summary>Moves the inputs to another device, where there is one.</summary>
+        public void OffloadInputs(Device? device)
         {
-            if (store is not null)
+            if (device is not null)
             {
-                (stream, Attended) = (Moved(stream, store), Attended is null ? null : Moved(Attended, store));
-                isParked = true;
+                (stream, Attended) = (Moved(stream, device), Attended is null ? null : Moved(Attended, device));
+                isOffloaded = true;
             }
         }
 
-        private void Fetch()
+        private void LoadInputs()
         {
-            if (isParked)
+            if (isOffloaded)
             {
                 (stream, Attended) = (Moved(stream, model.Device), Attended is null ? null : Moved(Attended, model.Device));
-                isParked = false;
+                isOffloaded = false;
             }
         }
 
-        /// <summary>A leaf elsewhere in place of this one; this object disposes it.</summary>
-        private static Tensor Moved(Tensor leaf, Device place)
+        /// <summary>A copy of a leaf on another device, in its place; this object disposes it.</summary>
+        private static Tensor Moved(Tensor leaf, Device device)
         {
             using var values = leaf.detach();
             leaf.Dispose();
-            return values.to(place, copy: true).DetachFromDisposeScope().requires_grad_();
+            return values.to(device, copy: true).DetachFromDisposeScope().requires_grad_();
         }
 
         /// <summary>The gradients of the segment's inputs; those of its parameters are added where they belong.</summary>
         public (Tensor Stream, Tensor? Attended) Backward(Tensor[] gradients)
         {
             autograd.backward(Outputs, gradients);
-            Forget();
+            EvictOutputs();
             return (stream.grad!, Attended?.grad);
         }
 
         public void Dispose()
         {
-            Forget();
+            EvictOutputs();
             stream.Dispose();
             Attended?.Dispose();
             LogSumExp?.Dispose();

@@ -10,8 +10,8 @@ using static TorchSharp.torch.nn.functional;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// Low-rank adapters on a model's projections (Hu et al., arXiv 2106.09685): y = x W^T + scale * drop(x) A^T B^T. Parameters
-/// have PEFT's names without its prefix: <c>model.layers.0.self_attn.q_proj.lora_A.weight</c>.
+/// Low-rank adapters on a model's projections (Hu et al., arXiv 2106.09685): y = x W^T + scale * dropout(x) A^T B^T.
+/// Parameters have PEFT's names without its prefix: <c>model.layers.0.self_attn.q_proj.lora_A.weight</c>.
 /// </summary>
 public sealed class LoraAdapters : IDisposable
 {
@@ -22,7 +22,7 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>Finds the places in a model.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="adapters">Which modules get adapters or are trained whole.</param>
-    /// <param name="seed">Of the first values and of dropout.</param>
+    /// <param name="seed">Of the initial values and of dropout.</param>
     /// <exception cref="UserException">The model lacks a module that is named.</exception>
     public LoraAdapters(LlamaConfig config, AdapterConfig adapters, long seed)
     {
@@ -45,8 +45,8 @@ public sealed class LoraAdapters : IDisposable
     ];
 
     /// <summary>
-    /// Hooks the adapters into a network and gives them their first values: A uniform as PEFT draws it (kaiming with
-    /// a = sqrt(5)), B zero, so that nothing changes yet.
+    /// Attaches the adapters to a network, with PEFT's initial values: A is uniform (kaiming with a = sqrt(5)), B is zero.
+    /// So nothing changes yet.
     /// </summary>
     public void AttachTo(LlamaForCausalLM network, FlatParameters parameters)
     {
@@ -57,7 +57,7 @@ public sealed class LoraAdapters : IDisposable
         {
             var (projection, shape, _) = places.Factors[n];
             var (a, b) = (AdapterPlaces.A(projection), AdapterPlaces.B(projection));
-            parameters.View(a).copy_(FirstA(shape, n));
+            parameters.View(a).copy_(InitialA(shape, n));
             parameters.View(b).zero_();
             var adapter = new LoraAdapter(Trained(parameters, a), Trained(parameters, b), Config.Scale, Dropout, n);
             projections[projection].Adapter = adapter;
@@ -68,7 +68,7 @@ public sealed class LoraAdapters : IDisposable
     /// <inheritdoc/>
     public void Dispose() => attached.ForEach(adapter => adapter.Dispose());
 
-    private Tensor FirstA(long[] shape, int adapter)
+    private Tensor InitialA(long[] shape, int adapter)
     {
         using var generator = new Generator(new KeyedRandom(seed, "lora-init", adapter).NextBits() >> 1);
         return (rand(shape, ScalarType.Float32, generator: generator) * 2 - 1) / Math.Sqrt(shape[1]);
@@ -98,5 +98,40 @@ public sealed class LoraAdapters : IDisposable
         }
 
         public override Tensor forward(Tensor x) => linear(linear(dropout.Apply(x, number), a), b) * scale;
+    }
+}
+
+/// <summary>
+/// Dropout of adapter inputs, in training only. A mask is drawn from (seed, step, micro-batch, adapter) each time, so a
+/// recomputed layer gets the same one. It is drawn on the CPU, so every device gets the same one.
+/// </summary>
+/// <param name="probability">Of an input to be dropped.</param>
+/// <param name="seed">The run's seed.</param>
+public sealed class LoraDropout(double probability, long seed)
+{
+    private (long Step, long MicroBatch)? current;
+
+    /// <summary>Turns dropout on for one micro-batch, until the result is disposed.</summary>
+    public IDisposable For(long step, long microBatch)
+    {
+        current = (step, microBatch);
+        return new Ending(this);
+    }
+
+    /// <summary>The inputs of one adapter after dropout.</summary>
+    internal Tensor Apply(Tensor x, int adapter) =>
+        probability > 0 && current is { } batch ? x * Mask(x, new KeyedRandom(seed, "lora-dropout", batch.Step, batch.MicroBatch, adapter)) : x;
+
+    private Tensor Mask(Tensor x, KeyedRandom random)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(random.NextBits() >> 1);
+        var kept = rand(x.shape, ScalarType.Float32, generator: generator).ge(probability);
+        return (kept.to(ScalarType.Float32) / (1 - probability)).to(x.dtype).to(x.device).MoveToOuterDisposeScope();
+    }
+
+    private sealed class Ending(LoraDropout dropout) : IDisposable
+    {
+        public void Dispose() => dropout.current = null;
     }
 }

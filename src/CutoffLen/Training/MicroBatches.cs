@@ -6,33 +6,34 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
 
-/// <summary>A sequence and the positions that its tokens are trained at.</summary>
-internal sealed record PlacedSequence(TrainingSequence Sequence, TokenPositions Positions);
+/// <summary>A sequence with the position ids of its tokens.</summary>
+internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositions Positions);
 
 /// <summary>
-/// Turns sequences into the tensors and the plan of one forward pass. Rows that stand at the same positions share a
-/// plan, kept for as long as they come; rows that do not are joined into one long row, whose documents attention keeps
-/// apart as it does inside a row.
+/// Turns sequences into the tensors and the plan of one forward pass. Rows with equal position ids share a plan, which is
+/// kept for the next ones. Other rows are joined into one long row, whose documents attention keeps apart.
 /// </summary>
 internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, Device device, AttentionPath path) : IDisposable
 {
     private TokenPositions? planned;
     private AttentionPlan? plan;
 
-    /// <summary>Tokens [B, T], targets [B, T], both int64, and the plan, which stays this object's.</summary>
-    public (Tensor Tokens, Tensor Targets, AttentionPlan Plan) Of(IReadOnlyList<PlacedSequence> rows)
+    /// <summary>Tokens [B, T], targets [B, T], both int64, and the plan, which this object owns.</summary>
+    public (Tensor Tokens, Tensor Targets, AttentionPlan Plan) Of(IReadOnlyList<PositionedSequence> rows)
     {
-        var alike = rows.All(row => SamePlaces(row.Positions, rows[0].Positions));
+        var alike = rows.All(row => SamePositions(row.Positions, rows[0].Positions));
         var positions = alike ? rows[0].Positions : Join(rows);
-        long[] shape = [alike ? rows.Count : 1, positions.Length];
-        return (Ids(rows.SelectMany(row => row.Sequence.Tokens), shape), Ids(rows.SelectMany(row => row.Sequence.Targets), shape), PlanFor(positions));
+        return (Ids(row => row.Tokens), Ids(row => row.Targets), PlanFor(positions));
+
+        Tensor Ids(Func<TrainingSequence, int[]> of) =>
+            tensor([.. rows.SelectMany(row => of(row.Sequence))], ScalarType.Int64).view(-1, positions.Length).to(device); // [B, T]
     }
 
     public void Dispose() => plan?.Dispose();
 
     private AttentionPlan PlanFor(TokenPositions positions)
     {
-        if (plan is null || !SamePlaces(positions, planned!))
+        if (plan is null || !SamePositions(positions, planned!))
         {
             plan?.Dispose();
             plan = AttentionPlan.Create(method, positions, config, device, path);
@@ -42,12 +43,10 @@ internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, De
         return plan;
     }
 
-    private Tensor Ids(IEnumerable<int> ids, long[] shape) => tensor([.. ids.Select(id => (long)id)], shape).to(device);
-
-    private static bool SamePlaces(TokenPositions one, TokenPositions other) =>
+    private static bool SamePositions(TokenPositions one, TokenPositions other) =>
         one.Ids.AsSpan().SequenceEqual(other.Ids) && one.DocumentStarts.AsSpan().SequenceEqual(other.DocumentStarts);
 
-    private static TokenPositions Join(IReadOnlyList<PlacedSequence> rows)
+    private static TokenPositions Join(IReadOnlyList<PositionedSequence> rows)
     {
         var (ids, starts) = (new List<int>(), new List<int>());
         foreach (var row in rows)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
 
-/// <summary>A model with its trained parameters in flat buffers: all of them, or adapters and what is trained beside them.</summary>
+/// <summary>A model with its trained parameters in flat buffers: all of them, or adapters and modules_to_save.</summary>
 public sealed class TrainableModel : IDisposable
 {
     private const string Embedding = "model.embed_tokens.weight";
@@ -15,29 +15,29 @@ public sealed class TrainableModel : IDisposable
     private TrainableModel(LlamaForCausalLM network, FlatParameters parameters, LoraAdapters? adapters) =>
         (Network, Parameters, Adapters) = (network, parameters, adapters);
 
-    /// <summary>The network, its trained parameters views of <see cref="Parameters"/>.</summary>
+    /// <summary>The network. Its trained parameters are views of <see cref="Parameters"/>.</summary>
     public LlamaForCausalLM Network { get; }
 
-    /// <summary>What is trained.</summary>
+    /// <summary>The trained parameters.</summary>
     public FlatParameters Parameters { get; }
 
     /// <summary>The adapters; null when all weights are trained.</summary>
     public LoraAdapters? Adapters { get; }
 
-    /// <summary>Trains every weight. Each is copied from its source into the buffer, so none is held twice.</summary>
+    /// <summary>Full fine-tuning. Each weight is copied from its source into the buffer, so none is held twice.</summary>
     public static TrainableModel Full(LlamaConfig config, WeightSource weights, ScalarType dtype, Device device)
     {
         var shapes = LlamaParameters.Of(config).Select(p => new ParameterShape(p.Name, p.Shape));
         return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device), null);
     }
 
-    /// <summary>Trains low-rank adapters, new ones that change nothing yet, and the modules that are named beside them.</summary>
+    /// <summary>Low-rank adapters, which change nothing yet, and modules_to_save, trained in full.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The base model's weights in the wanted dtype, on the wanted device.</param>
     /// <param name="dtype">Of the adapters; the base model's.</param>
     /// <param name="device">Where the base model is.</param>
     /// <param name="lora">The adapters.</param>
-    /// <param name="seed">Of their first values and of dropout.</param>
+    /// <param name="seed">Of their initial values and of dropout.</param>
     /// <param name="learningRateRatio">How many times larger B's learning rate is (LoRA+, arXiv 2402.12354).</param>
     /// <exception cref="UserException">The model lacks a module that is named.</exception>
     public static TrainableModel Lora(
@@ -52,16 +52,16 @@ public sealed class TrainableModel : IDisposable
 
     /// <summary>Forward and backward passes of this model.</summary>
     /// <param name="recompute">What is kept of the dense segments.</param>
-    /// <param name="offloadInputs">Whether what is kept waits in host memory, where a model on the CPU has it anyway.</param>
+    /// <param name="offloadInputs">Whether a GPU's kept inputs are offloaded to host memory.</param>
     public LayerwiseBackprop Backprop(Recompute recompute, bool offloadInputs = false) => new(
         Network, recompute, Gradient(Embedding), Gradient(Network.Config.TieWordEmbeddings ? Embedding : Head),
         offloadInputs && Network.Device.type != TorchSharp.DeviceType.CPU ? CPU : null);
 
-    /// <summary>The network's own weights by name, with what training made of them, adapters not merged.</summary>
+    /// <summary>The network's weights by name, as trained, adapters not merged.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Weights() => Network.named_parameters().Select(p => (p.name, (Tensor)p.parameter));
 
-    /// <summary>Gives adapters, and what is trained beside them, the values that a folder holds.</summary>
-    /// <exception cref="UserException">The folder holds other ones.</exception>
+    /// <summary>Loads adapters and modules_to_save from a folder.</summary>
+    /// <exception cref="UserException">The folder has other ones.</exception>
     public void LoadAdapters(string folder)
     {
         using var scope = NewDisposeScope();

@@ -9,13 +9,13 @@ using static TorchSharp.torch;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// Makes optimizer steps. What a step does is a function of the model, the optimizer's state, the data and the step's
-/// number: sequences, positions and dropout are looked up by (seed, step), never drawn from a state that runs along.
+/// Makes optimizer steps. A step is a function of the model, the optimizer's state, the data and the step's number.
+/// Sequences, position ids and dropout follow from (seed, step), not from the state of a generator.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
     private readonly TrainingSequences sequences;
-    private readonly TrainingPositions places;
+    private readonly TrainingPositions positionIds;
     private readonly LineBreaks? lineBreaks;
     private readonly TrainerSettings settings;
     private readonly StepOrder order;
@@ -28,14 +28,14 @@ public sealed class Trainer : IDisposable
     /// <param name="model">What is trained.</param>
     /// <param name="method">How attention sees positions.</param>
     /// <param name="sequences">The data.</param>
-    /// <param name="places">Which positions a sequence's tokens get.</param>
+    /// <param name="positionIds">The position ids that a sequence's tokens get.</param>
     /// <param name="settings">The rest.</param>
-    /// <param name="lineBreaks">Where lines begin, for training-time positions that skip there.</param>
+    /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
     public Trainer(
-        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingPositions places,
+        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingPositions positionIds,
         TrainerSettings settings, LineBreaks? lineBreaks = null)
     {
-        (Model, this.sequences, this.places, this.settings, this.lineBreaks) = (model, sequences, places, settings, lineBreaks);
+        (Model, this.sequences, this.positionIds, this.settings, this.lineBreaks) = (model, sequences, positionIds, settings, lineBreaks);
         var config = model.Network.Config;
         nativeLength = config.NativeLength;
         order = new StepOrder(sequences.Count, settings.BatchSize * settings.AccumulationSteps, settings.DropLast);
@@ -49,7 +49,7 @@ public sealed class Trainer : IDisposable
     /// <summary>What is trained.</summary>
     public TrainableModel Model { get; }
 
-    /// <summary>The optimizer; its count of steps is the run's.</summary>
+    /// <summary>The optimizer. It counts the run's steps.</summary>
     public FlatOptimizer Optimizer { get; }
 
     /// <summary>Steps made.</summary>
@@ -58,7 +58,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of the whole run.</summary>
     public long TotalSteps => settings.TotalSteps;
 
-    /// <summary>What was trained so far, by position.</summary>
+    /// <summary>Tokens trained so far, by position.</summary>
     public TrainedCounts Trained { get; set; }
 
     private int TargetLength => settings.TargetLength ?? sequences.Cutoff;
@@ -96,13 +96,13 @@ public sealed class Trainer : IDisposable
         Optimizer.Dispose();
     }
 
-    private PlacedSequence[] Rows(long step)
+    private PositionedSequence[] Rows(long step)
     {
         var (epoch, first, count) = order.Of(step);
-        return [.. Enumerable.Range(0, count).Select(n => Placed(sequences[epoch, first + n], step, n))];
+        return [.. Enumerable.Range(0, count).Select(n => Positioned(sequences[epoch, first + n], step, n))];
     }
 
-    private static uint Checksum(IEnumerable<PlacedSequence> rows)
+    private static uint Checksum(IEnumerable<PositionedSequence> rows)
     {
         var checksum = default(Crc32C);
         foreach (var numbers in rows.SelectMany(row => new[] { row.Sequence.Tokens, row.Sequence.Targets, row.Positions.Ids }))
@@ -113,15 +113,15 @@ public sealed class Trainer : IDisposable
         return checksum.Value;
     }
 
-    private PlacedSequence Placed(TrainingSequence sequence, long step, int row)
+    private PositionedSequence Positioned(TrainingSequence sequence, long step, int row)
     {
         var breaks = lineBreaks?.Of(sequence) ?? [];
         var draw = new PositionDraw(settings.Seed, step, row);
-        return new PlacedSequence(sequence, places.Place(sequence.Positions, TargetLength, draw, breaks, sequence.Padding));
+        return new PositionedSequence(sequence, positionIds.Place(sequence.Positions, TargetLength, draw, breaks, sequence.Padding));
     }
 
     /// <summary>Forward and backward of one micro-batch; its summed loss in nats.</summary>
-    private double RunBatch(PlacedSequence[] rows, long step, int number, double scale)
+    private double RunBatch(PositionedSequence[] rows, long step, int number, double scale)
     {
         using var scope = NewDisposeScope();
         var (tokens, targets, plan) = batches.Of(rows);
@@ -131,7 +131,7 @@ public sealed class Trainer : IDisposable
         return double.IsFinite(loss) ? loss : throw NotFinite($"the loss is {loss}", step, rows);
     }
 
-    private UserException NotFinite(string what, long step, IEnumerable<PlacedSequence> rows)
+    private UserException NotFinite(string what, long step, IEnumerable<PositionedSequence> rows)
     {
         var (name, norm) = gradients.Largest();
         return new UserException(

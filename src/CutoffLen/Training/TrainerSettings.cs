@@ -3,7 +3,7 @@ using CutoffLen.Training.Optimizers;
 
 namespace CutoffLen.Training;
 
-/// <summary>Which optimizer.</summary>
+/// <summary>The optimizers.</summary>
 public enum OptimizerKind
 {
     /// <summary>Adam with decoupled weight decay (arXiv 1711.05101).</summary>
@@ -18,11 +18,11 @@ public enum OptimizerKind
 
 /// <summary>The optimizer and its numbers.</summary>
 /// <param name="Kind">Which one.</param>
-/// <param name="Numbers">Betas, epsilon and weight decay, as far as it has them.</param>
+/// <param name="Numbers">Betas, epsilon and weight decay, those that it has.</param>
 /// <param name="InHostMemory">Whether its state is kept in host memory.</param>
 public sealed record OptimizerSettings(OptimizerKind Kind, AdamWSettings Numbers, bool InHostMemory = false)
 {
-    /// <summary>The optimizer, its state at the beginning.</summary>
+    /// <summary>The optimizer in its initial state.</summary>
     public FlatOptimizer Create(FlatParameters parameters) => Kind switch
     {
         OptimizerKind.Lion => new Lion(parameters, Numbers.Beta1, Numbers.Beta2, Numbers.WeightDecay, InHostMemory),
@@ -32,7 +32,7 @@ public sealed record OptimizerSettings(OptimizerKind Kind, AdamWSettings Numbers
 }
 
 /// <summary>What decides the bits of a run besides model, data and position method.</summary>
-/// <param name="Seed">Of every random draw; a draw depends on it, the step and the place only.</param>
+/// <param name="Seed">Of every random draw, together with the step and what is drawn.</param>
 /// <param name="TotalSteps">Optimizer steps of the run.</param>
 /// <param name="Schedule">The learning rate of each step.</param>
 /// <param name="Optimizer">The optimizer.</param>
@@ -53,13 +53,13 @@ public sealed record TrainerSettings(long Seed, long TotalSteps, LearningRateSch
     /// <summary>What the backward pass keeps.</summary>
     public Recompute Recompute { get; init; }
 
-    /// <summary>What computes attention where it can.</summary>
+    /// <summary>What computes attention where it supports the method.</summary>
     public AttentionPath Attention { get; init; }
 
-    /// <summary>Whether the kept inputs of layers wait in host memory.</summary>
+    /// <summary>Whether the kept inputs of layers are offloaded to host memory.</summary>
     public bool OffloadInputs { get; init; }
 
-    /// <summary>Tokens whose positions training-time positions reach; null for the cutoff.</summary>
+    /// <summary>Tokens up to which position ids reach in training; null for the cutoff.</summary>
     public int? TargetLength { get; init; }
 }
 
@@ -68,8 +68,8 @@ public sealed record TrainerSettings(long Seed, long TotalSteps, LearningRateSch
 /// <param name="Epoch">Passes over the data so far.</param>
 /// <param name="Loss">Mean over all target tokens of the step, in nats.</param>
 /// <param name="GradientNorm">The global norm before clipping.</param>
-/// <param name="LearningRate">The rate it was made with.</param>
+/// <param name="LearningRate">The learning rate of the step.</param>
 /// <param name="Tokens">Tokens that went through the model.</param>
-/// <param name="Targets">Tokens that something was learned from.</param>
-/// <param name="Data">Checksum of its tokens, targets and positions: two runs with the same ones trained on the same in the same order.</param>
+/// <param name="Targets">Tokens that the loss is over.</param>
+/// <param name="Data">Checksum of tokens, targets and position ids. Runs with equal ones had the same data in the same order.</param>
 public sealed record StepReport(long Step, double Epoch, double Loss, double GradientNorm, double LearningRate, long Tokens, long Targets, uint Data);

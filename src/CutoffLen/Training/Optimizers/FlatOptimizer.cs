@@ -4,8 +4,8 @@ namespace CutoffLen.Training.Optimizers;
 
 /// <summary>
 /// An optimizer over flat buffers. It steps float32 weights: the model's own buffer where that is float32, else a
-/// master copy whose rounded values it writes into the model. All arithmetic is in place, over slices that fit a
-/// cache. Master and state may stay in host memory while the model is on a GPU; slices then travel.
+/// master copy, whose rounded values it writes into the model. All arithmetic is in place, over slices that fit a
+/// cache. Master and state may be offloaded to host memory; slices are then copied to and fro.
 /// </summary>
 public abstract class FlatOptimizer : IDisposable
 {
@@ -13,8 +13,8 @@ public abstract class FlatOptimizer : IDisposable
     private readonly double weightDecay;
     private readonly List<(string Name, Tensor Buffer)> state = [];
 
-    /// <summary>Creates the optimizer, stepping from the parameters' present values.</summary>
-    /// <param name="parameters">What it steps.</param>
+    /// <summary>Creates the optimizer at the parameters' present values.</summary>
+    /// <param name="parameters">The parameters.</param>
     /// <param name="weightDecay">Decoupled weight decay of the groups that decay.</param>
     /// <param name="inHostMemory">Whether master and state are kept in host memory.</param>
     private protected FlatOptimizer(FlatParameters parameters, double weightDecay, bool inHostMemory)
@@ -38,10 +38,10 @@ public abstract class FlatOptimizer : IDisposable
     /// <summary>What a checkpoint must keep besides the weights: [count] float32 each, under PyTorch's names.</summary>
     public IReadOnlyList<(string Name, Tensor Buffer)> State => state;
 
-    /// <summary>One step, with gradients multiplied by <paramref name="gradientFactor"/> (the clipping).</summary>
+    /// <summary>One step.</summary>
     /// <param name="learningRate">The rate, which groups multiply by their factor.</param>
-    /// <param name="gradientFactor">At most 1.</param>
-    /// <param name="gradients">[count] what to step by; null for the parameters' own.</param>
+    /// <param name="gradientFactor">What gradients are multiplied by to clip them, at most 1.</param>
+    /// <param name="gradients">[count] the gradients; null for the parameters' own.</param>
     public void Step(double learningRate, double gradientFactor, Tensor? gradients = null)
     {
         using var noGrad = no_grad();
@@ -53,15 +53,15 @@ public abstract class FlatOptimizer : IDisposable
             var decay = group.WeightDecays ? 1 - rate * weightDecay : 1;
             for (long at = 0; at < group.Count; at += parameters.SliceLength)
             {
-                var place = (offset + at, Math.Min(parameters.SliceLength, group.Count - at));
-                StepSlice(place, gradients ?? parameters.Gradients, rate, decay, gradientFactor);
+                var slice = (offset + at, Math.Min(parameters.SliceLength, group.Count - at));
+                StepSlice(slice, gradients ?? parameters.Gradients, rate, decay, gradientFactor);
             }
 
             offset += group.Count;
         }
     }
 
-    /// <summary>Writes the master's values, rounded, into the model; after loading a checkpoint.</summary>
+    /// <summary>Writes the master's values, rounded, into the model, after a checkpoint was loaded.</summary>
     public void WriteMaster()
     {
         using var noGrad = no_grad();
@@ -96,7 +96,7 @@ public abstract class FlatOptimizer : IDisposable
     /// <param name="slice">Takes the same slice of a state buffer.</param>
     private protected abstract void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice);
 
-    private void StepSlice((long Offset, long Count) place, Tensor gradients, double rate, double decay, double gradientFactor)
+    private void StepSlice((long Offset, long Count) slice, Tensor gradients, double rate, double decay, double gradientFactor)
     {
         using var scope = NewDisposeScope();
         var gradient = Slice(gradients).to(ScalarType.Float32).to(Master.device);
@@ -108,6 +108,6 @@ public abstract class FlatOptimizer : IDisposable
             Slice(parameters.Values).copy_(weights);
         }
 
-        Tensor Slice(Tensor buffer) => buffer.narrow(0, place.Offset, place.Count);
+        Tensor Slice(Tensor buffer) => buffer.narrow(0, slice.Offset, slice.Count);
     }
 }

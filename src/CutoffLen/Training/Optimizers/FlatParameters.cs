@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Training.Optimizers;
 
-/// <summary>A parameter's place in the flat buffers.</summary>
+/// <summary>A parameter of the flat buffers.</summary>
 /// <param name="Name">Hugging Face's or PEFT's name.</param>
 /// <param name="Shape">The parameter's shape.</param>
 public sealed record ParameterShape(string Name, long[] Shape)
@@ -29,21 +29,21 @@ public sealed record ParameterGroup(
 }
 
 /// <summary>
-/// The trainable parameters as views of one buffer, and their gradients as views of another, so that clipping, the
-/// optimizer and an all-reduce are a few large operations. The model is built around the views
-/// (<see cref="View"/>); autograd adds into the gradients in place.
+/// The trainable parameters as views of one buffer, and their gradients as views of another. So clipping, the optimizer
+/// and an all-reduce are a few large operations. The model is built around the views (<see cref="View"/>). Autograd adds
+/// into the gradients in place.
 /// </summary>
 public sealed class FlatParameters : IDisposable
 {
-    private readonly Dictionary<string, (long Offset, long[] Shape)> places = [];
+    private readonly Dictionary<string, (long Offset, long[] Shape)> layout = [];
 
-    /// <summary>Allocates the buffers; the values are what the caller copies into the views.</summary>
+    /// <summary>Allocates the buffers. The caller copies the values into the views.</summary>
     public FlatParameters(IReadOnlyList<ParameterGroup> groups, ScalarType dtype, Device device)
     {
         Groups = groups;
         foreach (var parameter in groups.SelectMany(g => g.Parameters))
         {
-            places.Add(parameter.Name, (Count, parameter.Shape));
+            layout.Add(parameter.Name, (Count, parameter.Shape));
             Count += parameter.Count;
         }
 
@@ -64,10 +64,10 @@ public sealed class FlatParameters : IDisposable
     public Tensor Gradients { get; }
 
     /// <summary>The names in the order of the buffers.</summary>
-    public IEnumerable<string> Names => places.Keys;
+    public IEnumerable<string> Names => layout.Keys;
 
-    /// <summary>Whether a parameter lies in the buffers, that is, whether it is trained.</summary>
-    public bool Contains(string name) => places.ContainsKey(name);
+    /// <summary>Whether a parameter is in the buffers: whether it is trained.</summary>
+    public bool Contains(string name) => layout.ContainsKey(name);
 
     /// <summary>The view of a parameter's values.</summary>
     public Tensor View(string name) => ViewOf(Values, name);
@@ -75,16 +75,14 @@ public sealed class FlatParameters : IDisposable
     /// <summary>The view of a parameter's gradient.</summary>
     public Tensor GradientView(string name) => ViewOf(Gradients, name);
 
-    /// <summary>A view into a buffer laid out like this one (an optimizer's moments).</summary>
+    /// <summary>A parameter's view into a buffer of the same layout, such as an optimizer's moments.</summary>
     public Tensor ViewOf(Tensor buffer, string name)
     {
-        var (offset, shape) = places[name];
+        var (offset, shape) = layout[name];
         return buffer.narrow(0, offset, shape.Aggregate(1L, (a, b) => a * b)).view(shape);
     }
 
-    /// <summary>
-    /// Makes the module's parameters of these names trainable and points their gradients into the buffer.
-    /// </summary>
+    /// <summary>Makes the module's parameters of these names trainable, with their gradients in the buffer.</summary>
     public void Attach(IEnumerable<(string Name, TorchSharp.Modules.Parameter Parameter)> parameters)
     {
         foreach (var (name, parameter) in parameters)
@@ -97,7 +95,7 @@ public sealed class FlatParameters : IDisposable
         }
     }
 
-    /// <summary>The Euclidean norm of all gradients, squares summed in float32 slice by slice; NaN or infinite when one is.</summary>
+    /// <summary>The Euclidean norm of all gradients; NaN or infinite when one is. Squares are summed in float32, slice by slice.</summary>
     /// <param name="gradients">[count] the gradients; null for <see cref="Gradients"/>.</param>
     public double GradientNorm(Tensor? gradients = null)
     {
@@ -113,7 +111,7 @@ public sealed class FlatParameters : IDisposable
         return Math.Sqrt(sum.item<double>());
     }
 
-    /// <summary>Elements that buffer-wide arithmetic takes at a time: what fits a cache on a CPU, plenty on a GPU.</summary>
+    /// <summary>Elements of a slice of buffer-wide arithmetic: what fits a cache on a CPU, many on a GPU.</summary>
     internal long SliceLength => SliceElements(Values.device.type != TorchSharp.DeviceType.CPU);
 
     internal static long SliceElements(bool onGpu) => onGpu ? 1 << 26 : 1 << 19;

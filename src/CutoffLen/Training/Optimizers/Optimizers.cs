@@ -14,7 +14,7 @@ public sealed class AdamW : FlatOptimizer
 {
     private readonly AdamWSettings settings;
 
-    /// <summary>Creates the optimizer with zero moments, stepping from the parameters' present values.</summary>
+    /// <summary>Creates the optimizer with zero moments, at the parameters' present values.</summary>
     public AdamW(FlatParameters parameters, AdamWSettings settings, bool inHostMemory = false)
         : base(parameters, settings.WeightDecay, inHostMemory)
     {
@@ -38,4 +38,39 @@ public sealed class AdamW : FlatOptimizer
         var unbiasedRoot = second.sqrt().div_(Math.Sqrt(1 - Math.Pow(settings.Beta2, Steps))).add_(settings.Epsilon);
         weights.mul_(decay).addcdiv_(first, unbiasedRoot, -rate / (1 - Math.Pow(settings.Beta1, Steps)));
     }
+}
+
+/// <summary>
+/// Lion (Chen et al., arXiv 2302.06675, algorithm 2): it steps by the sign of an interpolation of momentum and gradient.
+/// It has one moment, not two. Its learning rate is about a tenth of AdamW's.
+/// </summary>
+public sealed class Lion : FlatOptimizer
+{
+    private readonly double beta1;
+    private readonly double beta2;
+    private readonly Tensor momentum;
+
+    /// <summary>Creates the optimizer with zero momentum, at the parameters' present values.</summary>
+    public Lion(FlatParameters parameters, double beta1, double beta2, double weightDecay, bool inHostMemory = false)
+        : base(parameters, weightDecay, inHostMemory)
+    {
+        (this.beta1, this.beta2) = (beta1, beta2);
+        momentum = NewState("exp_avg");
+    }
+
+    private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice)
+    {
+        var average = slice(momentum);
+        var direction = (average * beta1).add_(gradient, 1 - beta1).sign();
+        weights.mul_(decay).add_(direction, -rate);
+        average.mul_(beta2).add_(gradient, 1 - beta2);
+    }
+}
+
+/// <summary>Plain gradient descent without momentum, with decoupled weight decay. It has no state.</summary>
+public sealed class Sgd(FlatParameters parameters, double weightDecay, bool inHostMemory = false)
+    : FlatOptimizer(parameters, weightDecay, inHostMemory)
+{
+    private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice) =>
+        weights.mul_(decay).add_(gradient, -rate);
 }

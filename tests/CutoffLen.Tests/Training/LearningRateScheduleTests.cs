@@ -3,7 +3,7 @@ using CutoffLen.Training;
 namespace CutoffLen.Tests.Training;
 
 /// <summary>Values worked out by hand from transformers' formulas.</summary>
-public sealed class SchedulesTests
+public sealed class LearningRateScheduleTests
 {
     [Theory]
     [InlineData(0, 0.0)]

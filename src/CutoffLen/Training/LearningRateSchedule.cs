@@ -6,7 +6,7 @@ public enum ScheduleShape
     /// <summary>It stays (transformers' get_constant_schedule_with_warmup).</summary>
     Constant,
 
-    /// <summary>It falls in a straight line to 0 (get_linear_schedule_with_warmup).</summary>
+    /// <summary>It falls linearly to 0 (get_linear_schedule_with_warmup).</summary>
     Linear,
 
     /// <summary>It falls along half a cosine to 0 (get_cosine_schedule_with_warmup with num_cycles 0.5).</summary>
@@ -14,8 +14,8 @@ public enum ScheduleShape
 }
 
 /// <summary>
-/// The learning rate by optimizer step, as Hugging Face transformers' optimization.py defines it: through the warm-up
-/// it rises in a straight line from 0, so that the first of several warm-up steps has rate 0.
+/// The learning rate by optimizer step, as in Hugging Face transformers' optimization.py. It rises linearly from 0 through
+/// the warm-up, so the first of several warm-up steps has rate 0.
 /// </summary>
 /// <param name="Shape">What follows the warm-up.</param>
 /// <param name="Peak">The rate at the end of the warm-up.</param>
@@ -23,14 +23,11 @@ public enum ScheduleShape
 /// <param name="TotalSteps">Steps of the run; where linear and cosine reach 0.</param>
 public sealed record LearningRateSchedule(ScheduleShape Shape, double Peak, long WarmupSteps, long TotalSteps)
 {
-    /// <summary>
-    /// transformers' rule for the length of the warm-up: <paramref name="steps"/> where given, else the ratio of all
-    /// steps, rounded up.
-    /// </summary>
+    /// <summary>Steps of warm-up, as in transformers: <paramref name="steps"/> where given, else the ratio of all steps, rounded up.</summary>
     public static long Warmup(long steps, double ratio, long totalSteps) =>
         steps > 0 ? steps : (long)Math.Ceiling(totalSteps * ratio);
 
-    /// <summary>The rate of the update that step <paramref name="step"/> makes, counted from 0.</summary>
+    /// <summary>The learning rate of a step, counted from 0.</summary>
     public double At(long step) => Peak * Factor(step);
 
     private double Factor(long step)
