@@ -2,12 +2,12 @@ using TorchSharp;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>How many CPU threads torch's operations use.</summary>
+/// <summary>The number of CPU threads of torch's operations.</summary>
 public static class CpuThreads
 {
     /// <summary>
-    /// Sets the number of threads: <paramref name="asked"/>, or when that is 0 what OMP_NUM_THREADS or MKL_NUM_THREADS says,
-    /// else one a core. libtorch itself takes half the processors on x86, which idles half of a machine without SMT.
+    /// Sets the number of threads: <paramref name="asked"/>; when that is 0, OMP_NUM_THREADS or MKL_NUM_THREADS; else one per
+    /// core. libtorch's own default on x86 is half the processors, which leaves half of a machine without SMT idle.
     /// </summary>
     public static void Use(int asked)
     {

@@ -14,18 +14,19 @@ public sealed record CudaDevice(string Name, Version Capability, long TotalBytes
 }
 
 /// <summary>
-/// Asks NVIDIA's driver what torch's public API does not tell. Devices come in the order in which torch counts them,
-/// since both follow CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
+/// Asks NVIDIA's driver what torch's public API does not tell. Devices have the order in which torch counts them, because
+/// both follow CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER.
 /// </summary>
 public static unsafe class CudaDriver
 {
+    private const string Library = "libcuda.so.1";
     private const int CapabilityMajor = 75;
     private const int CapabilityMinor = 76;
 
     /// <summary>All devices; none where there is no NVIDIA driver.</summary>
     public static IReadOnlyList<CudaDevice> Devices()
     {
-        if (!NativeLibrary.TryLoad(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1", out var driver))
+        if (!NativeLibrary.TryLoad(Library, out var driver))
         {
             return [];
         }
@@ -47,7 +48,7 @@ public static unsafe class CudaDriver
         return devices;
     }
 
-    /// <summary>Device memory that is free, in bytes, once this process has a context there; one is made where there is none.</summary>
+    /// <summary>Free device memory in bytes, with the context of this process, which is created where there is none.</summary>
     /// <param name="index">The device's number.</param>
     /// <exception cref="InvalidOperationException">There is no such device.</exception>
     public static long FreeBytes(int index)
@@ -57,7 +58,7 @@ public static unsafe class CudaDriver
             throw new InvalidOperationException($"NVIDIA's driver has no device {index}");
         }
 
-        var driver = NativeLibrary.Load(OperatingSystem.IsWindows() ? "nvcuda.dll" : "libcuda.so.1");
+        var driver = NativeLibrary.Load(Library);
         var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");
         var retain = (delegate* unmanaged<nint*, int, int>)NativeLibrary.GetExport(driver, "cuDevicePrimaryCtxRetain");
         var release = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(driver, "cuDevicePrimaryCtxRelease_v2");

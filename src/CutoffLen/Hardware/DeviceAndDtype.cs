@@ -4,9 +4,9 @@ using TorchSharp;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>Where and in which number format a model runs.</summary>
+/// <summary>The device and the dtype that a model runs in.</summary>
 /// <param name="Device">The CPU or one CUDA device.</param>
-/// <param name="Dtype">Of the model's weights and activations; master weights and losses are float32 either way.</param>
+/// <param name="Dtype">Of weights and activations; master weights and losses are always float32.</param>
 /// <param name="Reason">Why this dtype, for people.</param>
 public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype, string Reason)
 {
@@ -19,8 +19,8 @@ public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype,
     public string DeviceName => Device.type == DeviceType.CPU ? "cpu" : $"cuda:{Device.index}";
 
     /// <summary>
-    /// Follows the options <c>--device</c> and <c>--dtype</c>. <c>auto</c> is the first CUDA device where there is one, and
-    /// bfloat16 where that device multiplies it.
+    /// Reads the options <c>--device</c> and <c>--dtype</c>. <c>auto</c> is the first CUDA device where there is one, and
+    /// bfloat16 where the device multiplies it.
     /// </summary>
     /// <exception cref="UserException">An unknown name, a device that is not there, or libtorch does not load.</exception>
     public static DeviceAndDtype Choose(string device = "auto", string dtype = "auto")
@@ -29,7 +29,7 @@ public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype,
         return Choose(device, dtype, torch.cuda.is_available() ? torch.cuda.device_count() : 0, CudaDriver.Devices, Cpu.Detect);
     }
 
-    /// <summary>The same for a given machine.</summary>
+    /// <summary>The choice on a given machine.</summary>
     internal static DeviceAndDtype Choose(string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu)
     {
         var index = CudaIndex(device, cudaCount);

@@ -2,24 +2,15 @@ using System.Globalization;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>Main memory this process can use, in bytes: the machine's, or less where a control group (a container) says so.</summary>
+/// <summary>Main memory that this process can use, in bytes: the machine's, or less in a control group (a container).</summary>
 /// <param name="TotalBytes">The machine's memory or the group's limit.</param>
-/// <param name="AvailableBytes">What can be taken now without swapping.</param>
+/// <param name="AvailableBytes">What can be allocated now without swapping.</param>
 public sealed record HostMemory(long TotalBytes, long AvailableBytes)
 {
-    /// <summary>Reads /proc/meminfo and the control groups; outside Linux what the garbage collector knows.</summary>
-    public static HostMemory Read()
-    {
-        if (!File.Exists("/proc/meminfo"))
-        {
-            var info = GC.GetGCMemoryInfo();
-            return new HostMemory(info.TotalAvailableMemoryBytes, info.TotalAvailableMemoryBytes - info.MemoryLoadBytes);
-        }
+    /// <summary>Reads /proc/meminfo and the control groups.</summary>
+    public static HostMemory Read() => Groups().Aggregate(Parse(File.ReadAllText("/proc/meminfo")), Within);
 
-        return Groups().Aggregate(Parse(File.ReadAllText("/proc/meminfo")), Within);
-    }
-
-    /// <summary>Reads the text of /proc/meminfo, whose numbers are KiB.</summary>
+    /// <summary>Parses the text of /proc/meminfo, whose numbers are KiB.</summary>
     public static HostMemory Parse(string meminfo) => new(Kibibytes(meminfo, "MemTotal:"), Kibibytes(meminfo, "MemAvailable:"));
 
     /// <summary>The smaller of <paramref name="memory"/> and what a control group allows; a group without limit changes nothing.</summary>
@@ -38,8 +29,8 @@ public sealed record HostMemory(long TotalBytes, long AvailableBytes)
             Math.Clamp(limit - used + FileCache(Path.Combine(group, "memory.stat")), 0, memory.AvailableBytes));
     }
 
-    // Cached file pages count as used by the group but give way to anything else. Version 1 also has lines with the
-    // prefix total_, which contain the groups below, as the usage does.
+    // Cached file pages count as used by the group, but are available. Version 1 also has lines with the prefix total_,
+    // which contain the groups below, as the usage does.
     private static long FileCache(string stat)
     {
         var lines = File.Exists(stat) ? File.ReadAllLines(stat) : [];
@@ -49,7 +40,7 @@ public sealed record HostMemory(long TotalBytes, long AvailableBytes)
             .Sum(line => long.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture));
     }
 
-    // This process's group and all groups above it, whose limits hold too; lines read "0::/a/b" or "4:memory:/a/b".
+    // This process's group and all groups above it, whose limits hold too. Lines read "0::/a/b" or "4:memory:/a/b".
     private static IEnumerable<string> Groups()
     {
         foreach (var line in File.Exists("/proc/self/cgroup") ? File.ReadAllLines("/proc/self/cgroup") : [])

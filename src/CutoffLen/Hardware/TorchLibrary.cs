@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace CutoffLen.Hardware;
 
-/// <summary>The libtorch of this program and whether it works.</summary>
+/// <summary>The libtorch of this program, and whether it loads.</summary>
 /// <param name="Torchsharp">Version of the TorchSharp assembly.</param>
 /// <param name="Libtorch">Version of libtorch, or null when it did not load.</param>
 /// <param name="Problem">Why libtorch did not load, or null.</param>
@@ -14,7 +14,7 @@ public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? P
 {
     private const string Glibcxx = "GLIBCXX_3.4.32";
 
-    /// <summary>Loads libtorch and says how that went.</summary>
+    /// <summary>Loads libtorch and reports the result.</summary>
     public static TorchLibrary Load()
     {
         var assembly = typeof(torch).Assembly;
@@ -22,7 +22,7 @@ public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? P
         var output = Console.Out;
         try
         {
-            Console.SetOut(TextWriter.Null); // TorchSharp prints what it throws, into the JSON of a report
+            Console.SetOut(TextWriter.Null); // TorchSharp 0.107 prints what it throws, which would spoil JSON
             // Any native call loads it; the version alone is a constant.
             _ = torch.get_num_threads();
             return new TorchLibrary(version, torch.__version__, null, LibstdcxxHas(Glibcxx) ? null : Glibcxx);
