@@ -4,7 +4,6 @@ using CutoffLen.Hardware;
 using CutoffLen.Memory;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using TorchSharp;

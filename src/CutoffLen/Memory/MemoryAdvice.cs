@@ -4,9 +4,9 @@ using CutoffLen.Training;
 
 namespace CutoffLen.Memory;
 
-/// <summary>How far a memory reaches, and what to change where it does not.</summary>
+/// <summary>The largest cutoff that fits a memory, and what to change where a run does not fit.</summary>
 /// <param name="config">The architecture.</param>
-/// <param name="settings">What is planned.</param>
+/// <param name="settings">The planned run.</param>
 /// <param name="budget">Bytes of the device.</param>
 public sealed class MemoryAdvice(LlamaConfig config, MemorySettings settings, long budget)
 {
@@ -30,8 +30,8 @@ public sealed class MemoryAdvice(LlamaConfig config, MemorySettings settings, lo
     }
 
     /// <summary>
-    /// The smallest change of settings that makes the run fit, as lines of the configuration; empty where none does. Those that
-    /// cost only time come first; one alone is preferred to several.
+    /// The smallest change of settings that makes the run fit, as lines of the configuration; empty where none does. Changes
+    /// that cost only time come first. One change is preferred to several.
     /// </summary>
     /// <param name="lora">The adapters that would be trained.</param>
     public IReadOnlyList<string> SmallestChange(AdapterConfig lora)
@@ -55,7 +55,7 @@ public sealed class MemoryAdvice(LlamaConfig config, MemorySettings settings, lo
         return [];
     }
 
-    /// <summary>Without those that an earlier change made needless.</summary>
+    /// <summary>The changes without those that the others make needless.</summary>
     private List<(string Setting, Func<MemorySettings, MemorySettings> Apply)> Needed(List<(string Setting, Func<MemorySettings, MemorySettings> Apply)> taken)
     {
         var needed = taken.ToList();

@@ -3,7 +3,7 @@ using CutoffLen.Memory;
 using CutoffLen.Tests.Models;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Evaluation;
+namespace CutoffLen.Tests.Memory;
 
 public sealed class ScoringMemoryTests
 {

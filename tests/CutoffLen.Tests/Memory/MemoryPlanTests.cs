@@ -1,11 +1,10 @@
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Training;
 
-namespace CutoffLen.Tests.Training;
+namespace CutoffLen.Tests.Memory;
 
 public sealed class MemoryPlanTests
 {
