@@ -93,8 +93,9 @@ public sealed class LayerwiseBackprop(
     }
 
     /// <summary>
-    /// The dense part between two attentions: from the residual stream and the attention before it (none for the
-    /// first) to the stream, queries, keys and values; after the last attention to the normed hidden states.
+    /// The dense part between two attentions. Inputs are the residual stream and the result of the attention before it (none
+    /// for the first segment). Outputs are the stream, queries, keys and values. The last segment's output is the normed
+    /// hidden states.
     /// </summary>
     private sealed class Segment(LlamaForCausalLM model, int index, Tensor stream, Tensor? attended) : IDisposable
     {

@@ -10,7 +10,7 @@ using static TorchSharp.torch.nn.functional;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// Low-rank adapters on a model's projections (Hu et al., arXiv 2106.09685): y = x W^T + scale * dropout(x) A^T B^T.
+/// Low-rank adapters on a model's projections (Hu et al., arXiv 2106.09685): <c>x W^T + scale * dropout(x) A^T B^T</c>.
 /// Parameters have PEFT's names without its prefix: <c>model.layers.0.self_attn.q_proj.lora_A.weight</c>.
 /// </summary>
 public sealed class LoraAdapters : IDisposable

@@ -46,8 +46,8 @@ public sealed class EveryMethodTests
     }
 
     /// <summary>
-    /// Attention summed up in float64 pair by pair, as the bands define it, has no graph and shares no code with the
-    /// product's; its central differences say what the gradients must be.
+    /// The reference sums attention in float64 pair by pair, as the bands define it. It has no graph and shares no code with
+    /// the product. Its central differences are the expected gradients.
     /// </summary>
     [Theory]
     [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]

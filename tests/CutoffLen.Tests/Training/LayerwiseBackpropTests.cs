@@ -38,24 +38,24 @@ public sealed class LayerwiseBackpropTests
     }
 
     [Fact]
-    public void Inputs_that_wait_elsewhere_change_no_bit()
+    public void Offloaded_inputs_change_no_bit()
     {
         using var scope = NewDisposeScope();
         var config = TinyModels.Config(layers: 3);
         var tokens = TinyModels.Tokens(config, 2, 70);
         using var plan = AttentionPlan.Create(new RopeMethod(config.Positions), TokenPositions.Sequential(70), config, CPU);
-        // On the CPU host memory is a copy away too, so the copies to and fro are the same that a GPU makes.
-        var (kept, parked) = (Gradients(null), Gradients(CPU));
+        // Offloading from the CPU to the CPU makes the copies that a GPU makes.
+        var (kept, offloaded) = (Gradients(null), Gradients(CPU));
         Assert.True(kept.abs().max().item<float>() > 0);
-        Assert.True(kept.eq(parked).all().item<bool>());
+        Assert.True(kept.eq(offloaded).all().item<bool>());
 
-        Tensor Gradients(Device? store)
+        Tensor Gradients(Device? offloadDevice)
         {
             using var model = TinyModels.Random(config);
             using var flat = Flatten(model);
             using var trained = new LlamaForCausalLM(config, (name, _) => flat.View(name));
             flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
-            new LayerwiseBackprop(trained, Recompute.Layers, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"), store)
+            new LayerwiseBackprop(trained, Recompute.Layers, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"), offloadDevice)
                 .Run(tokens, tokens, plan, 0.01);
             return flat.Gradients.clone();
         }

@@ -4,9 +4,9 @@ namespace CutoffLen.Models.Attention;
 
 /// <summary>
 /// Exact attention over the bands of a plan, tile by tile. Softmax runs over all bands together. Keys that no query of a
-/// block sees are skipped, and memory is linear in T. The backward pass recomputes the scores of a tile from the
-/// log-sum-exp that the forward pass kept (FlashAttention, arXiv 2205.14135, section 3.1). It consists of plain tensor
-/// operations, not of a custom autograd function.
+/// block sees are skipped, and memory is linear in T. The backward pass recomputes a tile's weights from the
+/// log-sum-exp of the forward pass (FlashAttention, arXiv 2205.14135, section 3.1). It consists of plain tensor operations,
+/// not of a custom autograd function.
 /// <para>
 /// Shapes: B batch, H = K*G query heads, K key/value heads, n queries, T keys, D head dimension; a tile has c of the B*K
 /// pairs of a row and a key/value head. Names as in FlashAttention: P weights, O output, S scores, d before a gradient.

@@ -4,7 +4,7 @@ namespace CutoffLen.Training.Optimizers;
 
 /// <summary>
 /// An optimizer over flat buffers. It steps float32 weights: the model's own buffer where that is float32, else a
-/// master copy, whose rounded values it writes into the model. All arithmetic is in place, over slices that fit a
+/// master copy. It writes the master's rounded values into the model. All arithmetic is in place, over slices that fit a
 /// cache. Master and state may be offloaded to host memory; slices are then copied to and fro.
 /// </summary>
 public abstract class FlatOptimizer : IDisposable
