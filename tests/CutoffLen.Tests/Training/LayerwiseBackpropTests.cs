@@ -6,7 +6,7 @@ using CutoffLen.Tests.Models;
 using CutoffLen.Tests.Positions;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
-using DenseAttention = CutoffLen.Tests.Models.DenseAttention;
+using DenseAttention = CutoffLen.Tests.Models.Attention.DenseAttention;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;
 

@@ -6,6 +6,7 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
+using CutoffLen.Tests.Models.Attention;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn.functional;

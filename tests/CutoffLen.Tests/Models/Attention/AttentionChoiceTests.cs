@@ -5,7 +5,7 @@ using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Attention;
 
 public sealed class AttentionChoiceTests
 {

@@ -4,7 +4,7 @@ using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Attention;
 
 public sealed class BlockedAttentionTests
 {

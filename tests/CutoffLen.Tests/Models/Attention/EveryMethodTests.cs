@@ -4,7 +4,7 @@ using CutoffLen.Positions;
 using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Attention;
 
 /// <summary>The real attention under every registered method and modifier.</summary>
 public sealed class EveryMethodTests
@@ -66,14 +66,14 @@ public sealed class EveryMethodTests
         var direction = inputs.Select((values, n) => Draw(values.Length / Short / Config.HeadDim, 4 + n)).ToArray();
         var terms = new[] { dq, dk, dv }.Zip(direction).SelectMany(pair =>
             pair.First.contiguous().data<float>().ToArray().Zip(pair.Second, (gradient, d) => (double)gradient * d)).ToArray();
-        var expected = Slope(step => Total(method, positions, Moved(inputs, direction, step), upstream));
+        var expected = Derivative(step => Total(method, positions, Moved(inputs, direction, step), upstream));
         // Relative to what the rounding of the gradient's elements, each to float32, can add up to.
         var size = Math.Sqrt(terms.Sum(term => term * term));
         Assert.True(Math.Abs(expected - terms.Sum()) < 1e-5 * size, $"{terms.Sum()} instead of {expected}, elements of size {size}");
     }
 
     /// <summary>The derivative at 0 by central differences of the fourth order.</summary>
-    private static double Slope(Func<float, double> of)
+    private static double Derivative(Func<float, double> of)
     {
         const float step = 1f / 1024;
         return ((8 * (of(step) - of(-step))) - (of(2 * step) - of(-2 * step))) / (12 * step);
@@ -106,7 +106,7 @@ public sealed class EveryMethodTests
     }
 
     private static float[][] Moved(float[][] inputs, float[][] direction, float step) =>
-        [.. inputs.Zip(direction, (values, along) => values.Zip(along, (value, d) => value + (step * d)).ToArray())];
+        [.. inputs.Zip(direction, (values, d) => values.Zip(d, (value, change) => value + (step * change)).ToArray())];
 
     private static Tensor Tensor(float[] values) => tensor(values, [1, values.Length / Short / Config.HeadDim, Short, Config.HeadDim]);
 }

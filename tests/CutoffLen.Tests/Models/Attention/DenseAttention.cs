@@ -3,7 +3,7 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Attention;
 
 /// <summary>
 /// Attention written out with a full [T, T] matrix of scores and an ordinary graph: what the blocked path must equal.

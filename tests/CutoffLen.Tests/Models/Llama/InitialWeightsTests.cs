@@ -1,7 +1,7 @@
 using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Llama;
 
 public sealed class InitialWeightsTests
 {

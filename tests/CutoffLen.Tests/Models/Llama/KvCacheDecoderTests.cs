@@ -5,7 +5,7 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Tests.Positions;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Models;
+namespace CutoffLen.Tests.Models.Llama;
 
 /// <summary>Length-dependent methods are functions of the row: no run, and no cache, leaves anything behind.</summary>
 public sealed class KvCacheDecoderTests

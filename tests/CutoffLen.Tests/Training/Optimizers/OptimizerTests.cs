@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Training;
+namespace CutoffLen.Tests.Training.Optimizers;
 
 public sealed class OptimizerTests
 {
