@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Common;
 using CutoffLen.Hardware;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Cli;
 
@@ -75,6 +76,10 @@ internal static class CommonOptions
         CpuThreads.Use(parsed.GetValue(Threads));
         return compute;
     }
+
+    /// <summary>The model that <see cref="Model"/> names, where the options say.</summary>
+    public static ModelSession OpenModel(this ParseResult parsed) => ModelSession.Open(
+        parsed.GetValue(Model)!, parsed.GetCompute, parsed.GetResult(Attention) is null ? "auto" : parsed.GetValue(Attention)!);
 
     /// <summary>An option without a value, so that completion goes on with the next word.</summary>
     public static Option<bool> Flag(string description, string name, params string[] aliases) =>

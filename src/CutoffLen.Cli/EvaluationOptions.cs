@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Files;
 using CutoffLen.Positions.Spec;
 
@@ -9,9 +10,6 @@ namespace CutoffLen.Cli;
 /// <summary>Options that the measuring verbs share; several models and methods may be given.</summary>
 internal static class EvaluationOptions
 {
-    /// <summary>Tokens of a batch where nothing is said.</summary>
-    public const int StandardBatchTokens = 8192;
-
     /// <summary>Checkpoints to measure, the first the baseline.</summary>
     public static Option<string[]> Models { get; } = Many("--model", "Folder of a LLaMA-type checkpoint in Hugging Face layout; give several to compare them.", "DIR", required: true, "-m");
 
@@ -29,7 +27,7 @@ internal static class EvaluationOptions
 
     /// <summary>Tokens of a batch.</summary>
     public static Option<int> BatchTokens { get; } = CommonOptions.Parsed(
-        "--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", StandardBatchTokens, Lengths.ParseOne);
+        "--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", PerplexitySweep.StandardBatchTokens, Lengths.ParseOne);
 
     /// <summary>Folder of the results.</summary>
     public static Option<string> Out { get; } = new("--out", "-o") { Description = "Folder for the results; finished work in it is not redone.", HelpName = "DIR", Required = true };

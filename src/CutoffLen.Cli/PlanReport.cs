@@ -3,6 +3,7 @@ using CutoffLen.Configuration;
 using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Spec;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Cli;
 

@@ -1,14 +1,20 @@
 using System.Diagnostics;
+using CutoffLen.Runs;
 using Serilog;
 using Serilog.Events;
 using Spectre.Console;
 
 namespace CutoffLen.Cli;
 
-/// <summary>How far some work is.</summary>
-/// <param name="Done">In the units of the total given to <see cref="Progress.Show{T}"/>.</param>
-/// <param name="Note">What else a watcher wants to know: loss, tokens/s, memory.</param>
-internal readonly record struct ProgressStep(double Done, string Note = "");
+/// <summary>What runs show: a bar for each piece of work, and run.log in the folder.</summary>
+internal sealed class RunDisplay : IRunDisplay
+{
+    /// <inheritdoc/>
+    public void Enter(string folder) => Logging.AddRunFolder(folder);
+
+    /// <inheritdoc/>
+    public T Show<T>(string title, double total, Func<IProgress<ProgressStep>, T> work) => Progress.Show(title, total, work);
+}
 
 /// <summary>Shows work in progress: a bar with the time left on a terminal, a line now and then elsewhere, nothing under --quiet.</summary>
 internal static class Progress

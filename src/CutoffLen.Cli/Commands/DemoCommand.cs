@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
+using CutoffLen.Evaluation.Sweeps;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -32,7 +33,7 @@ internal static class DemoCommand
             }
 
             var resolved = RunConfigReader.Resolve(Path.Combine(folder, "demo.yaml"), Paths(folder, parsed.GetValue(Out)!));
-            SweepCommand.Run(resolved, EvaluationOptions.StandardBatchTokens, json, stop);
+            SweepCommand.Run(resolved, PerplexitySweep.StandardBatchTokens, json, stop);
         });
 
     /// <summary>The file's own paths hold from the repository's folder; these hold from anywhere.</summary>

@@ -9,6 +9,7 @@ using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Reports;
+using CutoffLen.Runs;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
@@ -71,7 +72,7 @@ internal static class EvalPplCommand
         var folder = parsed.PrepareFolder();
         var compute = parsed.GetCompute();
         var started = Stopwatch.StartNew();
-        using var log = new ResultLog(Path.Combine(folder, ReportFiles.Results));
+        using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
 
         var measured = new List<MeasuredMethod>();
         var comparisons = new List<MethodComparison>();
@@ -87,7 +88,7 @@ internal static class EvalPplCommand
             var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
             (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
             var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
-            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), interrupted);
+            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(), interrupted);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(spec, lengths[^1]);

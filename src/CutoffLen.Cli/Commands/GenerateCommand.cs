@@ -39,7 +39,7 @@ internal static class GenerateCommand
     private static void Generate(ParseResult parsed, CancellationToken interrupted)
     {
         var text = TextOf(parsed);
-        using var session = ModelSession.Open(parsed);
+        using var session = parsed.OpenModel();
         var tokenizer = session.Folder.Tokenizer;
         var prompt = tokenizer.Encode(text);
         if (prompt.Length == 0)

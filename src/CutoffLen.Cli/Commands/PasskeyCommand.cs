@@ -3,6 +3,7 @@ using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Reports;
+using CutoffLen.Runs;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;

@@ -3,6 +3,8 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
+using CutoffLen.Runs;
 using TorchSharp;
 
 namespace CutoffLen.Cli.Commands;

@@ -46,7 +46,7 @@ internal static class ScoreCommand
 
     private static void Score(ParseResult parsed)
     {
-        using var session = ModelSession.Open(parsed);
+        using var session = parsed.OpenModel();
         var file = parsed.GetValue(Tokens)!;
         var ids = Checked(TokenIds.Read(file), file, session.Folder.Config);
         var model = session.Under(PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length);

@@ -1,7 +1,10 @@
 using System.CommandLine;
+using System.Diagnostics;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Reports;
+using CutoffLen.Runs;
 using Serilog;
 using Spectre.Console;
 
@@ -44,8 +47,12 @@ internal static class SweepCommand
         var config = ForSweep(resolved);
         try
         {
-            using var sweep = new SweepRun(config, batchTokens, stop);
-            Show(sweep.Run(), config.Training.OutputDir!, json);
+            var started = Stopwatch.StartNew();
+            using var sweep = new SweepRun(config, batchTokens, new RunDisplay(), stop);
+            var cells = sweep.Run(made => ReportFiles.Write(Report(config, sweep, made, started), config.Training.OutputDir!));
+            var report = Report(config, sweep, cells, started);
+            ReportFiles.Write(report, config.Training.OutputDir!);
+            Show(report, config.Training.OutputDir!, json);
         }
         catch (OperationCanceledException)
         {
@@ -72,6 +79,29 @@ internal static class SweepCommand
         // A sweep measures on everything it is given, unless it is told otherwise.
         return resolved.Given.Contains("max_eval_documents") ? config : config with { Evaluation = config.Evaluation with { MaxEvalDocuments = null } };
     }
+
+    private static SweepReport Report(RunConfig config, SweepRun sweep, IReadOnlyList<ScoredCell> scored, Stopwatch started)
+    {
+        var architecture = sweep.Model.Config;
+        var cells = SweepReporting.Cells(sweep.Name, architecture, scored, config.Evaluation.Delta);
+        var planned = sweep.Grid.Before.Count + sweep.Grid.After.Count;
+        return new SweepReport(
+            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", sweep.Name, architecture.NativeLength, sweep.Compute.DtypeName, Settings(config, sweep, started),
+            PerplexityReporting.Note(sweep.Protocol, SpecialTokens.Of(sweep.Model.Tokenizer)), sweep.Lengths, Corpus.Of(sweep.Texts), cells, planned,
+            SweepReporting.Slopes(cells), [.. SweepReporting.Notes(cells, planned, sweep.Texts)]);
+    }
+
+    private static IReadOnlyList<Setting> Settings(RunConfig config, SweepRun sweep, Stopwatch started) =>
+    [
+        new("model", config.Model.Model!),
+        new("trained on", string.Join(", ", config.Data.Data)),
+        new("seed", $"{config.Training.Seed}, the same data in the same order for every method"),
+        new("configuration", $"{RunFolder.ConfigFile} beside this page"),
+        new("device", sweep.Compute.DeviceName),
+        new("threads", $"{TorchSharp.torch.get_num_threads()}"),
+        new("bootstrap", "2000 draws, 95% percentile intervals"),
+        new("time", Progress.Format(started.Elapsed)),
+    ];
 
     private static void Show(SweepReport report, string folder, bool json)
     {

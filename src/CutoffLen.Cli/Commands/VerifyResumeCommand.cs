@@ -45,11 +45,11 @@ internal static class VerifyResumeCommand
         FinetuneCommand.CheckGiven(config);
         var half = config.Training.MaxSteps ?? StandardSteps;
         var (straight, halves) = (Run(config, "straight", 2 * half), Run(config, "halves", 2 * half));
-        FinetuneRun.Run(straight, null, stop);
+        FinetuneCommand.Run(straight, null, stop);
         stop.ThrowIfCancellationRequested();
         using (var interruption = CancellationTokenSource.CreateLinkedTokenSource(stop))
         {
-            FinetuneRun.Run(halves, null, interruption.Token, report =>
+            FinetuneCommand.Run(halves, null, interruption.Token, report =>
             {
                 if (report.Step == half)
                 {
@@ -59,7 +59,7 @@ internal static class VerifyResumeCommand
         }
 
         stop.ThrowIfCancellationRequested();
-        FinetuneRun.Run(halves, "auto", stop);
+        FinetuneCommand.Run(halves, "auto", stop);
         stop.ThrowIfCancellationRequested();
         Show(parsed, half, RunComparison.Of(new RunFolder(straight.Training.OutputDir!), new RunFolder(halves.Training.OutputDir!), 2 * half));
     }

@@ -3,9 +3,6 @@ namespace CutoffLen.Reports;
 /// <summary>The files of a sweep's folder.</summary>
 public static class ReportFiles
 {
-    /// <summary>Finished work, kept so that a second run goes on with it.</summary>
-    public const string Results = "results.jsonl";
-
     /// <summary>Writes <c>ppl.csv</c>, <c>ppl.json</c> and <c>report.html</c>, each under another name first, so that none is ever half there.</summary>
     public static void Write(PerplexityReport report, string folder)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Reports;
 

@@ -1,14 +1,8 @@
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Reports;
-
-/// <summary>What a fine-tuning run took.</summary>
-/// <param name="Steps">Optimizer steps.</param>
-/// <param name="Tokens">Tokens that something was learned from.</param>
-/// <param name="Seconds">Of the steps that are in the model; null where the log does not say.</param>
-/// <param name="Loss">Of the last line of the log, nats per token.</param>
-public sealed record TrainingCost(long Steps, long Tokens, double? Seconds, double? Loss);
 
 /// <summary>A cell of a sweep and what was measured in it.</summary>
 /// <param name="Rope">The method as the user wrote it.</param>

@@ -2,14 +2,9 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models.Llama;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Reports;
-
-/// <summary>A cell of a grid with its scores.</summary>
-/// <param name="Cell">Method and cutoff.</param>
-/// <param name="Sweep">The scores.</param>
-/// <param name="Cost">What fine-tuning it took; null before.</param>
-public sealed record ScoredCell(GridCell Cell, ModelSweep Sweep, TrainingCost? Cost);
 
 /// <summary>Makes reports of sweeps over methods and cutoffs.</summary>
 public static class SweepReporting

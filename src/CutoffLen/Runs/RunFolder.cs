@@ -21,6 +21,9 @@ public sealed class RunFolder(string path)
     /// <summary>The file that says what became of the data.</summary>
     public const string LedgerFile = "ledger.json";
 
+    /// <summary>The file with the finished scores of a measurement, kept so that a second run goes on with them.</summary>
+    public const string ResultsFile = "results.jsonl";
+
     private static readonly JsonSerializerOptions OneLine = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

@@ -1,4 +1,5 @@
 using CutoffLen.Cli;
+using CutoffLen.Runs;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;

@@ -6,6 +6,7 @@ using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
+using CutoffLen.Runs;
 using CutoffLen.Reports.Html;
 using CutoffLen.Tests.Checkpoints;
 

@@ -23,6 +23,9 @@ public readonly record struct SweepProgress(long TokensDone, long TokensTotal, l
 /// <param name="batchTokens">The most tokens that one batch reads; a longer window goes alone.</param>
 public sealed class PerplexitySweep(INllScorer scorer, SweepPlan plan, ResultLog log, string run, int batchTokens)
 {
+    /// <summary>Tokens of a batch where nothing is said.</summary>
+    public const int StandardBatchTokens = 8192;
+
     private readonly FinishedWork finished = new(plan, log, run);
 
     /// <summary>Runs what is not finished and returns the scores of all texts.</summary>

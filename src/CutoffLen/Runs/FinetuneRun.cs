@@ -4,6 +4,7 @@ using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
 using CutoffLen.Models;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
@@ -11,17 +12,16 @@ using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Positions.Spec;
-using CutoffLen.Runs;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
 using Serilog;
 using TorchSharp;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>A fine-tuning run: everything opened, checked and said, then the training.</summary>
-internal sealed class FinetuneRun : IDisposable
+public sealed class FinetuneRun : IDisposable
 {
     private readonly RunConfig config;
     private readonly string? resume;
@@ -39,10 +39,11 @@ internal sealed class FinetuneRun : IDisposable
     private readonly IReadOnlyDictionary<string, string> recorded;
     private readonly IReadOnlyDictionary<string, string> machine;
     private readonly TrainingState? state;
+    private readonly IRunDisplay display;
 
-    private FinetuneRun(RunConfig config, string? resume, ModelFolder start, DeviceAndDtype compute, CancellationToken stop)
+    private FinetuneRun(RunConfig config, string? resume, ModelFolder start, DeviceAndDtype compute, IRunDisplay display, CancellationToken stop)
     {
-        (this.config, this.resume, this.start, this.compute) = (config, resume, start, compute);
+        (this.config, this.resume, this.start, this.compute, this.display) = (config, resume, start, compute, display);
         checkpoint = start.Checkpoint;
         Folder = new RunFolder(config.Training.OutputDir!);
         from = CheckpointToResume(Folder, resume);
@@ -75,9 +76,10 @@ internal sealed class FinetuneRun : IDisposable
     /// <summary>Opens model and data and checks everything; writes nothing.</summary>
     /// <param name="config">With model, data, cutoff and output folder given.</param>
     /// <param name="resume">null, auto, or a checkpoint's folder.</param>
+    /// <param name="display">Shows what the run does.</param>
     /// <param name="stop">Ctrl-C while data are tokenized.</param>
     /// <exception cref="UserException">What is wrong; for a run that goes on also what it was started with otherwise.</exception>
-    public static FinetuneRun Open(RunConfig config, string? resume, CancellationToken stop)
+    public static FinetuneRun Open(RunConfig config, string? resume, IRunDisplay display, CancellationToken stop)
     {
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
@@ -85,7 +87,7 @@ internal sealed class FinetuneRun : IDisposable
         var start = OpenBase(config.Model.Model!);
         try
         {
-            return new FinetuneRun(config, resume, start, compute, stop);
+            return new FinetuneRun(config, resume, start, compute, display, stop);
         }
         catch (Exception fault) when (fault is UserException or OperationCanceledException)
         {
@@ -94,12 +96,8 @@ internal sealed class FinetuneRun : IDisposable
         }
     }
 
-    /// <summary>Opens a run, trains, and says where everything is.</summary>
-    public static void Run(RunConfig config, string? resume, CancellationToken stop, Action<StepReport>? watch = null)
-    {
-        using var run = Open(config, resume, stop);
-        FinetuneReport.Ending(config, run.Train(stop, watch));
-    }
+    /// <summary>Told of every measurement during training.</summary>
+    public Action<EvaluationLine> OnEvaluation { get; set; } = _ => { };
 
     /// <summary>Trains to the end, or until <paramref name="stop"/>, which saves.</summary>
     /// <param name="stop">Ctrl-C.</param>
@@ -108,7 +106,7 @@ internal sealed class FinetuneRun : IDisposable
     {
         Prepare(Folder, from, resume);
         Folder.Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(config.WithFullPaths())); // the first: it makes the folder a run's
-        Logging.AddRunFolder(Folder.Path);
+        display.Enter(Folder.Path);
         var outlook = MemoryOutlook.Of(config, checkpoint.Config, spec, compute);
         var peak = new PeakMemory(compute);
         using var model = OpenModel(config, checkpoint, compute, from);
@@ -134,22 +132,22 @@ internal sealed class FinetuneRun : IDisposable
         }
 
         Folder.Write(RunFolder.LedgerFile, (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
-        FinetuneReport.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
-        FinetuneReport.Memory(outlook);
+        FinetuneLog.Opening(config, checkpoint.Config, compute, model, ledger, trainer);
+        FinetuneLog.Memory(outlook);
         ModelSession.LogProof(start.Name, compute, positioned);
         ModelSession.LogAttention(attention);
         var saved = checkpoint.Config.With(PositionConfig.Of(spec, checkpoint.Config.Positions, Target(config)));
         var rhythm = new RunRhythm(config.Training.LoggingSteps, config.Training.SaveSteps, config.Training.SaveTotalLimit, config.Evaluation.EvalSteps);
-        var (last, finished) = Progress.Show("finetune", trainer.TotalSteps, progress =>
+        var (last, finished) = display.Show("finetune", trainer.TotalSteps, progress =>
             new TrainingRun(trainer, Folder, saved, config.Model.Model!, recorded, machine, rhythm)
             {
                 Ledger = ledger,
-                OnStep = FinetuneReport.Watch(progress) + watch,
-                OnLog = FinetuneReport.Line,
+                OnStep = FinetuneLog.Watch(progress) + watch,
+                OnLog = FinetuneLog.Line,
                 Evaluation = evaluation is null ? null : cancel => evaluation.Measure(positioned, cancel),
-                OnEvaluation = FinetuneReport.Line,
+                OnEvaluation = OnEvaluation,
             }.Run(stop));
-        FinetuneReport.Memory(outlook, peak.Bytes());
+        FinetuneLog.Memory(outlook, peak.Bytes());
         return new FinetuneOutcome(last, finished, trainer.Step, trainer.TotalSteps);
     }
 
@@ -161,7 +159,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>The length whose positions are trained.</summary>
-    internal static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+    public static int Target(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
 
     private static string? CheckpointToResume(RunFolder folder, string? resume) =>
         resume != "auto" ? resume : folder.Checkpoints() is [.., var newest] ? newest.Folder : null;
@@ -176,7 +174,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>Only inputs can wait in host memory, not graphs.</summary>
-    internal static void CheckOffload(RunConfig config)
+    public static void CheckOffload(RunConfig config)
     {
         if (config.Training is { OffloadInputs: true, Recompute: Recompute.None })
         {
@@ -189,14 +187,14 @@ internal sealed class FinetuneRun : IDisposable
         : ModelFolder.Open(folder);
 
     /// <summary>The position method with every default filled in.</summary>
-    internal static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
+    public static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
     {
         var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
         return PositionMethods.Resolve(spec, model.Positions, Target(config));
     }
 
     /// <summary>What the run keeps for its life: a resumed one does not measure again, the answer might be another.</summary>
-    internal static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, DeviceAndDtype compute)
+    public static AttentionChoice AttentionOf(RunConfig config, string? from, PositionSpec spec, LlamaConfig model, DeviceAndDtype compute)
     {
         var before = from is null ? null : TrainingState.Read(from).Settings.GetValueOrDefault(RunSettings.Attention);
         var asked = config.Model.Attention == AttentionChoice.Auto && before is not null ? before : config.Model.Attention;
@@ -206,7 +204,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>The data, tokenized.</summary>
-    internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
+    public static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
     {
         var markers = DocumentMarkers.Of(tokenizer.Encode("a", addSpecial: false), tokenizer.Encode("a"));
         return TokenizedDocuments.Open(
@@ -214,7 +212,7 @@ internal sealed class FinetuneRun : IDisposable
     }
 
     /// <summary>The run's settings, its length known from the data.</summary>
-    internal static TrainerSettings SettingsOf(RunConfig config, TrainingSequences sequences)
+    public static TrainerSettings SettingsOf(RunConfig config, TrainingSequences sequences)
     {
         var training = config.Training;
         var accumulation = training.AccumulationSteps(sequences.Cutoff);
@@ -291,4 +289,4 @@ internal sealed class FinetuneRun : IDisposable
 /// <param name="Finished">Which of the two it is.</param>
 /// <param name="Step">Steps made.</param>
 /// <param name="TotalSteps">Steps of the whole run.</param>
-internal sealed record FinetuneOutcome(string Last, bool Finished, long Step, long TotalSteps);
+public sealed record FinetuneOutcome(string Last, bool Finished, long Step, long TotalSteps);

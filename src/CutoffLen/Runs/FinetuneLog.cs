@@ -3,14 +3,13 @@ using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
-using CutoffLen.Runs;
 using CutoffLen.Training;
 using Serilog;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
-/// <summary>What <c>cutoff finetune</c> tells people.</summary>
-internal static class FinetuneReport
+/// <summary>What a fine-tuning run logs.</summary>
+internal static class FinetuneLog
 {
     /// <summary>What will be done with what.</summary>
     public static void Opening(RunConfig config, LlamaConfig model, DeviceAndDtype compute, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
@@ -64,28 +63,4 @@ internal static class FinetuneReport
     public static void Line(LogLine line) => Log.Debug(
         "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, $"{line.Loss:0.0000}",
         $"{line.GradNorm:0.000}", $"{line.LearningRate:0.##E+0}", $"{line.TokensPerSecond:N0}");
-
-    /// <summary>What a measurement on the way found.</summary>
-    public static void Line(EvaluationLine line) => Log.Information(
-        "step {Step}: perplexity {Lengths:l} ({Protocol:l}, {Documents} document{Plural:l}, {Time:l})", line.Step,
-        string.Join(", ", line.Eval.Lengths.Select(length => FormattableString.Invariant($"{length.Ppl:0.00} at {length.Length}"))),
-        line.Eval.Protocol, line.Eval.Lengths[0].Documents, line.Eval.Lengths[0].Documents == 1 ? "" : "s", Progress.Format(TimeSpan.FromSeconds(line.EvalSeconds)));
-
-    /// <summary>Where everything is, or how to go on.</summary>
-    public static void Ending(RunConfig config, FinetuneOutcome outcome)
-    {
-        if (outcome.Finished)
-        {
-            Log.Information("finished after {Steps} steps: {Folder:l}", outcome.Step, outcome.Last);
-            Log.Information(
-                config.Training.Method == TrainingMethod.Full ? "measure it with: cutoff eval-ppl --model {Folder:l}" : "make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR",
-                outcome.Last);
-        }
-        else
-        {
-            Log.Warning(
-                "stopped at step {Step} of {Total}, saved as {Checkpoint:l}; go on with: cutoff finetune --config {Config:l} --resume auto",
-                outcome.Step, outcome.TotalSteps, outcome.Last, Path.Combine(Path.GetFullPath(config.Training.OutputDir!), RunFolder.ConfigFile));
-        }
-    }
 }

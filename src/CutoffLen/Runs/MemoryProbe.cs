@@ -2,6 +2,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
@@ -10,10 +11,10 @@ using CutoffLen.Tokenization;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>Makes the first steps of a run and measures their peak memory; nothing is kept.</summary>
-internal static class MemoryProbe
+public static class MemoryProbe
 {
     private const int Steps = 2; // the second one finds the heap as the rest of the run does
 

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Hardware;
@@ -8,10 +7,10 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Spec;
 using Serilog;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>A model opened for a verb that runs it: its folder, where it runs, its network once that is asked for.</summary>
-internal sealed class ModelSession : IDisposable
+public sealed class ModelSession : IDisposable
 {
     private readonly Lazy<LlamaForCausalLM> network;
     private readonly string attention;
@@ -31,15 +30,26 @@ internal sealed class ModelSession : IDisposable
     /// <summary>The network; its weights are read at the first call.</summary>
     public LlamaForCausalLM Network => network.Value;
 
-    /// <summary>Opens what <c>--model</c>, <c>--device</c>, <c>--dtype</c>, <c>--threads</c> and <c>--attention</c> say.</summary>
-    public static ModelSession Open(ParseResult parsed) => Open(
-        parsed.GetValue(CommonOptions.Model)!, parsed.GetCompute, parsed.GetResult(CommonOptions.Attention) is null ? AttentionChoice.Auto : parsed.GetValue(CommonOptions.Attention)!);
-
     /// <summary>Opens a folder.</summary>
     /// <param name="folder">A checkpoint, or adapters.</param>
     /// <param name="compute">Where it runs.</param>
     /// <param name="attention">auto, sdpa or blocked.</param>
     public static ModelSession Open(string folder, DeviceAndDtype compute, string attention = AttentionChoice.Auto) => Open(folder, () => compute, attention);
+
+    /// <summary>Opens a folder, and says what is wrong with it before libtorch is loaded.</summary>
+    public static ModelSession Open(string folder, Func<DeviceAndDtype> compute, string attention)
+    {
+        var opened = ModelFolder.Open(folder);
+        try
+        {
+            return new ModelSession(opened, compute(), attention);
+        }
+        catch (UserException)
+        {
+            opened.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
     /// <param name="spec">The method; auto is the checkpoint's own.</param>
@@ -71,33 +81,4 @@ internal sealed class ModelSession : IDisposable
 
         Folder.Dispose();
     }
-
-    // The folder first: what is wrong with it is said before libtorch is loaded.
-    private static ModelSession Open(string folder, Func<DeviceAndDtype> compute, string attention)
-    {
-        var opened = ModelFolder.Open(folder);
-        try
-        {
-            return new ModelSession(opened, compute(), attention);
-        }
-        catch (UserException)
-        {
-            opened.Dispose();
-            throw;
-        }
-    }
-}
-
-/// <summary>What JSON results say about the run of a model.</summary>
-internal sealed record ModelRun(string Model, string Device, string Dtype, string Rope, string Tables, string VanillaTables, double LargestLogitDifference)
-{
-    public ModelRun(ModelSession session, PositionedModel model)
-        : this(
-            session.Folder.Folder,
-            session.Compute.DeviceName,
-            session.Compute.DtypeName,
-            model.Proof.Spec,
-            model.Proof.Hash,
-            model.Proof.VanillaHash,
-            model.LargestLogitDifference) { }
 }

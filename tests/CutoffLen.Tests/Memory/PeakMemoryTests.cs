@@ -1,8 +1,8 @@
-using CutoffLen.Cli;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Cli;
+namespace CutoffLen.Tests.Memory;
 
 public sealed class PeakMemoryTests
 {

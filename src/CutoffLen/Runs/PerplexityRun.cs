@@ -4,15 +4,16 @@ using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
 using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>Measures perplexity of models under position methods, with progress; what a log has already is not redone.</summary>
 /// <param name="plan">Protocols and lengths.</param>
 /// <param name="texts">The documents.</param>
 /// <param name="log">Where finished work is kept.</param>
 /// <param name="batchTokens">The most tokens that one batch reads.</param>
+/// <param name="display">Shows progress.</param>
 /// <param name="stop">Ctrl-C.</param>
-internal sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens, CancellationToken stop)
+public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop)
 {
     /// <summary>The result that the log has, without reading the model's weights; null while it is not whole.</summary>
     public ModelSweep? Recall(ModelSession model, PositionSpec spec) =>
@@ -22,7 +23,7 @@ internal sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText
     /// <param name="name">What to call it on the bar.</param>
     /// <param name="model">The model.</param>
     /// <param name="positioned">The same under the method.</param>
-    public ModelSweep Measure(string name, ModelSession model, PositionedModel positioned) => Progress.Show($"{name} {positioned.Spec}", 100, steps =>
+    public ModelSweep Measure(string name, ModelSession model, PositionedModel positioned) => display.Show($"{name} {positioned.Spec}", 100, steps =>
         ModelSweep.Run(positioned, model.Folder.Identity, plan, texts, log, batchTokens, new Steps(steps), stop));
 
     /// <summary>Percent of the tokens, with the speed since the first one that was not there already.</summary>

@@ -2,13 +2,13 @@ using System.Diagnostics;
 using CutoffLen.Hardware;
 using TorchSharp;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Memory;
 
 /// <summary>
 /// The peak memory of this process on a device since this object was made. On the CPU its largest resident set; on a GPU what
 /// torch's allocator, which gives nothing back, has taken.
 /// </summary>
-internal sealed class PeakMemory
+public sealed class PeakMemory
 {
     private const string LinuxReset = "/proc/self/clear_refs";
 

@@ -6,17 +6,16 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
-using CutoffLen.Runs;
 using CutoffLen.Tokenization;
 using Serilog;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>
 /// The short perplexity sweep of <c>eval_steps</c>: the model in training as it is at that step, without a copy of its
 /// weights. Nothing is drawn at random and nothing is written into the model, so training goes on in the same bits.
 /// </summary>
-internal sealed class FinetuneEvaluation
+public sealed class FinetuneEvaluation
 {
     private readonly SweepPlan plan;
     private readonly IReadOnlyList<EvaluationText> texts;
@@ -62,7 +61,7 @@ internal sealed class FinetuneEvaluation
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         using var log = new ResultLog();
-        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", EvaluationOptions.StandardBatchTokens).Run(texts, cancel: stop);
+        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", PerplexitySweep.StandardBatchTokens).Run(texts, cancel: stop);
         var reached = SweepStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
         return new EvaluationSummary(
             plan.Protocols[0].Name,

@@ -1,29 +1,42 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
+using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Files;
 using CutoffLen.Hardware;
 using CutoffLen.Positions.Spec;
-using CutoffLen.Reports;
-using CutoffLen.Runs;
 using Serilog;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
+
+/// <summary>A cell of a grid with its scores.</summary>
+/// <param name="Cell">Method and cutoff.</param>
+/// <param name="Sweep">The scores.</param>
+/// <param name="Cost">What fine-tuning it took; null before.</param>
+public sealed record ScoredCell(GridCell Cell, ModelSweep Sweep, TrainingCost? Cost);
+
+/// <summary>What a fine-tuning run took.</summary>
+/// <param name="Steps">Optimizer steps.</param>
+/// <param name="Tokens">Tokens that something was learned from.</param>
+/// <param name="Seconds">Of the steps that are in the model; null where the log does not say.</param>
+/// <param name="Loss">Of the last line of the log, nats per token.</param>
+public sealed record TrainingCost(long Steps, long Tokens, double? Seconds, double? Loss);
 
 /// <summary>
 /// A sweep over position methods and cutoffs. A cell is a measurement, kept batch by batch in results.jsonl, after a
 /// fine-tuning run of its own under runs/, which goes on from its last checkpoint. What is there is not made again.
 /// </summary>
-internal sealed partial class SweepRun : IDisposable
+public sealed partial class SweepRun : IDisposable
 {
     private const string Runs = "runs";
 
     private readonly RunConfig config;
     private readonly string folder;
+    private readonly IRunDisplay display;
     private readonly CancellationToken stop;
     private readonly DeviceAndDtype compute;
     private readonly ModelSession model;
@@ -34,16 +47,16 @@ internal sealed partial class SweepRun : IDisposable
     private readonly CutoffGrid grid;
     private readonly ResultLog log;
     private readonly PerplexityRun perplexity;
-    private readonly Stopwatch watch = Stopwatch.StartNew();
 
     /// <summary>Opens model and texts; reads no weights yet.</summary>
     /// <param name="config">With model, eval_data, ropes and output folder given, and with data when there are cutoffs.</param>
     /// <param name="batchTokens">The most tokens that one batch of a measurement reads.</param>
+    /// <param name="display">Shows what the sweep does.</param>
     /// <param name="stop">Ctrl-C: saves and ends.</param>
     /// <exception cref="UserException">What is wrong.</exception>
-    public SweepRun(RunConfig config, int batchTokens, CancellationToken stop)
+    public SweepRun(RunConfig config, int batchTokens, IRunDisplay display, CancellationToken stop)
     {
-        (this.config, this.stop) = (config, stop);
+        (this.config, this.display, this.stop) = (config, display, stop);
         compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
@@ -55,20 +68,41 @@ internal sealed partial class SweepRun : IDisposable
         special = SpecialTokens.Of(model.Folder.Tokenizer);
         grid = CutoffGrid.Of(
             architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes ?? sweep.Ropes, sweep.Cutoffs, config.Data.TargetLen, lengths[^1]);
-        folder = EvaluationOptions.PrepareFolder(config.Training.OutputDir!);
-        log = new ResultLog(Path.Combine(folder, ReportFiles.Results));
-        perplexity = new PerplexityRun(new SweepPlan([protocol], lengths, special, DependsOnLength: false), texts.Texts, log, batchTokens, stop);
+        folder = config.Training.OutputDir!;
+        OutputFolder.Create(folder);
+        display.Enter(folder);
+        log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
+        perplexity = new PerplexityRun(new SweepPlan([protocol], lengths, special, DependsOnLength: false), texts.Texts, log, batchTokens, display, stop);
     }
 
     /// <summary>What the report calls the model: its folder's name, with the one above where that says nothing.</summary>
-    private string Name => model.Folder.Name is "model" or "final" or "merged"
+    public string Name => model.Folder.Name is "model" or "final" or "merged"
         ? $"{Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder.Folder))))}/{model.Folder.Name}"
         : model.Folder.Name;
 
-    /// <summary>Makes every cell that is not there, and the report.</summary>
+    /// <summary>The model before fine-tuning.</summary>
+    public ModelFolder Model => model.Folder;
+
+    /// <summary>Device and dtype.</summary>
+    public DeviceAndDtype Compute => compute;
+
+    /// <summary>What is measured on.</summary>
+    public EvaluationTexts Texts => texts;
+
+    /// <summary>Context lengths in tokens.</summary>
+    public IReadOnlyList<int> Lengths => lengths;
+
+    /// <summary>How perplexity is measured.</summary>
+    public PerplexityProtocol Protocol => protocol;
+
+    /// <summary>The cells to be made.</summary>
+    public CutoffGrid Grid => grid;
+
+    /// <summary>Makes every cell that is not there.</summary>
+    /// <param name="onCell">Told of all cells so far when a new one is made.</param>
     /// <exception cref="UserException">A run in the folder was started with other settings, or something else is wrong.</exception>
     /// <exception cref="OperationCanceledException">Stopped; all that was done is kept.</exception>
-    public SweepReport Run()
+    public IReadOnlyList<ScoredCell> Run(Action<IReadOnlyList<ScoredCell>> onCell)
     {
         CheckRuns();
         File.WriteAllText(Path.Combine(folder, RunFolder.ConfigFile), RunConfigWriter.ToYaml(config.WithFullPaths()));
@@ -83,13 +117,11 @@ internal sealed partial class SweepRun : IDisposable
             scored.Add(made);
             if (isNew && scored.Count < cells.Count)
             {
-                ReportFiles.Write(Report(scored), folder);
+                onCell(scored);
             }
         }
 
-        var report = Report(scored);
-        ReportFiles.Write(report, folder);
-        return report;
+        return scored;
     }
 
     /// <inheritdoc/>
@@ -122,7 +154,7 @@ internal sealed partial class SweepRun : IDisposable
     {
         try
         {
-            return FinetuneRun.Open(ConfigOf(cell), "auto", stop);
+            return FinetuneRun.Open(ConfigOf(cell), "auto", display, stop);
         }
         catch (UserException problem)
         {
@@ -159,7 +191,7 @@ internal sealed partial class SweepRun : IDisposable
 
         Log.Information("cell {Place:l}: fine-tuning with {Rope:l} at {Cutoff} tokens", place, cell.Rope, cell.Cutoff);
         var outcome = run.Train(stop);
-        Logging.AddRunFolder(folder);
+        display.Enter(folder);
         if (!outcome.Finished)
         {
             Log.Warning("stopped at step {Step} of {Steps}, saved as {Checkpoint:l}", outcome.Step, outcome.TotalSteps, outcome.Last);
@@ -176,27 +208,6 @@ internal sealed partial class SweepRun : IDisposable
         var logged = folder.Logged();
         return new TrainingCost(folder.Checkpoints()[^1].Step, ledger.Trained.Targets, logged?.Seconds, logged?.Loss);
     }
-
-    private SweepReport Report(IReadOnlyList<ScoredCell> scored)
-    {
-        var cells = SweepReporting.Cells(Name, model.Folder.Config, scored, config.Evaluation.Delta);
-        var planned = grid.Before.Count + grid.After.Count;
-        return new SweepReport(
-            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", Name, model.Folder.Config.NativeLength, compute.DtypeName, Settings(),
-            PerplexityReporting.Note(protocol, special), lengths, Corpus.Of(texts), cells, planned, SweepReporting.Slopes(cells), [.. SweepReporting.Notes(cells, planned, texts)]);
-    }
-
-    private IReadOnlyList<Setting> Settings() =>
-    [
-        new("model", config.Model.Model!),
-        new("trained on", string.Join(", ", config.Data.Data)),
-        new("seed", $"{config.Training.Seed}, the same data in the same order for every method"),
-        new("configuration", $"{RunFolder.ConfigFile} beside this page"),
-        new("device", compute.DeviceName),
-        new("threads", $"{TorchSharp.torch.get_num_threads()}"),
-        new("bootstrap", "2000 draws, 95% percentile intervals"),
-        new("time", Progress.Format(watch.Elapsed)),
-    ];
 
     [GeneratedRegex("[^A-Za-z0-9.=+-]")]
     private static partial Regex NotInNames();

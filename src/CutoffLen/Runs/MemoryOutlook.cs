@@ -8,7 +8,7 @@ using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using TorchSharp;
 
-namespace CutoffLen.Cli;
+namespace CutoffLen.Runs;
 
 /// <summary>A run's memory as planned, against what there is.</summary>
 /// <param name="Model">The architecture.</param>
@@ -16,7 +16,7 @@ namespace CutoffLen.Cli;
 /// <param name="Plan">The plan.</param>
 /// <param name="Budget">Bytes that the device has for it.</param>
 /// <param name="Change">The smallest change of settings that makes it fit; empty where it does, or where none does.</param>
-internal sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings, MemoryPlan Plan, long Budget, IReadOnlyList<string> Change)
+public sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings, MemoryPlan Plan, long Budget, IReadOnlyList<string> Change)
 {
     /// <summary>Whether it fits.</summary>
     public bool Fits => Plan.DeviceBytes <= Budget;
