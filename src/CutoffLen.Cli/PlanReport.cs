@@ -1,57 +1,52 @@
 using CutoffLen.Common;
-using CutoffLen.Configuration;
 using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Runs;
 
 namespace CutoffLen.Cli;
 
 /// <summary>What <c>cutoff plan</c> answers; its JSON.</summary>
-internal sealed record PlanReport(
-    string Model,
-    long Parameters,
-    long TrainedParameters,
-    string Method,
-    string Optimizer,
-    string Recompute,
-    string Dtype,
-    string Device,
-    string Rope,
-    int CutoffLen,
-    int BatchSize,
-    IReadOnlyList<MemoryPart> DeviceParts,
-    long PeakBytes,
-    IReadOnlyList<MemoryPart> HostParts,
-    long HostPeakBytes,
-    long DeviceMemoryBytes,
-    bool Fits,
-    int LargestCutoff,
-    IReadOnlyList<string> Change,
-    string? Remedy)
+internal sealed class PlanReport(MemoryOutlook outlook)
 {
-    public PlanReport(RunConfig config, PositionSpec spec, MemoryOutlook outlook, string device)
-        : this(
-            config.Model.Model!,
-            LlamaParameters.Count(outlook.Model),
-            MemoryPlan.TrainedParameters(outlook.Model, outlook.Settings),
-            config.Training.Method.ToString().ToLowerInvariant(),
-            config.Training.Optimizer.ToString().ToLowerInvariant(),
-            config.Training.Recompute.ToString().ToLowerInvariant(),
-            outlook.Settings.Width == sizeof(float) ? "fp32" : "bf16",
-            device,
-            spec.ToString(),
-            outlook.Settings.Cutoff,
-            outlook.Settings.BatchSize,
-            outlook.Plan.Device,
-            outlook.Plan.DeviceBytes,
-            outlook.Plan.Host,
-            outlook.Plan.HostBytes,
-            outlook.Budget,
-            outlook.Fits,
-            new MemoryAdvice(outlook.Model, outlook.Settings, outlook.Budget).LargestCutoff(),
-            outlook.Change,
-            outlook.Fits ? null : outlook.Remedy()) { }
+    public string Model { get; } = outlook.Config.Model.Model!;
+
+    public long Parameters { get; } = LlamaParameters.Count(outlook.Model);
+
+    public long TrainedParameters { get; } = MemoryPlan.TrainedParameters(outlook.Model, outlook.Settings);
+
+    public string Method { get; } = Word(outlook.Config.Training.Method);
+
+    public string Optimizer { get; } = Word(outlook.Config.Training.Optimizer);
+
+    public string Recompute { get; } = Word(outlook.Config.Training.Recompute);
+
+    public string Dtype { get; } = outlook.Settings.Width == sizeof(float) ? "fp32" : "bf16";
+
+    public string Device { get; } = outlook.Compute?.DeviceName ?? outlook.Config.Model.Device;
+
+    public string Rope { get; } = outlook.Spec.ToString();
+
+    public int CutoffLen { get; } = outlook.Settings.Cutoff;
+
+    public int BatchSize { get; } = outlook.Settings.BatchSize;
+
+    public IReadOnlyList<MemoryPart> DeviceParts { get; } = outlook.Plan.Device;
+
+    public long PeakBytes { get; } = outlook.Plan.DeviceBytes;
+
+    public IReadOnlyList<MemoryPart> HostParts { get; } = outlook.Plan.Host;
+
+    public long HostPeakBytes { get; } = outlook.Plan.HostBytes;
+
+    public long DeviceMemoryBytes { get; } = outlook.Budget;
+
+    public bool Fits { get; } = outlook.Fits;
+
+    public int LargestCutoff { get; } = outlook.LargestCutoff;
+
+    public IReadOnlyList<string> Change { get; } = outlook.Change;
+
+    public string? Remedy { get; } = outlook.Fits ? null : outlook.Remedy();
 
     /// <summary>The peak that <c>--probe</c> measured; null without it.</summary>
     public long? MeasuredBytes { get; init; }
@@ -75,4 +70,6 @@ internal sealed record PlanReport(
     ];
 
     private static (string Name, string Value) Line(MemoryPart part) => ($"  {part.Name}", ByteCount.Gigabytes(part.Bytes));
+
+    private static string Word(Enum value) => value.ToString().ToLowerInvariant();
 }

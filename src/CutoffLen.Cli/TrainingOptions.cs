@@ -75,17 +75,6 @@ internal static class TrainingOptions
     public static Option<string?> Text(string name, string description, string helpName, params string[] aliases) =>
         new(name, aliases) { Description = description, HelpName = helpName };
 
-    /// <summary>Complains about what a verb needs and was not given.</summary>
-    /// <param name="verb">The verb.</param>
-    /// <param name="needs">What it needs: whether it is missing, and in words.</param>
-    public static void Require(string verb, params (bool IsMissing, string What)[] needs)
-    {
-        if (needs.Where(need => need.IsMissing).Select(need => $"  {need.What}").ToList() is { Count: > 0 } missing)
-        {
-            throw new UserException($"{verb} needs, as options or keys of --config:\n{string.Join('\n', missing)}");
-        }
-    }
-
     private static IEnumerable<ConfigOption> Given(ParseResult parsed)
     {
         foreach (var (option, key) in Keys)

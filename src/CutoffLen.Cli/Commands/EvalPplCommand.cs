@@ -114,18 +114,8 @@ internal static class EvalPplCommand
 
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
     {
-        var settings = new LongPplSettings(shorter, Math.Max(1, shorter / 4));
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
-        var results = new List<LongPplResult>();
-        foreach (var text in texts.Texts.Where(text => text.Tokens.Length > shorter))
-        {
-            interrupted.ThrowIfCancellationRequested();
-            var tokens = text.Tokens[..Math.Min(longest, text.Tokens.Length)];
-            results.Add(Evaluation.Measures.LongPpl.Measure(scorer, tokens, Evaluation.Measures.LongPpl.KeyTokens(scorer, tokens, settings)));
-        }
-
-        var keys = results.Sum(r => r.KeyTokens.Count);
-        return new LongPplSummary(keys == 0 ? null : Math.Exp(results.Sum(r => r.KeyNll) / keys), keys, results.Sum(r => (long)r.Tokens), results.Count, settings);
+        return Evaluation.Measures.LongPpl.Measure(scorer, texts.Texts, longest, new LongPplSettings(shorter, Math.Max(1, shorter / 4)), interrupted);
     }
 
     private static double[] Resolution(PositionedModel model, EvaluationTexts texts, int length)

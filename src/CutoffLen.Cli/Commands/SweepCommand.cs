@@ -64,18 +64,6 @@ internal static class SweepCommand
     private static RunConfig ForSweep(ResolvedConfig resolved)
     {
         var config = resolved.Config;
-        TrainingOptions.Require(
-            "sweep",
-            (config.Model.Model is null, "model: the checkpoint"),
-            (config.Sweep.Ropes.Count == 0, "ropes: the position methods to compare"),
-            (config.Evaluation.EvalData.Count == 0, "eval_data: what to measure on"),
-            (config.Sweep.Cutoffs.Count > 0 && config.Data.Data.Count == 0, "data: what to fine-tune on"),
-            (config.Training.OutputDir is null, "--out (output_dir): the folder of the sweep"));
-        if (config.Model.Rope != "auto" || config.Data.CutoffLen is not null)
-        {
-            throw new UserException("rope and cutoff_len are set for each cell of a sweep; give ropes and cutoffs");
-        }
-
         // A sweep measures on everything it is given, unless it is told otherwise.
         return resolved.Given.Contains("max_eval_documents") ? config : config with { Evaluation = config.Evaluation with { MaxEvalDocuments = null } };
     }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using CutoffLen.Common;
-using CutoffLen.Configuration;
 using CutoffLen.Runs;
 using Spectre.Console;
 
@@ -23,56 +22,9 @@ internal static class VerifyResumeCommand
         .Runs((parsed, stop) =>
         {
             var config = parsed.ResolveTraining();
-            if (config.Training.OutputDir is not null)
-            {
-                Verify(parsed, config, stop);
-                return;
-            }
-
-            var scratch = Directory.CreateTempSubdirectory("cutoff-verify-");
-            try
-            {
-                Verify(parsed, config with { Training = config.Training with { OutputDir = scratch.FullName } }, stop);
-            }
-            finally
-            {
-                scratch.Delete(recursive: true);
-            }
+            var half = config.Training.MaxSteps ?? StandardSteps;
+            Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(), stop));
         });
-
-    private static void Verify(ParseResult parsed, RunConfig config, CancellationToken stop)
-    {
-        FinetuneCommand.CheckGiven(config);
-        var half = config.Training.MaxSteps ?? StandardSteps;
-        var (straight, halves) = (Run(config, "straight", 2 * half), Run(config, "halves", 2 * half));
-        FinetuneCommand.Run(straight, null, stop);
-        stop.ThrowIfCancellationRequested();
-        using (var interruption = CancellationTokenSource.CreateLinkedTokenSource(stop))
-        {
-            FinetuneCommand.Run(halves, null, interruption.Token, report =>
-            {
-                if (report.Step == half)
-                {
-                    interruption.Cancel(); // what Ctrl-C does: the run saves and ends
-                }
-            });
-        }
-
-        stop.ThrowIfCancellationRequested();
-        FinetuneCommand.Run(halves, "auto", stop);
-        stop.ThrowIfCancellationRequested();
-        Show(parsed, half, RunComparison.Of(new RunFolder(straight.Training.OutputDir!), new RunFolder(halves.Training.OutputDir!), 2 * half));
-    }
-
-    /// <summary>The run that was asked for, with no checkpoint but where it is stopped, in a folder of its own.</summary>
-    private static RunConfig Run(RunConfig config, string name, int steps) => config with
-    {
-        Training = config.Training with
-        {
-            OutputDir = Path.Combine(config.Training.OutputDir!, name), MaxSteps = steps, SaveSteps = 0, SaveTotalLimit = null, LoggingSteps = 1,
-        },
-        Evaluation = config.Evaluation with { EvalSteps = 0 },
-    };
 
     private static void Show(ParseResult parsed, int half, IReadOnlyList<ComparedValues> compared)
     {

@@ -168,6 +168,9 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         return weights.Source(dtype ?? StoredDtype, device ?? CPU);
     }
 
-    /// <summary>Lets go of the files; loaded models stay valid.</summary>
-    public void Dispose() => weights.Dispose();
+    /// <summary>Unmaps the weights. Loaded models stay valid, and the checkpoint can be loaded again.</summary>
+    public void Unmap() => weights.Dispose();
+
+    /// <summary>Unmaps the weights. Loaded models stay valid.</summary>
+    public void Dispose() => Unmap();
 }

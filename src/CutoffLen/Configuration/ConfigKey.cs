@@ -54,6 +54,9 @@ public sealed class ConfigKey
     /// <summary>Whether its value is a list.</summary>
     public bool IsList { get; }
 
+    /// <summary>Whether a resumed run must have the value that the checkpoint's run had, as text.</summary>
+    public bool IsCompared => !property.IsDefined(typeof(NotComparedAttribute));
+
     /// <summary>The section that sorts it.</summary>
     public string Section => SnakeCase(section.Name);
 
@@ -76,6 +79,20 @@ public sealed class ConfigKey
 
     /// <summary>The value in a configuration.</summary>
     public object? Get(RunConfig config) => property.GetValue(section.GetValue(config));
+
+    /// <summary>Checks the value in a configuration.</summary>
+    /// <exception cref="UserException">It is not allowed; the message says what is.</exception>
+    internal void Check(RunConfig config)
+    {
+        try
+        {
+            Parse(Format(Get(config)));
+        }
+        catch (FormatException fault)
+        {
+            throw new UserException($"{Name}: {fault.Message}", fault);
+        }
+    }
 
     /// <summary>Sets the value in a configuration that is being made.</summary>
     internal void Set(RunConfig config, object? value) => property.SetValue(section.GetValue(config), value);

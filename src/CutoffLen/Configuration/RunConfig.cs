@@ -1,4 +1,7 @@
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
 
@@ -72,6 +75,7 @@ public sealed record ModelConfig
 public sealed record DataConfig
 {
     /// <summary>Files (.txt, .jsonl), folders and globs to train on.</summary>
+    [NotCompared("compared by the tokens")]
     public IReadOnlyList<string> Data { get; init; } = [];
 
     /// <summary>The cutoff length: tokens of a training sequence.</summary>
@@ -92,7 +96,48 @@ public sealed record DataConfig
     public string Positions { get; init; } = "plain";
 
     /// <summary>Folder of the token caches; null is the user's cache folder.</summary>
+    [NotCompared("changes no bit of the trained model")]
     public string? CacheDir { get; init; }
+}
+
+/// <summary>Adapters under PEFT's names.</summary>
+public sealed record LoraConfig
+{
+    /// <summary>Rank of the adapters.</summary>
+    [Range(Least = 1, Most = 65536)]
+    [Also("lora_rank")]
+    public int LoraR { get; init; } = 8;
+
+    /// <summary>The adapters' product is scaled by lora_alpha / lora_r.</summary>
+    [Range(Above = 0)]
+    public double LoraAlpha { get; init; } = 16;
+
+    /// <summary>Share of an adapter's inputs that is dropped in training.</summary>
+    [Range(Least = 0, Below = 1)]
+    public double LoraDropout { get; init; }
+
+    /// <summary>The projections that get adapters.</summary>
+    [OneOf("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
+    [Also("target_modules", "lora_target")]
+    public IReadOnlyList<string> LoraTargetModules { get; init; } = ["q_proj", "k_proj", "v_proj", "o_proj"];
+
+    /// <summary>
+    /// Modules trained whole: long-context adapters fail without embeddings and norms (LongLoRA, arXiv 2309.12307,
+    /// table 2).
+    /// </summary>
+    [OneOf("embed_tokens", "lm_head", "norm", "input_layernorm", "post_attention_layernorm")]
+    [Also("lora_modules_to_save")]
+    public IReadOnlyList<string> ModulesToSave { get; init; } = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
+
+    /// <summary>Whether to scale by lora_alpha / sqrt(lora_r) (arXiv 2312.03732).</summary>
+    public bool UseRslora { get; init; }
+
+    /// <summary>How many times larger the learning rate of the B matrices is (LoRA+, arXiv 2402.12354); 1 for LoRA's own.</summary>
+    [Range(Least = 1, Most = 1000)]
+    public double LoraplusLrRatio { get; init; } = 1;
+
+    /// <summary>The same as PEFT's adapter_config.json has it.</summary>
+    public AdapterConfig ToAdapterConfig() => new(LoraR, LoraAlpha, LoraDropout, LoraTargetModules, ModulesToSave, UseRslora);
 }
 
 /// <summary>How it is measured.</summary>

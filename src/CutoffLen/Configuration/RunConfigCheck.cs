@@ -3,14 +3,38 @@ using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Positions.Spec;
+using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
 
-/// <summary>What single keys cannot show: texts with a grammar of their own, and keys that must fit together.</summary>
-internal static partial class RunConfigCheck
+/// <summary>Checks of a whole configuration: texts with a grammar of their own, and keys that must fit together.</summary>
+public static partial class RunConfigCheck
 {
+    /// <summary>Checks a configuration that was not read by <see cref="RunConfigReader"/>.</summary>
+    /// <exception cref="UserException">Everything that is wrong, a line each.</exception>
+    public static void Check(RunConfig config)
+    {
+        var values = ConfigKeys.All.SelectMany(key => Refusals(() => key.Check(config))).ToList();
+        if ((values.Count > 0 ? values : Problems(config)) is { Count: > 0 } problems)
+        {
+            throw new UserException(string.Join('\n', problems));
+        }
+    }
+
+    /// <summary>Refuses a run that lacks what it needs.</summary>
+    /// <param name="run">The verb of the command line.</param>
+    /// <param name="needs">Whether each is missing, and what it is.</param>
+    /// <exception cref="UserException">What is missing, a line each.</exception>
+    public static void Require(string run, params (bool IsMissing, string What)[] needs)
+    {
+        if (needs.Where(need => need.IsMissing).Select(need => $"  {need.What}").ToList() is { Count: > 0 } missing)
+        {
+            throw new UserException($"{run} needs, as options or keys of --config:\n{string.Join('\n', missing)}");
+        }
+    }
+
     /// <summary>Everything that is wrong, a sentence each.</summary>
-    public static IReadOnlyList<string> Problems(RunConfig config) =>
+    internal static IReadOnlyList<string> Problems(RunConfig config) =>
     [
         .. Grammar("rope", () => PositionSpec.Parse(config.Model.Rope)),
         .. Grammar("positions", () => TrainingPositionsSpec.Parse(config.Data.Positions)),

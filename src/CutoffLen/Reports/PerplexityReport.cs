@@ -61,14 +61,6 @@ public sealed record MeasuredMethod(
     public IReadOnlyList<double>? AttentionResolution { get; init; }
 }
 
-/// <summary>LongPPL over texts: every key token counts the same.</summary>
-/// <param name="LongPerplexity">exp of the mean NLL of the key tokens; null when there are none.</param>
-/// <param name="KeyTokens">Key tokens found.</param>
-/// <param name="Tokens">Tokens searched.</param>
-/// <param name="Texts">Texts long enough.</param>
-/// <param name="Settings">What makes a token key.</param>
-public sealed record LongPplSummary(double? LongPerplexity, int KeyTokens, long Tokens, int Texts, LongPplSettings Settings);
-
 /// <summary>A method's differences from the baseline, the first model and method of the report.</summary>
 /// <param name="Model">Name of the checkpoint.</param>
 /// <param name="Method">The position method's spec.</param>

@@ -12,10 +12,10 @@ using Serilog;
 namespace CutoffLen.Runs;
 
 /// <summary>
-/// The short perplexity sweep of <c>eval_steps</c>: the model in training as it is at that step, without a copy of its
-/// weights. Nothing is drawn at random and nothing is written into the model, so training goes on in the same bits.
+/// The short perplexity sweep of <c>eval_steps</c>, on the model in training and without a copy of its weights. It draws
+/// nothing at random and changes nothing in the model, so it changes no bit of training.
 /// </summary>
-public sealed class FinetuneEvaluation
+internal sealed class FinetuneEvaluation
 {
     private readonly SweepPlan plan;
     private readonly IReadOnlyList<EvaluationText> texts;
@@ -42,7 +42,7 @@ public sealed class FinetuneEvaluation
             throw new UserException($"eval_steps: {evaluation.EvalSteps} needs eval_data, files to measure on; keep some apart from data, for text that is trained on says little");
         }
 
-        var reach = FinetuneRun.Target(config);
+        var reach = FinetunePlan.TargetOf(config);
         var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { nativeLength, reach, 2 * reach }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
         var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cancel: stop).Texts;

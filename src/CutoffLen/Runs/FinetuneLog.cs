@@ -1,7 +1,5 @@
 using CutoffLen.Common;
-using CutoffLen.Configuration;
 using CutoffLen.Data;
-using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 using Serilog;
@@ -9,12 +7,12 @@ using Serilog;
 namespace CutoffLen.Runs;
 
 /// <summary>What a fine-tuning run logs.</summary>
-internal static class FinetuneLog
+public static class FinetuneLog
 {
-    /// <summary>What will be done with what.</summary>
-    public static void Opening(RunConfig config, LlamaConfig model, DeviceAndDtype compute, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
+    /// <summary>Model, data and steps.</summary>
+    internal static void Opening(FinetunePlan plan, TrainableModel trainable, TokenLedger ledger, Trainer trainer)
     {
-        var all = LlamaParameters.Count(model);
+        var (config, compute, all) = (plan.Config, plan.Compute, LlamaParameters.Count(plan.Model));
         Log.Information(
             "{Model:l}: {Parameters:l} parameters, {Trained:l} trained ({Method:l}), {Dtype:l} on {Device:l} ({Reason:l})",
             config.Model.Model, $"{all:N0}", $"{trainable.Parameters.Count:N0}", config.Training.Method.ToString().ToLowerInvariant(),
@@ -28,8 +26,8 @@ internal static class FinetuneLog
         }
     }
 
-    /// <summary>How much memory the run will take, and what to do if that is too much.</summary>
-    public static void Memory(MemoryOutlook outlook)
+    /// <summary>The memory that the run will take, and what to do if that is too much.</summary>
+    internal static void Memory(MemoryOutlook outlook)
     {
         var largest = outlook.Plan.Device.Where(part => part.AtPeak).OrderByDescending(part => part.Bytes).Take(3);
         Log.Information(
@@ -41,12 +39,12 @@ internal static class FinetuneLog
         }
     }
 
-    /// <summary>How much it took.</summary>
-    public static void Memory(MemoryOutlook outlook, long measured) => Log.Information(
+    /// <summary>The memory that it took.</summary>
+    internal static void Memory(MemoryOutlook outlook, long measured) => Log.Information(
         "memory: peak {Measured:l}, {Predicted:l} predicted", ByteCount.Gigabytes(measured), ByteCount.Gigabytes(outlook.Plan.DeviceBytes));
 
     /// <summary>Shows every step on the bar.</summary>
-    public static Action<StepReport> Watch(IProgress<ProgressStep> progress)
+    internal static Action<StepReport> Watch(IProgress<ProgressStep> progress)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var tokens = 0L;
@@ -59,8 +57,26 @@ internal static class FinetuneLog
         };
     }
 
-    /// <summary>A line of the log, for run.log and --verbose; the bar shows the same to people.</summary>
-    public static void Line(LogLine line) => Log.Debug(
+    /// <summary>A line of log.jsonl, for run.log and --verbose. The bar shows the same.</summary>
+    internal static void Line(LogLine line) => Log.Debug(
         "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, $"{line.Loss:0.0000}",
         $"{line.GradNorm:0.000}", $"{line.LearningRate:0.##E+0}", $"{line.TokensPerSecond:N0}");
+
+    /// <summary>Where everything is, or how to resume.</summary>
+    public static void Ending(FinetuneRun run, FinetuneOutcome outcome)
+    {
+        if (outcome.Finished)
+        {
+            Log.Information("finished after {Steps} steps: {Folder:l}", outcome.Step, outcome.Folder);
+            Log.Information(
+                run.Plan.Config.Training.Method == TrainingMethod.Full ? "measure it with: cutoff eval-ppl --model {Folder:l}" : "make it a plain checkpoint with: cutoff merge --model {Folder:l} --out DIR",
+                outcome.Folder);
+        }
+        else
+        {
+            Log.Warning(
+                "stopped at step {Step} of {Total}, saved as {Checkpoint:l}; go on with: cutoff finetune --config {Config:l} --resume auto",
+                outcome.Step, outcome.TotalSteps, outcome.Folder, Path.Combine(Path.GetFullPath(run.Folder.Path), RunFolder.ConfigFile));
+        }
+    }
 }

@@ -17,3 +17,18 @@ public interface IRunDisplay
     /// <param name="work">Reports a step as often as it likes.</param>
     T Show<T>(string title, double total, Func<IProgress<ProgressStep>, T> work);
 }
+
+/// <summary>A display that calls back: the piece of work, the share of it that is done, and the note.</summary>
+public sealed class RunProgress(Action<string, double, string> report) : IRunDisplay
+{
+    /// <summary>Shows nothing.</summary>
+    public static RunProgress None { get; } = new((_, _, _) => { });
+
+    /// <inheritdoc/>
+    public T Show<T>(string title, double total, Func<IProgress<ProgressStep>, T> work) => work(new Steps(title, total, report));
+
+    private sealed class Steps(string title, double total, Action<string, double, string> report) : IProgress<ProgressStep>
+    {
+        public void Report(ProgressStep value) => report(title, total > 0 ? value.Done / total : 1, value.Note);
+    }
+}

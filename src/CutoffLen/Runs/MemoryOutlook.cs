@@ -1,4 +1,5 @@
-using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Hardware;
 using CutoffLen.Memory;
@@ -6,33 +7,84 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
+using CutoffLen.Training;
 using TorchSharp;
 
 namespace CutoffLen.Runs;
 
-/// <summary>A run's memory as planned, against what there is.</summary>
+/// <summary>A run's predicted memory, against what the device has.</summary>
+/// <param name="Config">The run.</param>
 /// <param name="Model">The architecture.</param>
-/// <param name="Settings">What was planned.</param>
+/// <param name="Spec">The position method, resolved.</param>
+/// <param name="Settings">What decides the memory.</param>
 /// <param name="Plan">The plan.</param>
 /// <param name="Budget">Bytes that the device has for it.</param>
-/// <param name="Change">The smallest change of settings that makes it fit; empty where it does, or where none does.</param>
-public sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings, MemoryPlan Plan, long Budget, IReadOnlyList<string> Change)
+public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, PositionSpec Spec, MemorySettings Settings, MemoryPlan Plan, long Budget)
 {
+    private readonly MemoryAdvice advice = new(Model, Settings, Budget);
+
+    /// <summary>Device and dtype on this machine; null where another machine's GPU is planned for.</summary>
+    public DeviceAndDtype? Compute { get; init; }
+
     /// <summary>Whether it fits.</summary>
     public bool Fits => Plan.DeviceBytes <= Budget;
 
-    /// <summary>Plans a run.</summary>
-    /// <param name="config">With a cutoff.</param>
-    /// <param name="model">The architecture.</param>
-    /// <param name="spec">The position method, resolved.</param>
-    /// <param name="onGpu">Whether the model is on a GPU.</param>
-    /// <param name="dtype">Of the model.</param>
-    /// <param name="budget">Bytes of the device.</param>
-    public static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, bool onGpu, torch.ScalarType dtype, long budget)
+    /// <summary>The largest cutoff that fits; 0 where none does.</summary>
+    public int LargestCutoff => advice.LargestCutoff();
+
+    /// <summary>The smallest change of settings that makes it fit; empty where it does, or where none does.</summary>
+    public IReadOnlyList<string> Change => Fits ? [] : advice.SmallestChange(Config.Lora.ToAdapterConfig());
+
+    /// <summary>Predicts a run's memory from the model's config.json alone.</summary>
+    /// <param name="config">Model and cutoff_len must be given.</param>
+    /// <param name="deviceMemory">Bytes of the device; null for what is free on this machine's.</param>
+    /// <param name="onThisMachine">Whether the device must be here; else a GPU of which only the memory is given is planned for.</param>
+    /// <exception cref="UserException">What is wrong with the configuration, or the device is not here and its memory is not given.</exception>
+    public static MemoryOutlook Open(RunConfig config, long? deviceMemory = null, bool onThisMachine = false)
     {
-        var training = config.Training;
-        var cutoff = config.Data.CutoffLen!.Value;
-        var settings = new MemorySettings(cutoff, BandShape.Of(PositionMethods.Create(spec, model.Positions, FinetuneRun.Target(config))))
+        RunConfigCheck.Require(
+            "plan",
+            (config.Model.Model is null, "--model (model): a checkpoint, or a folder with its config.json"),
+            (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"));
+        FinetunePlan.CheckOffload(config);
+        var model = HuggingFaceCheckpoint.ReadConfig(config.Model.Model!, out _);
+        var spec = FinetunePlan.SpecOf(config, model);
+        var isCuda = config.Model.Device.StartsWith("cuda", StringComparison.Ordinal);
+        if (isCuda && deviceMemory is { } memory && !onThisMachine)
+        {
+            // A GPU multiplies bfloat16.
+            return Of(config, model, spec, onGpu: true, config.Model.Dtype == "fp32" ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, memory);
+        }
+
+        if (isCuda && CudaDriver.Devices().Count == 0)
+        {
+            throw new UserException(
+                $"--device {config.Model.Device}: there is no CUDA device here; say how much memory the one has that the run is planned for, as --device-memory 80GB");
+        }
+
+        var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
+        CpuThreads.Use(config.Model.Threads);
+        return Of(config, model, spec, compute, deviceMemory);
+    }
+
+    /// <summary>Predicts a run's memory on a device of this machine.</summary>
+    internal static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute, long? budget = null) =>
+        Of(config, model, spec, compute.Device.type != DeviceType.CPU, compute.Dtype, budget ?? PeakMemory.FreeBytes(compute)) with { Compute = compute };
+
+    /// <summary>In a sentence: what to do where it does not fit.</summary>
+    public string Remedy()
+    {
+        var (change, largest) = (Change, LargestCutoff);
+        var shorter = largest > 0 ? $"a cutoff of {largest} fits as it is" : "no cutoff fits as it is";
+        return change.Count == 0
+            ? $"no change of settings makes it fit; {shorter}"
+            : $"the smallest change that makes it fit: {string.Join(", ", change)}; {shorter}";
+    }
+
+    private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, bool onGpu, torch.ScalarType dtype, long budget)
+    {
+        var (training, cutoff) = (config.Training, config.Data.CutoffLen!.Value);
+        var settings = new MemorySettings(cutoff, BandShape.Of(PositionMethods.Create(spec, model.Positions, FinetunePlan.TargetOf(config))))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
             AccumulationSteps = training.AccumulationSteps(cutoff),
@@ -44,28 +96,8 @@ public sealed record MemoryOutlook(LlamaConfig Model, MemorySettings Settings, M
             OffloadInputs = training.OffloadInputs,
             // On a GPU the faster path is taken, which is not known before the run; on a CPU mostly ours.
             MayFuse = onGpu && !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase),
-            Lora = training.Method == TrainingMethod.Lora ? AdaptersOf(config) : null,
+            Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
         };
-        var advice = new MemoryAdvice(model, settings, budget);
-        return new MemoryOutlook(
-            model, settings, MemoryPlan.Of(model, settings), budget, advice.Fits ? [] : advice.SmallestChange(AdaptersOf(config)));
-    }
-
-    /// <summary>The same for a device of this machine, with what is free on it now.</summary>
-    public static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute) =>
-        Of(config, model, spec, compute.Device.type != DeviceType.CPU, compute.Dtype, PeakMemory.FreeBytes(compute));
-
-    /// <summary>The adapters that a configuration describes.</summary>
-    public static AdapterConfig AdaptersOf(RunConfig config) => new(
-        config.Lora.LoraR, config.Lora.LoraAlpha, config.Lora.LoraDropout, config.Lora.LoraTargetModules, config.Lora.ModulesToSave, config.Lora.UseRslora);
-
-    /// <summary>In a sentence: what to do where it does not fit.</summary>
-    public string Remedy()
-    {
-        var largest = new MemoryAdvice(Model, Settings, Budget).LargestCutoff();
-        var shorter = largest > 0 ? $"a cutoff of {largest} fits as it is" : "no cutoff fits as it is";
-        return Change.Count == 0
-            ? $"no change of settings makes it fit; {shorter}"
-            : $"the smallest change that makes it fit: {string.Join(", ", Change)}; {shorter}";
+        return new MemoryOutlook(config, model, spec, settings, MemoryPlan.Of(model, settings), budget);
     }
 }

@@ -6,7 +6,6 @@ using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -18,21 +17,24 @@ public static class MemoryProbe
 {
     private const int Steps = 2; // the second one finds the heap as the rest of the run does
 
-    /// <summary>The peak, in bytes: with the checkpoint's weights and the run's data where they are there, else with random ones.</summary>
-    public static long Run(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute, CancellationToken stop)
+    /// <summary>The peak, in bytes. Weights and data are the run's where they are there, else random.</summary>
+    /// <param name="outlook">The run, planned for this machine.</param>
+    /// <param name="stop">Stops it between steps.</param>
+    public static long Run(MemoryOutlook outlook, CancellationToken stop = default)
     {
+        var (config, model, spec, compute) = (outlook.Config, outlook.Model, outlook.Spec, outlook.Compute!);
         var peak = new PeakMemory(compute);
         var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
         try
         {
             using var documents = OpenDocuments(config, model, folder.FullName, stop);
-            var training = config with { Training = config.Training with { MaxSteps = Steps } };
             var sequences = new TrainingSequences(documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed);
-            var attention = FinetuneRun.AttentionOf(config, null, spec, model, compute);
+            var steps = new TrainingSteps(config.Training with { MaxSteps = Steps }, sequences.Count, sequences.Cutoff);
+            var attention = FinetunePlan.ChooseAttention(config, config.Model.Attention, spec, model, compute);
             using var trainable = OpenModel(config, model, compute);
             using var trainer = new Trainer(
-                trainable, PositionMethods.Create(spec, model.Positions, FinetuneRun.Target(config)), sequences,
-                TrainingPositionsSpec.Parse(config.Data.Positions), FinetuneRun.SettingsOf(training, sequences) with { Attention = attention.Path });
+                trainable, PositionMethods.Create(spec, model.Positions, FinetunePlan.TargetOf(config)), sequences, steps,
+                TrainingPositionsSpec.Parse(config.Data.Positions), attention.Path, config.Data.TargetLen);
             for (var step = 0; step < Steps && !stop.IsCancellationRequested; step++)
             {
                 trainer.TrainStep();
@@ -50,7 +52,7 @@ public static class MemoryProbe
     {
         if (config.Data.Data.Count > 0)
         {
-            return FinetuneRun.OpenDocuments(config, CheckpointTokenizer.Open(config.Model.Model!, model.VocabSize), stop);
+            return FinetunePlan.OpenDocuments(config, CheckpointTokenizer.Open(config.Model.Model!, model.VocabSize), stop);
         }
 
         var rows = config.Training.PerDeviceTrainBatchSize * config.Training.AccumulationSteps(config.Data.CutoffLen!.Value);
@@ -64,11 +66,11 @@ public static class MemoryProbe
         if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
         {
             using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model);
-            return FinetuneRun.OpenModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute);
+            return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute);
         }
 
         using var scope = NewDisposeScope();
-        return FinetuneRun.OpenModel(config, model, Random(model, compute), compute);
+        return FinetunePlan.LoadModel(config, model, Random(model, compute), compute);
     }
 
     private static WeightSource Random(LlamaConfig model, DeviceAndDtype compute) => (_, shape) => shape.Length == 1

@@ -9,7 +9,7 @@ using Serilog;
 
 namespace CutoffLen.Runs;
 
-/// <summary>A model opened for a verb that runs it: its folder, where it runs, its network once that is asked for.</summary>
+/// <summary>An open model: its folder, device and dtype, and its network, whose weights are read when it is first used.</summary>
 public sealed class ModelSession : IDisposable
 {
     private readonly Lazy<LlamaForCausalLM> network;
@@ -32,11 +32,17 @@ public sealed class ModelSession : IDisposable
 
     /// <summary>Opens a folder.</summary>
     /// <param name="folder">A checkpoint, or adapters.</param>
-    /// <param name="compute">Where it runs.</param>
+    /// <param name="compute">Device and dtype; null for auto.</param>
     /// <param name="attention">auto, sdpa or blocked.</param>
-    public static ModelSession Open(string folder, DeviceAndDtype compute, string attention = AttentionChoice.Auto) => Open(folder, () => compute, attention);
+    /// <exception cref="UserException">All that is wrong with the folder, one line each.</exception>
+    public static ModelSession Open(string folder, DeviceAndDtype? compute = null, string attention = AttentionChoice.Auto) =>
+        Open(folder, () => compute ?? DeviceAndDtype.Choose(), attention);
 
-    /// <summary>Opens a folder, and says what is wrong with it before libtorch is loaded.</summary>
+    /// <summary>Opens a folder. What is wrong with it is said before device and dtype are chosen, which loads libtorch.</summary>
+    /// <param name="folder">A checkpoint, or adapters.</param>
+    /// <param name="compute">Chooses device and dtype.</param>
+    /// <param name="attention">auto, sdpa or blocked.</param>
+    /// <exception cref="UserException">All that is wrong with the folder, one line each.</exception>
     public static ModelSession Open(string folder, Func<DeviceAndDtype> compute, string attention)
     {
         var opened = ModelFolder.Open(folder);

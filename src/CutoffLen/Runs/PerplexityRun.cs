@@ -1,12 +1,14 @@
 using System.Diagnostics;
+using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
 using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Runs;
 
-/// <summary>Measures perplexity of models under position methods, with progress; what a log has already is not redone.</summary>
+/// <summary>Measures the perplexity of models under position methods, with progress. What a log has is not measured again.</summary>
 /// <param name="plan">Protocols and lengths.</param>
 /// <param name="texts">The documents.</param>
 /// <param name="log">Where finished work is kept.</param>
@@ -15,6 +17,29 @@ namespace CutoffLen.Runs;
 /// <param name="stop">Ctrl-C.</param>
 public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop)
 {
+    /// <summary>The perplexity of a model by length; nothing is kept.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="data">Files, folders and globs to measure on.</param>
+    /// <param name="lengths">Context lengths in tokens, ascending.</param>
+    /// <param name="rope">The position method; auto is the checkpoint's own.</param>
+    /// <param name="protocol">The protocol's name.</param>
+    /// <param name="documents">Only the first so many documents; null for all.</param>
+    /// <param name="display">Shows progress.</param>
+    /// <param name="stop">Stops it between batches.</param>
+    /// <exception cref="UserException">A name is unknown, data cannot be read, or no document has the shortest length.</exception>
+    public static ProtocolResult Measure(
+        ModelSession model, IReadOnlyList<string> data, IReadOnlyList<int> lengths, string rope = "auto",
+        string protocol = PerplexityProtocols.Default, int? documents = null, IRunDisplay? display = null, CancellationToken stop = default)
+    {
+        var tokenizer = model.Folder.Tokenizer;
+        var plan = new SweepPlan([PerplexityProtocols.Parse(protocol)], lengths, SpecialTokens.Of(tokenizer), DependsOnLength: false);
+        var positioned = model.Under(PositionSpec.Parse(rope), lengths[^1]);
+        using var log = new ResultLog();
+        var run = new PerplexityRun(
+            plan, EvaluationTexts.Read(data, tokenizer, documents, cancel: stop).Texts, log, PerplexitySweep.StandardBatchTokens, display ?? RunProgress.None, stop);
+        return SweepStatistics.Perplexity(run.Measure(model.Folder.Name, model, positioned).Scores, 0);
+    }
+
     /// <summary>The result that the log has, without reading the model's weights; null while it is not whole.</summary>
     public ModelSweep? Recall(ModelSession model, PositionSpec spec) =>
         ModelSweep.Recall(model.Folder, spec, model.Compute, plan, texts, log, batchTokens);

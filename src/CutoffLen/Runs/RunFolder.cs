@@ -104,12 +104,12 @@ public sealed class RunFolder(string path)
     /// <summary>Adds a line to log.jsonl.</summary>
     public void Log<T>(T entry) => File.AppendAllText(In(LogFile), JsonSerializer.Serialize(entry, OneLine) + "\n");
 
-    /// <summary>The whole lines of log.jsonl.</summary>
-    public IEnumerable<JsonObject> Lines() => !File.Exists(In(LogFile)) ? [] :
-        File.ReadLines(In(LogFile)).Where(line => StepOfLine(line) < long.MaxValue).Select(line => JsonNode.Parse(line)!.AsObject());
+    /// <summary>The whole lines of log.jsonl. A kill can leave half a line at the end, which is left out.</summary>
+    public IEnumerable<JsonObject> Lines() =>
+        !File.Exists(In(LogFile)) ? [] : File.ReadLines(In(LogFile)).Select(Parse).OfType<JsonObject>();
 
-    /// <summary>Whether log.jsonl has a line of a step with this key.</summary>
-    public bool HasLogged(long step, string key) => Lines().Any(line => line.ContainsKey(key) && line["step"]?.GetValue<long>() == step);
+    /// <summary>The steps that have a line with this key in log.jsonl.</summary>
+    public IReadOnlySet<long> Logged(string key) => Lines().Where(line => line.ContainsKey(key)).Select(StepOf).ToHashSet();
 
     /// <summary>
     /// The seconds that the logged steps took, over all times the run was started, and the last loss; null before the first
@@ -133,7 +133,7 @@ public sealed class RunFolder(string path)
     {
         if (File.Exists(In(LogFile)))
         {
-            var kept = File.ReadLines(In(LogFile)).Where(line => StepOfLine(line) <= step).ToList();
+            var kept = File.ReadLines(In(LogFile)).Where(line => Parse(line) is { } entry && StepOf(entry) <= step).ToList();
             Write(LogFile, string.Concat(kept.Select(line => line + "\n")));
         }
     }
@@ -142,19 +142,19 @@ public sealed class RunFolder(string path)
 
     private string In(string name) => System.IO.Path.Combine(Path, name);
 
-    // Half a line is what a kill left; it goes.
-    private static long StepOfLine(string line)
+    private static JsonObject? Parse(string line)
     {
         try
         {
-            using var entry = JsonDocument.Parse(line);
-            return entry.RootElement.TryGetProperty("step", out var step) ? step.GetInt64() : 0;
+            return JsonNode.Parse(line) as JsonObject;
         }
         catch (JsonException)
         {
-            return long.MaxValue;
+            return null;
         }
     }
+
+    private static long StepOf(JsonObject line) => line["step"]?.GetValue<long>() ?? 0;
 
     private static long? StepOf(string folder) => long.TryParse(
         System.IO.Path.GetFileName(folder)[CheckpointPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;

@@ -27,8 +27,8 @@ public sealed record ScoredCell(GridCell Cell, ModelSweep Sweep, TrainingCost? C
 public sealed record TrainingCost(long Steps, long Tokens, double? Seconds, double? Loss);
 
 /// <summary>
-/// A sweep over position methods and cutoffs. A cell is a measurement, kept batch by batch in results.jsonl, after a
-/// fine-tuning run of its own under runs/, which goes on from its last checkpoint. What is there is not made again.
+/// A sweep over position methods and cutoffs. A cell is a measurement, kept batch by batch in results.jsonl. A fine-tuned
+/// cell also has a run of its own under runs/, resumed from its last checkpoint. Finished work is not redone.
 /// </summary>
 public sealed partial class SweepRun : IDisposable
 {
@@ -38,86 +38,83 @@ public sealed partial class SweepRun : IDisposable
     private readonly string folder;
     private readonly IRunDisplay display;
     private readonly CancellationToken stop;
-    private readonly DeviceAndDtype compute;
     private readonly ModelSession model;
-    private readonly EvaluationTexts texts;
-    private readonly IReadOnlyList<int> lengths;
-    private readonly PerplexityProtocol protocol;
-    private readonly SpecialTokens special;
-    private readonly CutoffGrid grid;
     private readonly ResultLog log;
     private readonly PerplexityRun perplexity;
+    private FinetunePlan? inputs;
 
     /// <summary>Opens model and texts; reads no weights yet.</summary>
-    /// <param name="config">With model, eval_data, ropes and output folder given, and with data when there are cutoffs.</param>
+    /// <param name="config">Model, eval_data, ropes and output_dir must be given, and data when there are cutoffs.</param>
     /// <param name="batchTokens">The most tokens that one batch of a measurement reads.</param>
-    /// <param name="display">Shows what the sweep does.</param>
-    /// <param name="stop">Ctrl-C: saves and ends.</param>
-    /// <exception cref="UserException">What is wrong.</exception>
-    public SweepRun(RunConfig config, int batchTokens, IRunDisplay display, CancellationToken stop)
+    /// <param name="display">Shows progress.</param>
+    /// <param name="stop">Saves and ends.</param>
+    /// <exception cref="UserException">What is wrong with the configuration, the model or the texts.</exception>
+    public SweepRun(RunConfig config, int batchTokens = PerplexitySweep.StandardBatchTokens, IRunDisplay? display = null, CancellationToken stop = default)
     {
-        (this.config, this.display, this.stop) = (config, display, stop);
-        compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
+        Check(config);
+        (this.config, this.display, this.stop) = (config, display ?? RunProgress.None, stop);
+        var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
-        var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, model.Folder.Config);
-        texts = EvaluationTexts.Read(evaluation.EvalData, model.Folder.Tokenizer, evaluation.MaxEvalDocuments, cancel: stop);
+        var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, Model.Config);
+        Texts = EvaluationTexts.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cancel: stop);
         // The native length is always measured: what a method costs there is half of the question.
-        lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
-        protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
-        special = SpecialTokens.Of(model.Folder.Tokenizer);
-        grid = CutoffGrid.Of(
-            architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes ?? sweep.Ropes, sweep.Cutoffs, config.Data.TargetLen, lengths[^1]);
+        Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
+        Protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
+        Grid = CutoffGrid.Of(
+            architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes ?? sweep.Ropes, sweep.Cutoffs, config.Data.TargetLen, Lengths[^1]);
         folder = config.Training.OutputDir!;
         OutputFolder.Create(folder);
-        display.Enter(folder);
+        this.display.Enter(folder);
         log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
-        perplexity = new PerplexityRun(new SweepPlan([protocol], lengths, special, DependsOnLength: false), texts.Texts, log, batchTokens, display, stop);
+        perplexity = new PerplexityRun(
+            new SweepPlan([Protocol], Lengths, SpecialTokens.Of(Model.Tokenizer), DependsOnLength: false), Texts.Texts, log, batchTokens, this.display, stop);
     }
-
-    /// <summary>What the report calls the model: its folder's name, with the one above where that says nothing.</summary>
-    public string Name => model.Folder.Name is "model" or "final" or "merged"
-        ? $"{Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model.Folder.Folder))))}/{model.Folder.Name}"
-        : model.Folder.Name;
 
     /// <summary>The model before fine-tuning.</summary>
     public ModelFolder Model => model.Folder;
 
     /// <summary>Device and dtype.</summary>
-    public DeviceAndDtype Compute => compute;
+    public DeviceAndDtype Compute => model.Compute;
 
-    /// <summary>What is measured on.</summary>
-    public EvaluationTexts Texts => texts;
+    /// <summary>The texts measured on.</summary>
+    public EvaluationTexts Texts { get; }
 
     /// <summary>Context lengths in tokens.</summary>
-    public IReadOnlyList<int> Lengths => lengths;
+    public IReadOnlyList<int> Lengths { get; }
 
     /// <summary>How perplexity is measured.</summary>
-    public PerplexityProtocol Protocol => protocol;
+    public PerplexityProtocol Protocol { get; }
 
-    /// <summary>The cells to be made.</summary>
-    public CutoffGrid Grid => grid;
+    /// <summary>All cells.</summary>
+    public CutoffGrid Grid { get; }
 
-    /// <summary>Makes every cell that is not there.</summary>
-    /// <param name="onCell">Told of all cells so far when a new one is made.</param>
+    /// <summary>The model's name in a report: that of its folder, with the one above where that says nothing.</summary>
+    public string Name => Model.Name is "model" or "final" or "merged"
+        ? $"{Path.GetFileName(Path.GetDirectoryName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Model.Folder))))}/{Model.Name}"
+        : Model.Name;
+
+    /// <summary>Fine-tunes and measures every cell that is not finished.</summary>
+    /// <param name="onCell">Told of all cells so far, when a new one is made and more will follow.</param>
     /// <exception cref="UserException">A run in the folder was started with other settings, or something else is wrong.</exception>
     /// <exception cref="OperationCanceledException">Stopped; all that was done is kept.</exception>
-    public IReadOnlyList<ScoredCell> Run(Action<IReadOnlyList<ScoredCell>> onCell)
+    public IReadOnlyList<ScoredCell> Run(Action<IReadOnlyList<ScoredCell>>? onCell = null)
     {
-        CheckRuns();
-        File.WriteAllText(Path.Combine(folder, RunFolder.ConfigFile), RunConfigWriter.ToYaml(config.WithFullPaths()));
-        var cells = grid.Cells.ToList();
+        // Every run is opened before any work is done: what is wrong with the last one is said now.
+        var runs = Grid.After.Select(Open).ToList();
+        new RunFolder(folder).Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(config.WithFullPaths()));
+        var count = Grid.Before.Count + runs.Count;
         Log.Information(
             "{Cells} cells: {Before} before fine-tuning, {After} after; {Texts} texts, lengths {Lengths:l}",
-            cells.Count, grid.Before.Count, grid.After.Count, texts.Texts.Count, string.Join(", ", lengths));
-        var scored = new List<ScoredCell>();
-        foreach (var cell in cells)
+            count, Grid.Before.Count, runs.Count, Texts.Texts.Count, string.Join(", ", Lengths));
+        var scored = Grid.Before.Select(Before).ToList();
+        foreach (var (cell, run) in Grid.After.Zip(runs))
         {
-            var (made, isNew) = cell.Cutoff is null ? (Before(cell), false) : After(cell, $"{scored.Count + 1} of {cells.Count}");
+            var (made, isNew) = After(cell, run, $"{scored.Count + 1} of {count}");
             scored.Add(made);
-            if (isNew && scored.Count < cells.Count)
+            if (isNew && scored.Count < count)
             {
-                onCell(scored);
+                onCell?.Invoke(scored);
             }
         }
 
@@ -127,8 +124,26 @@ public sealed partial class SweepRun : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        inputs?.Dispose();
         model.Dispose();
         log.Dispose();
+    }
+
+    private static void Check(RunConfig config)
+    {
+        RunConfigCheck.Require(
+            "sweep",
+            (config.Model.Model is null, "model: the checkpoint"),
+            (config.Sweep.Ropes.Count == 0, "ropes: the position methods to compare"),
+            (config.Evaluation.EvalData.Count == 0, "eval_data: what to measure on"),
+            (config.Sweep.Cutoffs.Count > 0 && config.Data.Data.Count == 0, "data: what to fine-tune on"),
+            (config.Training.OutputDir is null, "--out (output_dir): the folder of the sweep"));
+        if (config.Model.Rope != "auto" || config.Data.CutoffLen is not null)
+        {
+            throw new UserException("rope and cutoff_len are set for each cell of a sweep; give ropes and cutoffs");
+        }
+
+        RunConfigCheck.Check(config);
     }
 
     /// <summary>A cell's run: the sweep's own keys with the cell's method and cutoff.</summary>
@@ -141,20 +156,13 @@ public sealed partial class SweepRun : IDisposable
         Sweep = new SweepConfig(),
     };
 
-    /// <summary>Opens every run before any work is done: what is wrong with the last one is said now.</summary>
-    private void CheckRuns()
-    {
-        foreach (var cell in grid.After)
-        {
-            using var run = Open(cell);
-        }
-    }
-
     private FinetuneRun Open(GridCell cell)
     {
         try
         {
-            return FinetuneRun.Open(ConfigOf(cell), "auto", display, stop);
+            // All runs have one model and one set of documents.
+            var plan = inputs is null ? inputs = FinetunePlan.Open(ConfigOf(cell), stop) : inputs.With(ConfigOf(cell));
+            return new FinetuneRun(plan, "auto", display: display);
         }
         catch (UserException problem)
         {
@@ -164,49 +172,43 @@ public sealed partial class SweepRun : IDisposable
 
     private ScoredCell Before(GridCell cell)
     {
-        var sweep = perplexity.Recall(model, cell.Spec);
-        return new ScoredCell(cell, sweep ?? perplexity.Measure(model.Folder.Name, model, model.Under(cell.Spec, lengths[^1])), null);
+        var sweep = perplexity.Recall(model, cell.Spec) ?? perplexity.Measure(Model.Name, model, model.Under(cell.Spec, Lengths[^1]));
+        return new ScoredCell(cell, sweep, null);
     }
 
-    private (ScoredCell Cell, bool IsNew) After(GridCell cell, string place)
+    private (ScoredCell Cell, bool IsNew) After(GridCell cell, FinetuneRun run, string place)
     {
-        var run = ConfigOf(cell).Training.OutputDir!;
-        var trained = Train(cell, place);
-        using var tuned = ModelSession.Open(new RunFolder(run).Final, compute, config.Model.Attention);
+        var isTrained = run.IsFinished;
+        if (!isTrained)
+        {
+            Log.Information("cell {Place:l}: fine-tuning with {Rope:l} at {Cutoff} tokens", place, cell.Rope, cell.Cutoff);
+            Train(run);
+        }
+
+        using var tuned = ModelSession.Open(run.Folder.Final, Compute, config.Model.Attention);
         // The checkpoint's own method is the one it was trained with, whatever words its config.json has for it.
         var own = PositionSpec.Parse("auto");
         var recalled = perplexity.Recall(tuned, own);
-        var sweep = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own, lengths[^1]));
-        return (new ScoredCell(cell, sweep, CostOf(run)), trained || recalled is null);
+        var sweep = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own, Lengths[^1]));
+        return (new ScoredCell(cell, sweep, CostOf(run.Folder)), !isTrained || recalled is null);
     }
 
-    /// <summary>Fine-tunes where that is not done, and says whether it did.</summary>
-    private bool Train(GridCell cell, string place)
+    private void Train(FinetuneRun run)
     {
-        using var run = Open(cell);
-        if (run.IsFinished)
-        {
-            return false;
-        }
-
-        Log.Information("cell {Place:l}: fine-tuning with {Rope:l} at {Cutoff} tokens", place, cell.Rope, cell.Cutoff);
-        var outcome = run.Train(stop);
+        var outcome = run.Run(stop);
         display.Enter(folder);
         if (!outcome.Finished)
         {
-            Log.Warning("stopped at step {Step} of {Steps}, saved as {Checkpoint:l}", outcome.Step, outcome.TotalSteps, outcome.Last);
+            Log.Warning("stopped at step {Step} of {Steps}, saved as {Checkpoint:l}", outcome.Step, outcome.TotalSteps, outcome.Folder);
             throw new OperationCanceledException(stop);
         }
-
-        return true;
     }
 
-    private static TrainingCost CostOf(string run)
+    private static TrainingCost CostOf(RunFolder run)
     {
-        var folder = new RunFolder(run);
-        var ledger = TokenLedger.FromJson(File.ReadAllText(Path.Combine(run, RunFolder.LedgerFile)));
-        var logged = folder.Logged();
-        return new TrainingCost(folder.Checkpoints()[^1].Step, ledger.Trained.Targets, logged?.Seconds, logged?.Loss);
+        var ledger = TokenLedger.FromJson(File.ReadAllText(Path.Combine(run.Path, RunFolder.LedgerFile)));
+        var logged = run.Logged();
+        return new TrainingCost(run.Checkpoints()[^1].Step, ledger.Trained.Targets, logged?.Seconds, logged?.Loss);
     }
 
     [GeneratedRegex("[^A-Za-z0-9.=+-]")]

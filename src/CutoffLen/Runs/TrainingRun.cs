@@ -2,20 +2,14 @@ using System.Diagnostics;
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
+using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
 namespace CutoffLen.Runs;
 
-/// <summary>When a run logs and saves.</summary>
-/// <param name="LoggingSteps">Steps between lines of the log.</param>
-/// <param name="SaveSteps">Steps between checkpoints; 0 saves at the end only.</param>
-/// <param name="SaveTotalLimit">Checkpoints that are kept; null for all.</param>
-/// <param name="EvalSteps">Steps between measurements, which are also made before the first step and after the last; 0 for none.</param>
-public sealed record RunRhythm(int LoggingSteps, int SaveSteps, int? SaveTotalLimit, int EvalSteps = 0);
-
-/// <summary>What a measurement on the way found at a length.</summary>
+/// <summary>A measurement during training, at one length.</summary>
 /// <param name="Length">Tokens.</param>
 /// <param name="Documents">Documents that have so many.</param>
 /// <param name="Tokens">Tokens scored.</param>
@@ -23,13 +17,13 @@ public sealed record RunRhythm(int LoggingSteps, int SaveSteps, int? SaveTotalLi
 /// <param name="Ppl">exp of it.</param>
 public sealed record LengthEvaluation(int Length, int Documents, long Tokens, double Nll, double Ppl);
 
-/// <summary>What a measurement on the way found.</summary>
+/// <summary>A measurement during training.</summary>
 /// <param name="Protocol">The perplexity protocol.</param>
 /// <param name="Lengths">Length by length.</param>
 /// <param name="EffectiveContext">Tokens, as reports print it; null where no document has a whole window.</param>
 public sealed record EvaluationSummary(string Protocol, IReadOnlyList<LengthEvaluation> Lengths, string? EffectiveContext);
 
-/// <summary>A line of log.jsonl: a measurement on the way.</summary>
+/// <summary>A line of log.jsonl: a measurement during training.</summary>
 /// <param name="Step">Steps made.</param>
 /// <param name="Eval">What was found.</param>
 /// <param name="EvalSeconds">How long it took.</param>
@@ -51,38 +45,40 @@ public sealed record LogLine(
 /// <param name="trainer">Makes the steps.</param>
 /// <param name="folder">Where everything goes.</param>
 /// <param name="saved">The architecture with the positions that are trained: what checkpoints say.</param>
-/// <param name="baseModel">The folder of the checkpoint that was fine-tuned.</param>
-/// <param name="settings">Every key that decides the run.</param>
+/// <param name="config">The base model's folder, and the steps at which to log, save and measure.</param>
+/// <param name="settings">The settings that decide the bits of the run.</param>
 /// <param name="machine">What changes bits without being a setting.</param>
-/// <param name="rhythm">When to log and save.</param>
-public sealed class TrainingRun(
-    Trainer trainer, RunFolder folder, LlamaConfig saved, string baseModel,
-    IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine, RunRhythm rhythm)
+internal sealed class TrainingRun(
+    Trainer trainer, RunFolder folder, LlamaConfig saved, RunConfig config,
+    IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine)
 {
+    private readonly string baseModel = config.Model.Model!;
     private readonly List<StepReport> sinceLog = [];
     private readonly Stopwatch clock = new();
+    private HashSet<long> evaluated = [];
     private TimeSpan lastLog;
 
-    /// <summary>The ledger; ledger.json is written with every checkpoint.</summary>
+    /// <summary>The ledger. ledger.json is written with every checkpoint.</summary>
     public required TokenLedger Ledger { get; init; }
 
     /// <summary>Told of every step.</summary>
-    public Action<StepReport> OnStep { get; init; } = _ => { };
+    public Action<StepReport>? OnStep { get; init; }
 
     /// <summary>Told of every line of the log.</summary>
-    public Action<LogLine> OnLog { get; init; } = _ => { };
+    public Action<LogLine>? OnLog { get; init; }
 
-    /// <summary>Measures the model as it is; must change nothing in it. Called at the rhythm's eval_steps.</summary>
+    /// <summary>Measures the model as it is, and changes nothing in it. Called every eval_steps.</summary>
     public Func<CancellationToken, EvaluationSummary>? Evaluation { get; init; }
 
     /// <summary>Told of every measurement.</summary>
-    public Action<EvaluationLine> OnEvaluation { get; init; } = _ => { };
+    public Action<EvaluationLine>? OnEvaluation { get; init; }
 
     /// <summary>Trains to the end and saves final/, or until <paramref name="stop"/> and saves a checkpoint.</summary>
     /// <returns>The folder that was saved last; whether it is the finished model.</returns>
     /// <exception cref="UserException">Something stopped it; the last checkpoint is whole.</exception>
     public (string Folder, bool Finished) Run(CancellationToken stop)
     {
+        evaluated = [.. folder.Logged("eval")];
         clock.Start();
         using var events = new TensorBoardWriter(folder.TensorBoard);
         Evaluate(events, stop);
@@ -96,8 +92,8 @@ public sealed class TrainingRun(
 
             var report = trainer.TrainStep();
             sinceLog.Add(report);
-            OnStep(report);
-            if (report.Step % rhythm.LoggingSteps == 0 || report.Step == trainer.TotalSteps)
+            OnStep?.Invoke(report);
+            if (report.Step % config.Training.LoggingSteps == 0 || report.Step == trainer.TotalSteps)
             {
                 Log(events);
             }
@@ -107,7 +103,7 @@ public sealed class TrainingRun(
                 break;
             }
 
-            if (rhythm.SaveSteps > 0 && report.Step % rhythm.SaveSteps == 0)
+            if (config.Training.SaveSteps > 0 && report.Step % config.Training.SaveSteps == 0)
             {
                 SaveCheckpoint();
             }
@@ -122,21 +118,15 @@ public sealed class TrainingRun(
         return (folder.Final, true);
     }
 
-    /// <summary>Goes on from a checkpoint: the optimizer, the step, the counts. The model was built from it.</summary>
-    public static void Resume(Trainer trainer, TrainingState state, string checkpoint)
-    {
-        state.Restore(checkpoint, trainer.Model, trainer.Optimizer);
-        trainer.Trained = state.Trained;
-    }
-
     /// <summary>
-    /// Measures when it is time, after the step's checkpoint is saved: a measurement that fails costs no training, and one
-    /// that a kill cut short is made when the run goes on.
+    /// Measures when it is due, after the step's checkpoint is saved: a measurement that fails costs no training. One that a
+    /// kill cut short is made when the run is resumed.
     /// </summary>
     private void Evaluate(TensorBoardWriter events, CancellationToken stop)
     {
-        var isDue = rhythm.EvalSteps > 0 && (trainer.Step % rhythm.EvalSteps == 0 || trainer.Step == trainer.TotalSteps);
-        if (!isDue || Evaluation is null || stop.IsCancellationRequested || folder.HasLogged(trainer.Step, "eval"))
+        var every = config.Evaluation.EvalSteps;
+        var isDue = every > 0 && (trainer.Step % every == 0 || trainer.Step == trainer.TotalSteps);
+        if (!isDue || Evaluation is null || stop.IsCancellationRequested || evaluated.Contains(trainer.Step))
         {
             return;
         }
@@ -147,7 +137,8 @@ public sealed class TrainingRun(
         {
             var line = new EvaluationLine(trainer.Step, Evaluation(stop), watch.Elapsed.TotalSeconds);
             folder.Log(line);
-            OnEvaluation(line);
+            evaluated.Add(line.Step);
+            OnEvaluation?.Invoke(line);
             events.Write(line.Step, line.Eval.Lengths.Select(length => KeyValuePair.Create($"eval/ppl_{length.Length}", length.Ppl)));
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -164,7 +155,7 @@ public sealed class TrainingRun(
         var state = new TrainingState(trainer.Step, settings, machine, trainer.Trained);
         Save(target, state.Files(trainer.Model, trainer.Optimizer));
         folder.Write(RunFolder.LedgerFile, (Ledger with { Trained = trainer.Trained }).ToJson() + "\n");
-        if (rhythm.SaveTotalLimit is { } most)
+        if (config.Training.SaveTotalLimit is { } most)
         {
             folder.Keep(most);
         }
@@ -202,7 +193,7 @@ public sealed class TrainingRun(
         lastLog = clock.Elapsed;
         sinceLog.Clear();
         folder.Log(line);
-        OnLog(line);
+        OnLog?.Invoke(line);
         events.Write(line.Step, new Dictionary<string, double>
         {
             ["train/loss"] = line.Loss,

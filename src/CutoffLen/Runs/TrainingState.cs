@@ -61,14 +61,15 @@ public sealed record TrainingState(
         }
     }
 
-    /// <summary>Puts the optimizer, and with a master copy the weights too, where a checkpoint left them.</summary>
+    /// <summary>Restores the optimizer, with a master copy the weights too, the step and the counts. The trainer's model was loaded from the checkpoint.</summary>
     /// <exception cref="UserException">The file does not fit the model and the optimizer.</exception>
-    public void Restore(string folder, TrainableModel model, FlatOptimizer optimizer)
+    public void Restore(string folder, Trainer trainer)
     {
+        var optimizer = trainer.Optimizer;
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Path.Combine(folder, OptimizerFile));
-        var views = Tensors(model.Parameters, optimizer);
+        var views = Tensors(trainer.Model.Parameters, optimizer);
         var stored = file.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
         foreach (var (name, view) in views)
         {
@@ -86,6 +87,7 @@ public sealed record TrainingState(
         }
 
         optimizer.Steps = Step;
+        trainer.Trained = Trained;
     }
 
     private static List<(string Name, Tensor Tensor)> Tensors(FlatParameters parameters, FlatOptimizer optimizer) =>

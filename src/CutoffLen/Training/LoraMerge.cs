@@ -35,9 +35,10 @@ public static class LoraMerge
     /// <param name="texts">Token ids to compare on; of each the first 4096.</param>
     /// <param name="dtype">Of the merged weights.</param>
     /// <param name="device">Where to compute.</param>
+    /// <param name="stop">Stops it before anything is written.</param>
     /// <exception cref="UserException">Files do not fit together, or the perplexity moved more than the dtype explains.</exception>
     public static MergeReport Merge(
-        string adapters, string baseModel, string output, IReadOnlyList<int[]> texts, ScalarType dtype, Device device)
+        string adapters, string baseModel, string output, IReadOnlyList<int[]> texts, ScalarType dtype, Device device, CancellationToken stop = default)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -47,7 +48,9 @@ public static class LoraMerge
         using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, settings, seed: 0);
         model.LoadAdapters(adapters);
         using var plain = new LlamaForCausalLM(config, AdapterCheckpoint.Merged(adapters, config, settings, checkpoint.Weights(device, dtype)));
+        stop.ThrowIfCancellationRequested();
         var (before, tokens) = MeanNll(model.Network, texts);
+        stop.ThrowIfCancellationRequested();
         var (after, _) = MeanNll(plain, texts);
         var report = new MergeReport(tokens, before, after, Allowed(dtype));
         if (!(Math.Abs(after - before) <= report.Allowed))
@@ -56,6 +59,7 @@ public static class LoraMerge
                 $"not merged: on {tokens} tokens the loss is {before:0.00000} nats with the adapters and {after:0.00000} merged, further apart than {dtype} explains ({report.Allowed}); merge with --dtype fp32"));
         }
 
+        stop.ThrowIfCancellationRequested();
         CheckpointWriter.Save(output, config, plain.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), source: baseModel);
         return report;
     }

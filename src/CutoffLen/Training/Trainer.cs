@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Models.Attention;
 using CutoffLen.Positions;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Training.Optimizers;
@@ -17,33 +18,36 @@ public sealed class Trainer : IDisposable
     private readonly TrainingSequences sequences;
     private readonly TrainingPositions positionIds;
     private readonly LineBreaks? lineBreaks;
-    private readonly TrainerSettings settings;
-    private readonly StepOrder order;
+    private readonly TrainingConfig config;
+    private readonly TrainingSteps steps;
     private readonly MicroBatches batches;
     private readonly LayerwiseBackprop backprop;
     private readonly GradientSum gradients;
     private readonly int nativeLength;
+    private readonly int targetLength;
 
     /// <summary>Prepares training from step 0.</summary>
     /// <param name="model">What is trained.</param>
     /// <param name="method">How attention sees positions.</param>
     /// <param name="sequences">The data.</param>
+    /// <param name="steps">The optimizer steps, and how they are made.</param>
     /// <param name="positionIds">The position ids that a sequence's tokens get.</param>
-    /// <param name="settings">The rest.</param>
+    /// <param name="attention">What computes attention where it can.</param>
+    /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
     /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
     public Trainer(
-        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingPositions positionIds,
-        TrainerSettings settings, LineBreaks? lineBreaks = null)
+        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, TrainingPositions positionIds,
+        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null)
     {
-        (Model, this.sequences, this.positionIds, this.settings, this.lineBreaks) = (model, sequences, positionIds, settings, lineBreaks);
-        var config = model.Network.Config;
-        nativeLength = config.NativeLength;
-        order = new StepOrder(sequences.Count, settings.BatchSize * settings.AccumulationSteps, settings.DropLast);
-        batches = new MicroBatches(method, config, model.Network.Device, settings.Attention);
-        backprop = model.Backprop(settings.Recompute, settings.OffloadInputs);
-        gradients = new GradientSum(model.Parameters, settings.AccumulationSteps);
-        Optimizer = settings.Optimizer.Create(model.Parameters);
-        Trained = TrainedCounts.None(nativeLength, TargetLength);
+        (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
+        config = steps.Config;
+        nativeLength = model.Network.Config.NativeLength;
+        this.targetLength = targetLength ?? sequences.Cutoff;
+        batches = new MicroBatches(method, model.Network.Config, model.Network.Device, attention);
+        backprop = model.Backprop(config.Recompute, config.OffloadInputs);
+        gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
+        Optimizer = config.CreateOptimizer(model.Parameters);
+        Trained = TrainedCounts.None(nativeLength, this.targetLength);
     }
 
     /// <summary>What is trained.</summary>
@@ -56,12 +60,10 @@ public sealed class Trainer : IDisposable
     public long Step => Optimizer.Steps;
 
     /// <summary>Steps of the whole run.</summary>
-    public long TotalSteps => settings.TotalSteps;
+    public long TotalSteps => steps.Total;
 
     /// <summary>Tokens trained so far, by position.</summary>
     public TrainedCounts Trained { get; set; }
-
-    private int TargetLength => settings.TargetLength ?? sequences.Cutoff;
 
     /// <summary>Makes the next optimizer step.</summary>
     /// <exception cref="UserException">Loss or gradient are not finite; the model is as the last step left it.</exception>
@@ -73,19 +75,19 @@ public sealed class Trainer : IDisposable
         var targets = rows.Sum(row => (long)row.Sequence.TargetCount);
         var scale = 1.0 / Math.Max(1, targets);
         gradients.Clear();
-        var loss = rows.Chunk(settings.BatchSize).Select((batch, number) => RunBatch(batch, step, number, scale)).Sum() * scale;
+        var loss = rows.Chunk(config.PerDeviceTrainBatchSize).Select((batch, number) => RunBatch(batch, step, number, scale)).Sum() * scale;
         var norm = Model.Parameters.GradientNorm(gradients.Total);
         if (!double.IsFinite(norm))
         {
             throw NotFinite($"the gradient's norm is {norm}", step, rows);
         }
 
-        var rate = settings.Schedule.At(step);
-        var factor = settings.MaxGradientNorm > 0 ? Math.Min(1, settings.MaxGradientNorm / Math.Max(norm, double.Epsilon)) : 1;
+        var rate = steps.Schedule.At(step);
+        var factor = config.MaxGradNorm > 0 ? Math.Min(1, config.MaxGradNorm / Math.Max(norm, double.Epsilon)) : 1;
         Optimizer.Step(rate, factor, gradients.Total);
         Trained = rows.Aggregate(Trained, (counts, row) => counts.With(row.Sequence, row.Positions, nativeLength));
         return new StepReport(
-            Step, Step / (double)order.StepsPerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
+            Step, Step / (double)steps.PerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
     }
 
     /// <inheritdoc/>
@@ -98,7 +100,7 @@ public sealed class Trainer : IDisposable
 
     private PositionedSequence[] Rows(long step)
     {
-        var (epoch, first, count) = order.Of(step);
+        var (epoch, first, count) = steps.Of(step);
         return [.. Enumerable.Range(0, count).Select(n => Positioned(sequences[epoch, first + n], step, n))];
     }
 
@@ -116,8 +118,8 @@ public sealed class Trainer : IDisposable
     private PositionedSequence Positioned(TrainingSequence sequence, long step, int row)
     {
         var breaks = lineBreaks?.Of(sequence) ?? [];
-        var draw = new PositionDraw(settings.Seed, step, row);
-        return new PositionedSequence(sequence, positionIds.Place(sequence.Positions, TargetLength, draw, breaks, sequence.Padding));
+        var draw = new PositionDraw(config.Seed, step, row);
+        return new PlacedSequence(sequence, positionIds.Place(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
     }
 
     /// <summary>Forward and backward of one micro-batch; its summed loss in nats.</summary>

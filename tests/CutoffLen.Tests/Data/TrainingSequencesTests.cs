@@ -194,35 +194,6 @@ public sealed class TrainingSequencesTests
         Assert.EndsWith("data.jsonl line 2 tokens 0..9", described[1]);
     }
 
-    [Theory]
-    [InlineData(10, 4, false, 3)]
-    [InlineData(10, 4, true, 2)]
-    [InlineData(8, 4, false, 2)]
-    [InlineData(8, 4, true, 2)]
-    [InlineData(3, 4, false, 1)]
-    public void Steps_take_every_sequence_of_an_epoch_once(int sequences, int perStep, bool dropLast, int stepsPerEpoch)
-    {
-        var order = new StepOrder(sequences, perStep, dropLast);
-        Assert.Equal(stepsPerEpoch, order.StepsPerEpoch);
-        for (var epoch = 0; epoch < 3; epoch++)
-        {
-            var taken = Enumerable.Range(epoch * stepsPerEpoch, stepsPerEpoch).Select(step => order.Of(step)).ToList();
-            Assert.All(taken, step => Assert.Equal(epoch, step.Epoch));
-            Assert.Equal(
-                Enumerable.Range(0, dropLast ? sequences / perStep * perStep : sequences),
-                taken.SelectMany(step => Enumerable.Range(step.First, step.Count)));
-        }
-    }
-
-    [Fact]
-    public void Steps_of_a_run_are_the_given_number_or_its_epochs_rounded_up()
-    {
-        var order = new StepOrder(10, 4, dropLast: false);
-        Assert.Equal(7, order.TotalSteps(7, 100));
-        Assert.Equal(5, order.TotalSteps(null, 1.5));
-        Assert.Contains("dropped", Assert.Throws<UserException>(() => new StepOrder(3, 4, dropLast: true)).Message.Replace("drop_last", "dropped"));
-    }
-
     private sealed record Drawn(int[] Lengths, int Cutoff, DocumentMarkers Markers, long Seed);
 
     private static void ForAll(Action<Drawn> holds)

@@ -127,8 +127,7 @@ public sealed class LoraTests
     {
         using var training = new TinyTraining(40, 40);
         using var scope = NewDisposeScope();
-        var settings = TinyTraining.Settings(3, batch: 2);
-        settings = settings with { Optimizer = settings.Optimizer with { Numbers = settings.Optimizer.Numbers with { WeightDecay = 0 } }, Schedule = settings.Schedule with { WarmupSteps = 0 } };
+        var settings = TinyTraining.Settings(3, batch: 2) with { WeightDecay = 0, WarmupSteps = 0, WarmupRatio = 0 };
         using var model = TinyTraining.Lora(Settings, ratio: 16);
         var frozen = model.Weights().Where(weight => !model.Parameters.Contains(weight.Name)).ToDictionary(w => w.Name, w => w.Tensor.bytes.ToArray());
         var start = model.Parameters.Values.clone();

@@ -8,7 +8,6 @@ using CutoffLen.Tests.Data;
 using CutoffLen.Tests.Models;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
-using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Training;
@@ -52,16 +51,24 @@ internal sealed class TinyTraining : IDisposable
     }
 
     public Trainer Trainer(
-        TrainableModel model, TrainerSettings settings, int cutoff = 32, Packing packing = Packing.Documents, string positions = "plain", string rope = "rope") => new(
-        model, PositionMethods.Create(PositionSpec.Parse(rope), model.Network.Config.Positions, cutoff),
-        new TrainingSequences(Documents, cutoff, packing, settings.Seed), TrainingPositionsSpec.Parse(positions), settings);
-
-    public static TrainerSettings Settings(int steps, int batch = 1, int accumulation = 1, double rate = 1e-3, long seed = 1) => new(
-        seed, steps, new LearningRateSchedule(ScheduleShape.Cosine, rate, 2, steps),
-        new OptimizerSettings(OptimizerKind.Adamw, new AdamWSettings(0.9, 0.95, WeightDecay: 0.1)))
+        TrainableModel model, TrainingConfig config, int cutoff = 32, Packing packing = Packing.Documents, string positions = "plain", string rope = "rope", int? targetLength = null)
     {
-        BatchSize = batch,
-        AccumulationSteps = accumulation,
+        var sequences = new TrainingSequences(Documents, cutoff, packing, config.Seed);
+        return new(
+            model, PositionMethods.Create(PositionSpec.Parse(rope), model.Network.Config.Positions, cutoff), sequences,
+            new TrainingSteps(config, sequences.Count, cutoff), TrainingPositionsSpec.Parse(positions), targetLength: targetLength);
+    }
+
+    public static TrainingConfig Settings(int steps, int batch = 1, int accumulation = 1, double rate = 1e-3, int seed = 1) => new()
+    {
+        Seed = seed,
+        MaxSteps = steps,
+        LrSchedulerType = ScheduleShape.Cosine,
+        LearningRate = rate,
+        WarmupSteps = 2,
+        WeightDecay = 0.1,
+        PerDeviceTrainBatchSize = batch,
+        GradientAccumulationSteps = accumulation,
     };
 
     public void Dispose()

@@ -58,8 +58,7 @@ public sealed class TrainerTests
         foreach (var dtype in new[] { ScalarType.Float32, ScalarType.BFloat16 })
         {
             using var training = new TinyTraining(40, 12, 30, 32, 7, 50, 33);
-            var settings = TinyTraining.Settings(6, batch: 1, accumulation: 2) with { TargetLength = positions == "plain" ? null : 64 };
-            settings = settings with { Optimizer = settings.Optimizer with { Kind = kind } };
+            var settings = TinyTraining.Settings(6, batch: 1, accumulation: 2) with { Optimizer = kind };
             var (losses, bytes) = Run(training, settings, positions, dtype, [6]);
             var (resumedLosses, resumedBytes) = Run(training, settings, positions, dtype, [2, 1, 3]);
             Assert.Equal(losses, resumedLosses);
@@ -113,7 +112,7 @@ public sealed class TrainerTests
 
     /// <summary>Runs of so many steps, each in a new trainer built from the checkpoint of the one before.</summary>
     private static (List<double> Losses, Dictionary<string, byte[]> Files) Run(
-        TinyTraining training, TrainerSettings settings, string positions, ScalarType dtype, int[] parts)
+        TinyTraining training, TrainingConfig settings, string positions, ScalarType dtype, int[] parts)
     {
         var losses = new List<double>();
         var folder = training[$"run-{dtype}-{parts.Length}"];
@@ -125,10 +124,10 @@ public sealed class TrainerTests
             using var model = checkpoint is null
                 ? TinyTraining.Full(dtype: dtype)
                 : TrainableModel.Full(TinyTraining.Config, checkpoint.Weights(CPU, dtype), dtype, CPU);
-            using var trainer = training.Trainer(model, settings, positions: positions);
+            using var trainer = training.Trainer(model, settings, positions: positions, targetLength: positions == "plain" ? null : 64);
             if (from is not null)
             {
-                TrainingRun.Resume(trainer, TrainingState.Read(from), from);
+                TrainingState.Read(from).Restore(from, trainer);
             }
 
             losses.AddRange(Enumerable.Range(0, steps).Select(_ => trainer.TrainStep().Loss));

@@ -17,6 +17,14 @@ public sealed record LongPplSettings(int TruncatedLength = 4096, int SlidingWind
 /// <param name="KeyNll">Sum of the key tokens' NLL, nats.</param>
 public sealed record LongPplResult(double? LongPerplexity, double Perplexity, IReadOnlyList<int> KeyTokens, int Tokens, double KeyNll);
 
+/// <summary>LongPPL over texts: every key token counts the same.</summary>
+/// <param name="LongPerplexity">exp of the mean NLL of the key tokens; null when there are none.</param>
+/// <param name="KeyTokens">Key tokens found.</param>
+/// <param name="Tokens">Tokens searched.</param>
+/// <param name="Texts">Texts long enough.</param>
+/// <param name="Settings">What makes a token key.</param>
+public sealed record LongPplSummary(double? LongPerplexity, int KeyTokens, long Tokens, int Texts, LongPplSettings Settings);
+
 /// <summary>
 /// LongPPL (arXiv 2410.23771): perplexity over the tokens that need the long context. An evaluator, the measured model
 /// itself or a stronger one with the same tokenizer, finds them: tokens that it predicts well with all of the context and
@@ -58,6 +66,27 @@ public static class LongPpl
         var sum = keys.Sum(key => (double)nll[key - 1]);
         return new LongPplResult(
             keys.Count == 0 ? null : Math.Exp(sum / keys.Count), Math.Exp(nll.Average(n => (double)n)), keys, tokens.Length, sum);
+    }
+
+    /// <summary>LongPPL of texts under a model that is its own evaluator.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="texts">The texts; those that the short context holds whole are left out.</param>
+    /// <param name="longest">Tokens that are read of a text.</param>
+    /// <param name="settings">What makes a token key.</param>
+    /// <param name="stop">Stops it between texts.</param>
+    public static LongPplSummary Measure(
+        INllScorer model, IEnumerable<EvaluationText> texts, int longest, LongPplSettings settings, CancellationToken stop = default)
+    {
+        var results = new List<LongPplResult>();
+        foreach (var text in texts.Where(text => text.Tokens.Length > settings.TruncatedLength))
+        {
+            stop.ThrowIfCancellationRequested();
+            var tokens = text.Tokens[..Math.Min(longest, text.Tokens.Length)];
+            results.Add(Measure(model, tokens, KeyTokens(model, tokens, settings)));
+        }
+
+        var keys = results.Sum(r => r.KeyTokens.Count);
+        return new LongPplSummary(keys == 0 ? null : Math.Exp(results.Sum(r => r.KeyNll) / keys), keys, results.Sum(r => (long)r.Tokens), results.Count, settings);
     }
 
     private static float[] All(INllScorer scorer, int[] tokens) => scorer.Nll([Request(tokens, 0, tokens.Length, 1)])[0];

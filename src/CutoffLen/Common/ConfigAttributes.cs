@@ -1,6 +1,4 @@
-using CutoffLen.Common;
-
-namespace CutoffLen.Configuration;
+namespace CutoffLen.Common;
 
 /// <summary>The numbers that a key of the configuration may have.</summary>
 [AttributeUsage(AttributeTargets.Property)]
@@ -56,6 +54,17 @@ public sealed class AlsoAttribute(params string[] names) : Attribute
 {
     /// <summary>All of them.</summary>
     public IReadOnlyList<string> Names { get; } = names;
+}
+
+/// <summary>
+/// A resumed run may have another value. Without this mark a key must be what the checkpoint's run had: it is compared as text.
+/// </summary>
+/// <param name="because">Why: the value changes no bit of the trained model, or is compared in a resolved form.</param>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class NotComparedAttribute(string because) : Attribute
+{
+    /// <summary>Why it is not compared.</summary>
+    public string Because { get; } = because;
 }
 
 /// <summary>The key is a length in tokens, written as <see cref="Lengths"/> has it: 8192, 8k, in lists 1k..32k.</summary>

@@ -1,7 +1,7 @@
 using CutoffLen.Common;
-using CutoffLen.Training;
+using CutoffLen.Training.Optimizers;
 
-namespace CutoffLen.Configuration;
+namespace CutoffLen.Training;
 
 /// <summary>What is trained.</summary>
 public enum TrainingMethod
@@ -13,14 +13,32 @@ public enum TrainingMethod
     Lora,
 }
 
+/// <summary>The optimizers.</summary>
+public enum OptimizerKind
+{
+    /// <summary>Adam with decoupled weight decay (arXiv 1711.05101).</summary>
+    Adamw,
+
+    /// <summary>Signs of interpolated momentum (arXiv 2302.06675).</summary>
+    Lion,
+
+    /// <summary>Plain gradient descent.</summary>
+    Sgd,
+}
+
 /// <summary>
 /// How it is trained. Defaults are the recipe of position interpolation (Chen et al., arXiv 2306.15595, section 3.1) for
-/// models of 7B parameters, its 20 steps of warm-up in 1000 as a ratio, so that short runs have one too.
+/// models of 7B parameters. Its 20 steps of warm-up in 1000 are a ratio here, so that short runs have a warm-up too.
 /// </summary>
 public sealed record TrainingConfig
 {
+    private const string SameBits = "changes no bit of the trained model";
+    private const string InRates = "compared as learning_rates";
+    private const string InAccumulation = "compared as accumulation_steps";
+
     /// <summary>Where the run is written.</summary>
     [Also("out")]
+    [NotCompared(SameBits)]
     public string? OutputDir { get; init; }
 
     /// <summary>full or lora.</summary>
@@ -36,19 +54,23 @@ public sealed record TrainingConfig
     /// <summary>The largest learning rate.</summary>
     [Range(Above = 0, Most = 10)]
     [Also("lr")]
+    [NotCompared(InRates)]
     public double LearningRate { get; init; } = 2e-5;
 
     /// <summary>constant, linear or cosine, each after the warm-up.</summary>
     [Synonym("constant_with_warmup", "constant")]
     [Also("lr_scheduler")]
+    [NotCompared(InRates)]
     public ScheduleShape LrSchedulerType { get; init; } = ScheduleShape.Constant;
 
     /// <summary>Steps of warm-up; 0 leaves it to warmup_ratio.</summary>
     [Range(Least = 0)]
+    [NotCompared(InRates)]
     public int WarmupSteps { get; init; }
 
     /// <summary>Warm-up as a share of all steps.</summary>
     [Range(Least = 0, Most = 1)]
+    [NotCompared(InRates)]
     public double WarmupRatio { get; init; } = 0.02;
 
     /// <summary>Decoupled weight decay, on matrices only.</summary>
@@ -73,11 +95,13 @@ public sealed record TrainingConfig
 
     /// <summary>Optimizer steps; null leaves it to num_train_epochs.</summary>
     [Range(Least = 1)]
+    [NotCompared(InRates)]
     public int? MaxSteps { get; init; }
 
     /// <summary>Passes over the data, whole or not.</summary>
     [Range(Above = 0)]
     [Also("num_epochs")]
+    [NotCompared(InRates)]
     public double NumTrainEpochs { get; init; } = 1;
 
     /// <summary>Sequences of one forward pass.</summary>
@@ -87,11 +111,13 @@ public sealed record TrainingConfig
 
     /// <summary>Forward passes of one optimizer step.</summary>
     [Range(Least = 1)]
+    [NotCompared(InAccumulation)]
     public int GradientAccumulationSteps { get; init; } = 1;
 
     /// <summary>Tokens of one optimizer step, instead of gradient_accumulation_steps.</summary>
     [Tokens]
     [Range(Least = 2)]
+    [NotCompared(InAccumulation)]
     public int? TokensPerStep { get; init; }
 
     /// <summary>Whether an incomplete last step of an epoch is left out.</summary>
@@ -105,21 +131,26 @@ public sealed record TrainingConfig
     public Recompute Recompute { get; init; } = Recompute.None;
 
     /// <summary>Whether the stored inputs of layers are kept in host memory.</summary>
+    [NotCompared(SameBits)]
     public bool OffloadInputs { get; init; }
 
     /// <summary>Whether the optimizer's state is kept in host memory.</summary>
+    [NotCompared(SameBits)]
     public bool OffloadOptimizer { get; init; }
 
     /// <summary>Steps between lines of the log.</summary>
     [Range(Least = 1)]
+    [NotCompared(SameBits)]
     public int LoggingSteps { get; init; } = 10;
 
     /// <summary>Steps between checkpoints; 0 saves at the end only.</summary>
     [Range(Least = 0)]
+    [NotCompared(SameBits)]
     public int SaveSteps { get; init; } = 500;
 
     /// <summary>Checkpoints that are kept, the newest; null for all.</summary>
     [Range(Least = 1)]
+    [NotCompared(SameBits)]
     public int? SaveTotalLimit { get; init; } = 2;
 
     /// <summary>Forward passes of one optimizer step, by gradient_accumulation_steps or by tokens_per_step.</summary>
@@ -137,41 +168,12 @@ public sealed record TrainingConfig
             ? (int)(tokens / pass)
             : throw new UserException($"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}");
     }
-}
 
-/// <summary>Adapters under PEFT's names.</summary>
-public sealed record LoraConfig
-{
-    /// <summary>Rank of the adapters.</summary>
-    [Range(Least = 1, Most = 65536)]
-    [Also("lora_rank")]
-    public int LoraR { get; init; } = 8;
-
-    /// <summary>The adapters' product is scaled by lora_alpha / lora_r.</summary>
-    [Range(Above = 0)]
-    public double LoraAlpha { get; init; } = 16;
-
-    /// <summary>Share of an adapter's inputs that is dropped in training.</summary>
-    [Range(Least = 0, Below = 1)]
-    public double LoraDropout { get; init; }
-
-    /// <summary>The projections that get adapters.</summary>
-    [OneOf("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
-    [Also("target_modules", "lora_target")]
-    public IReadOnlyList<string> LoraTargetModules { get; init; } = ["q_proj", "k_proj", "v_proj", "o_proj"];
-
-    /// <summary>
-    /// Modules trained whole: long-context adapters fail without embeddings and norms (LongLoRA, arXiv 2309.12307,
-    /// table 2).
-    /// </summary>
-    [OneOf("embed_tokens", "lm_head", "norm", "input_layernorm", "post_attention_layernorm")]
-    [Also("lora_modules_to_save")]
-    public IReadOnlyList<string> ModulesToSave { get; init; } = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
-
-    /// <summary>Whether to scale by lora_alpha / sqrt(lora_r) (arXiv 2312.03732).</summary>
-    public bool UseRslora { get; init; }
-
-    /// <summary>How many times larger the learning rate of the B matrices is (LoRA+, arXiv 2402.12354); 1 for LoRA's own.</summary>
-    [Range(Least = 1, Most = 1000)]
-    public double LoraplusLrRatio { get; init; } = 1;
+    /// <summary>The optimizer in its initial state.</summary>
+    public FlatOptimizer CreateOptimizer(FlatParameters parameters) => Optimizer switch
+    {
+        OptimizerKind.Lion => new Lion(parameters, AdamBeta1, AdamBeta2, WeightDecay, OffloadOptimizer),
+        OptimizerKind.Sgd => new Sgd(parameters, WeightDecay, OffloadOptimizer),
+        _ => new AdamW(parameters, new AdamWSettings(AdamBeta1, AdamBeta2, AdamEpsilon, WeightDecay), OffloadOptimizer),
+    };
 }

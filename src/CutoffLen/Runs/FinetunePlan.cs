@@ -1,0 +1,203 @@
+using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
+using CutoffLen.Common;
+using CutoffLen.Configuration;
+using CutoffLen.Data;
+using CutoffLen.Hardware;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.PositionIds;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Tokenization;
+using CutoffLen.Training;
+using Serilog;
+
+namespace CutoffLen.Runs;
+
+/// <summary>
+/// A fine-tuning run before its weights are read: everything is opened, checked and decided, and nothing is written. It does
+/// not change; several runs may be made of one.
+/// </summary>
+public sealed class FinetunePlan : IDisposable
+{
+    private readonly Lazy<AttentionChoice> attention;
+    private readonly bool ownsInputs;
+
+    private FinetunePlan(RunConfig config, ModelFolder baseModel, string baseIdentity, DeviceAndDtype compute, Func<TokenizedDocuments> documents, bool ownsInputs, CancellationToken stop)
+    {
+        (Config, Base, BaseIdentity, Compute, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ownsInputs);
+        Spec = SpecOf(config, Model);
+        Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Model.NativeLength, stop);
+        Documents = documents();
+        Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.EosId ?? 0);
+        Steps = new TrainingSteps(config.Training, Sequences.Count, Sequences.Cutoff);
+        attention = new(() => ChooseAttention(config, config.Model.Attention, Spec, Model, compute));
+    }
+
+    /// <summary>The configuration.</summary>
+    public RunConfig Config { get; }
+
+    /// <summary>The checkpoint to fine-tune.</summary>
+    public ModelFolder Base { get; }
+
+    /// <summary>A hash of the base model's settings and weights.</summary>
+    public string BaseIdentity { get; }
+
+    /// <summary>The base model's architecture.</summary>
+    public LlamaConfig Model => Base.Config;
+
+    /// <summary>Device and dtype.</summary>
+    public DeviceAndDtype Compute { get; }
+
+    /// <summary>The position method with every default filled in.</summary>
+    public PositionSpec Spec { get; }
+
+    /// <summary>The length whose positions are trained.</summary>
+    public int TargetLength => TargetOf(Config);
+
+    /// <summary>The tokenized data.</summary>
+    public TokenizedDocuments Documents { get; }
+
+    /// <summary>Names the data by its tokens; the files' names do not matter.</summary>
+    public string DataIdentity => $"{Documents.Count} documents, {Documents.Tokens} tokens, tokenizer {Base.Tokenizer.Fingerprint[..16]}";
+
+    /// <summary>The training sequences.</summary>
+    public TrainingSequences Sequences { get; }
+
+    /// <summary>The optimizer steps.</summary>
+    public TrainingSteps Steps { get; }
+
+    /// <summary>What computes attention. Where the configuration says auto, the first call measures.</summary>
+    public AttentionChoice Attention => attention.Value;
+
+    /// <summary>The measurements of eval_steps; null where there are none.</summary>
+    internal FinetuneEvaluation? Evaluation { get; }
+
+    /// <summary>Opens model and data and checks everything.</summary>
+    /// <param name="config">Model, data, cutoff_len and output_dir must be given.</param>
+    /// <param name="stop">Stops tokenizing.</param>
+    /// <exception cref="UserException">All that is wrong with the configuration, the model or the data.</exception>
+    public static FinetunePlan Open(RunConfig config, CancellationToken stop = default)
+    {
+        Check(config);
+        var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
+        CpuThreads.Use(config.Model.Threads);
+        var baseModel = OpenBase(config.Model.Model!);
+        TokenizedDocuments? documents = null;
+        try
+        {
+            return new FinetunePlan(
+                config, baseModel, baseModel.Identity, compute, () => documents = OpenDocuments(config, baseModel.Tokenizer, stop), ownsInputs: true, stop);
+        }
+        catch (Exception fault) when (fault is UserException or OperationCanceledException)
+        {
+            documents?.Dispose();
+            baseModel.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The plan of another run on the same model and data, which stay this plan's.</summary>
+    /// <param name="config">With the same model, data and device.</param>
+    /// <exception cref="UserException">All that is wrong with the configuration.</exception>
+    public FinetunePlan With(RunConfig config)
+    {
+        Check(config);
+        return new FinetunePlan(config, Base, BaseIdentity, Compute, () => Documents, ownsInputs: false, default);
+    }
+
+    /// <summary>Closes model and data.</summary>
+    public void Dispose()
+    {
+        if (ownsInputs)
+        {
+            Documents.Dispose();
+            Base.Dispose();
+        }
+    }
+
+    /// <summary>The length whose positions are trained.</summary>
+    internal static int TargetOf(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
+
+    /// <summary>The position method of a configuration with every default filled in.</summary>
+    internal static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
+    {
+        var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
+        return PositionMethods.Resolve(spec, model.Positions, TargetOf(config));
+    }
+
+    /// <summary>What computes attention in training.</summary>
+    internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSpec spec, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
+        asked, PositionMethods.Create(spec, model.Positions, TargetOf(config)), model, compute.Device, compute.Dtype,
+        config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
+
+    /// <summary>The data of a configuration, tokenized.</summary>
+    internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
+    {
+        var markers = DocumentMarkers.Of(tokenizer.Encode("a", addSpecial: false), tokenizer.Encode("a"));
+        return TokenizedDocuments.Open(
+            config.Data.Data, tokenizer, markers, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
+    }
+
+    /// <summary>The model that a configuration trains, around its weights.</summary>
+    internal static TrainableModel LoadModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute) =>
+        config.Training.Method == TrainingMethod.Full
+            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device)
+            : TrainableModel.Lora(
+                model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(), config.Training.Seed, config.Lora.LoraplusLrRatio);
+
+    /// <summary>The model that this run trains, from the base model or from a checkpoint of the run.</summary>
+    internal TrainableModel LoadModel(string? checkpoint)
+    {
+        // A checkpoint of all weights replaces the base model; adapters go on top of it.
+        var isFull = Config.Training.Method == TrainingMethod.Full;
+        using var trained = isFull && checkpoint is not null ? HuggingFaceCheckpoint.Open(checkpoint) : null;
+        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute);
+        if (!isFull && checkpoint is not null)
+        {
+            model.LoadAdapters(checkpoint);
+        }
+
+        Base.Checkpoint.Unmap(); // the model keeps what it needs of the files
+        return model;
+    }
+
+    /// <summary>The trainer of a model that <see cref="LoadModel(string?)"/> gave.</summary>
+    internal Trainer CreateTrainer(TrainableModel model, Positions.PositionMethod method, AttentionPath path) => new(
+        model, method, Sequences, Steps, TrainingPositionsSpec.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
+
+    private LineBreaks? LineBreaks() => Config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
+        ? new LineBreaks(Model.VocabSize, id => Base.Tokenizer.TextOf(id))
+        : null;
+
+    private static void Check(RunConfig config)
+    {
+        RunConfigCheck.Require(
+            "finetune",
+            (config.Model.Model is null, "--model (model): the checkpoint to fine-tune"),
+            (config.Data.Data.Count == 0, "--data (data): what to train on"),
+            (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"),
+            (config.Training.OutputDir is null, "--out (output_dir): the folder of the run"));
+        if (config.Sweep is not { Ropes: [], Cutoffs: [], FinetuneRopes: null })
+        {
+            throw new UserException("ropes, finetune_ropes and cutoffs are keys of 'cutoff sweep'; finetune has rope and cutoff_len");
+        }
+
+        RunConfigCheck.Check(config);
+        CheckOffload(config);
+    }
+
+    /// <summary>Only inputs can be offloaded, not graphs.</summary>
+    internal static void CheckOffload(RunConfig config)
+    {
+        if (config.Training is { OffloadInputs: true, Recompute: Recompute.None })
+        {
+            throw new UserException("offload_inputs: true goes with recompute: layers; with recompute: none graphs are kept, which cannot be moved");
+        }
+    }
+
+    private static ModelFolder OpenBase(string folder) => AdapterCheckpoint.ExistsIn(folder)
+        ? throw new UserException($"--model {folder}: holds adapters; training begins from a plain checkpoint, which 'cutoff merge --model {folder} --out DIR' makes of them")
+        : ModelFolder.Open(folder);
+}

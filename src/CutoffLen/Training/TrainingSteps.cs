@@ -1,0 +1,70 @@
+using CutoffLen.Common;
+
+namespace CutoffLen.Training;
+
+/// <summary>
+/// The optimizer steps of a run: their number, the learning rate of each and its sequences. A step stays inside an epoch.
+/// The last step of an epoch takes what is left, as Hugging Face's trainer does, or is left out
+/// (<c>dataloader_drop_last</c>).
+/// </summary>
+public sealed class TrainingSteps
+{
+    private readonly int sequences;
+    private readonly int perStep;
+
+    /// <summary>Orders the sequences of all epochs into steps.</summary>
+    /// <param name="config">Batch sizes, the length of the run, the learning rate.</param>
+    /// <param name="sequences">Sequences of an epoch.</param>
+    /// <param name="cutoff">Tokens of a sequence.</param>
+    /// <exception cref="UserException">No step would be left.</exception>
+    public TrainingSteps(TrainingConfig config, int sequences, int cutoff)
+    {
+        (Config, this.sequences) = (config, sequences);
+        AccumulationSteps = config.AccumulationSteps(cutoff);
+        perStep = config.PerDeviceTrainBatchSize * AccumulationSteps;
+        PerEpoch = config.DataloaderDropLast ? sequences / perStep : (sequences + perStep - 1) / perStep;
+        if (PerEpoch == 0)
+        {
+            throw new UserException(
+                $"the data makes {sequences} sequences, fewer than the {perStep} of one step; use more data, smaller steps, or dataloader_drop_last: false");
+        }
+
+        Total = config.MaxSteps ?? (long)Math.Ceiling(config.NumTrainEpochs * PerEpoch);
+        var warmup = LearningRateSchedule.Warmup(config.WarmupSteps, config.WarmupRatio, Total);
+        Schedule = new LearningRateSchedule(config.LrSchedulerType, config.LearningRate, warmup, Total);
+    }
+
+    /// <summary>How the steps are made.</summary>
+    public TrainingConfig Config { get; }
+
+    /// <summary>Forward passes of a step.</summary>
+    public int AccumulationSteps { get; }
+
+    /// <summary>Steps of an epoch.</summary>
+    public int PerEpoch { get; }
+
+    /// <summary>Steps of the run: max_steps where given, else those of num_train_epochs, rounded up.</summary>
+    public long Total { get; }
+
+    /// <summary>The learning rate of each step.</summary>
+    public LearningRateSchedule Schedule { get; }
+
+    /// <summary>The epoch of a step, and its sequences by their index in the epoch's order.</summary>
+    public (int Epoch, int First, int Count) Of(long step)
+    {
+        var epoch = (int)(step / PerEpoch);
+        var first = (int)(step % PerEpoch) * perStep;
+        return (epoch, first, Math.Min(perStep, sequences - first));
+    }
+}
+
+/// <summary>What one optimizer step did.</summary>
+/// <param name="Step">Steps made so far, this one counted.</param>
+/// <param name="Epoch">Passes over the data so far.</param>
+/// <param name="Loss">Mean over all target tokens of the step, in nats.</param>
+/// <param name="GradientNorm">The global norm before clipping.</param>
+/// <param name="LearningRate">The learning rate of the step.</param>
+/// <param name="Tokens">Tokens that went through the model.</param>
+/// <param name="Targets">Tokens that the loss is over.</param>
+/// <param name="Data">Checksum of tokens, targets and position ids. Runs with equal ones had the same data in the same order.</param>
+public sealed record StepReport(long Step, double Epoch, double Loss, double GradientNorm, double LearningRate, long Tokens, long Targets, uint Data);
