@@ -1,6 +1,5 @@
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models.Llama;
 using CutoffLen.Runs;
 

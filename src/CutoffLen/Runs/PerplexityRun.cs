@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;

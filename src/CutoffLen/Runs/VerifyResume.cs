@@ -1,3 +1,4 @@
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 
 namespace CutoffLen.Runs;
