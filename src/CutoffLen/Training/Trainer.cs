@@ -119,7 +119,7 @@ public sealed class Trainer : IDisposable
     {
         var breaks = lineBreaks?.Of(sequence) ?? [];
         var draw = new PositionDraw(config.Seed, step, row);
-        return new PlacedSequence(sequence, positionIds.Place(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
+        return new PositionedSequence(sequence, positionIds.Place(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
     }
 
     /// <summary>Forward and backward of one micro-batch; its summed loss in nats.</summary>
