@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training;
@@ -45,68 +44,38 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
 }
 
 /// <summary>What memory is used for in training.</summary>
-public enum MemoryUse
+internal enum MemoryUse
 {
-    /// <summary>The model's weights, with those of adapters.</summary>
+    // State.
     Weights,
-
-    /// <summary>Gradients of the trained parameters.</summary>
     Gradients,
-
-    /// <summary>The sum of gradients over micro-batches, float32.</summary>
     GradientSum,
-
-    /// <summary>Master weights, float32.</summary>
     MasterWeights,
-
-    /// <summary>The optimizer's moments, float32.</summary>
     OptimizerMoments,
-
-    /// <summary>Position tables and attention's scratch buffers.</summary>
     PositionTables,
 
-    /// <summary>Inputs of layers, kept for the backward pass.</summary>
+    // Of a step.
     LayerInputs,
-
-    /// <summary>Graphs of all layers.</summary>
     LayerGraphs,
-
-    /// <summary>The graph of one layer, where layers are recomputed.</summary>
     OneLayerGraph,
-
-    /// <summary>Gradients between layers.</summary>
     StreamGradients,
-
-    /// <summary>A layer's intermediate results in float32.</summary>
     LayerSteps,
-
-    /// <summary>Attention's workspace.</summary>
     Attention,
-
-    /// <summary>A chunk of logits.</summary>
     Logits,
-
-    /// <summary>The optimizer's slices.</summary>
     OptimizerSlices,
 
-    /// <summary>The CUDA context and the holes of torch's allocator.</summary>
+    // Beside tensors.
     CudaContext,
-
-    /// <summary>The process on the CPU and the holes of its heap.</summary>
     Process,
-
-    /// <summary>The process beside a GPU, with CUDA's libraries.</summary>
     HostProcess,
 }
 
 /// <summary>A part of the memory that training takes.</summary>
-/// <param name="Use">What it is used for.</param>
-/// <param name="Bytes">Its size.</param>
-/// <param name="AtPeak">Whether it exists when the sum is largest; a part of another moment is not counted.</param>
-public sealed record MemoryPart([property: JsonIgnore] MemoryUse Use, long Bytes, bool AtPeak = true)
+public sealed record MemoryPart
 {
-    /// <summary>The use, for people.</summary>
-    [JsonPropertyOrder(-1)]
+    internal MemoryPart(MemoryUse use, long bytes) => (Use, Bytes) = (use, bytes);
+
+    /// <summary>What it is used for, for people.</summary>
     public string Name => Use switch
     {
         MemoryUse.Weights => "weights",
@@ -127,6 +96,14 @@ public sealed record MemoryPart([property: JsonIgnore] MemoryUse Use, long Bytes
         MemoryUse.Process => "process and heap",
         _ => "process with CUDA's libraries",
     };
+
+    /// <summary>Its size.</summary>
+    public long Bytes { get; }
+
+    /// <summary>Whether it exists when the sum is largest; a part of another moment is not counted.</summary>
+    public bool AtPeak { get; init; } = true;
+
+    internal MemoryUse Use { get; }
 }
 
 /// <summary>

@@ -24,27 +24,19 @@ public sealed class AttentionPlan : IDisposable
 {
     private readonly List<DeviceBand> bands;
     private readonly bool ownsBands;
-    private readonly int[] documentStarts;
-    private readonly int group; // G, query heads of a key/value head
-    private readonly BlockSize size;
-    private readonly Device device;
 
-    private AttentionPlan(
-        List<DeviceBand> bands, int firstQuery, int length, int[] documentStarts, int group, BlockSize size, Device device, AttentionPath path, bool ownsBands)
+    private AttentionPlan(List<DeviceBand> bands, AttentionTiling tiling, AttentionPath path, bool ownsBands)
     {
-        (this.bands, this.ownsBands, this.documentStarts) = (bands, ownsBands, documentStarts);
-        (this.group, this.size, this.device) = (group, size, device);
-        (FirstQuery, Length) = (firstQuery, length);
-        Tiling = new AttentionTiling([.. bands.Select(band => band.Band)], firstQuery, length, documentStarts, group, size, device);
-        Blocked = new BlockedAttention(bands, Tiling);
-        Fused = path == AttentionPath.Sdpa && firstQuery == 0 ? FusedAttention.For(bands, group) : null;
+        (this.bands, Tiling, this.ownsBands) = (bands, tiling, ownsBands);
+        Blocked = new BlockedAttention(bands, tiling);
+        Fused = path == AttentionPath.Sdpa && tiling.FirstQuery == 0 ? FusedAttention.For(bands) : null;
     }
 
     /// <summary>The token index of the first query: 0, or the number of tokens already in the cache.</summary>
-    public int FirstQuery { get; }
+    public int FirstQuery => Tiling.FirstQuery;
 
     /// <summary>T, the number of keys.</summary>
-    public int Length { get; }
+    public int Length => Tiling.Length;
 
     /// <summary>What computes attention: the path asked for where it supports the bands, else the blocked one.</summary>
     public AttentionPath Path => Fused is null ? AttentionPath.Blocked : AttentionPath.Sdpa;
@@ -70,7 +62,9 @@ public sealed class AttentionPlan : IDisposable
         var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
         var bands = method.Bands(positions).Select(band => new DeviceBand(band, KeysOf(band), positions, shape, device)).ToList();
         var group = shape.NumAttentionHeads / shape.NumKeyValueHeads;
-        return new AttentionPlan(bands, 0, positions.Length, positions.DocumentStarts, group, size ?? BlockSize.For(device), device, path, ownsBands: true);
+        var tiling = new AttentionTiling(
+            [.. bands.Select(band => band.Band)], 0, positions.Length, positions.DocumentStarts, group, size ?? BlockSize.For(device), device);
+        return new AttentionPlan(bands, tiling, path, ownsBands: true);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known
@@ -83,7 +77,7 @@ public sealed class AttentionPlan : IDisposable
     /// not depend on the length.
     /// </summary>
     public AttentionPlan Window(int firstQuery, int length) =>
-        new(bands, firstQuery, length, documentStarts, group, size, device, AttentionPath.Blocked, ownsBands: false);
+        new(bands, Tiling.Window(firstQuery, length), AttentionPath.Blocked, ownsBands: false);
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], before any position encoding. The result

@@ -91,8 +91,12 @@ internal sealed class AttentionTiling(
     private AttentionBlock[]? forward;
     private AttentionBlock[]? backward;
 
-    /// <summary>Token index of the first query.</summary>
     public int FirstQuery => firstQuery;
+
+    public int Length => length;
+
+    /// <summary>The tiling of the queries from <paramref name="first"/> on over the first <paramref name="keys"/> keys.</summary>
+    public AttentionTiling Window(int first, int keys) => new(bands, first, keys, documentStarts, group, size, device);
 
     /// <summary>
     /// Tiles of the forward pass, over B*K pairs. A query's softmax needs all its keys at once, so blocks that see many

@@ -10,25 +10,24 @@ namespace CutoffLen.Models.Attention;
 /// </summary>
 internal sealed class FusedAttention
 {
-    private readonly DeviceEncoding encoding;
-    private readonly int group;
+    private readonly DeviceEncoding encoding; // of queries too: the operator has the factor 1/sqrt(D) itself
 
-    // The operator has the factor 1/sqrt(D) itself, so queries are encoded as keys are.
-    private FusedAttention(DeviceEncoding encoding, int group) => (this.encoding, this.group) = (encoding, group);
+    private FusedAttention(DeviceEncoding encoding) => this.encoding = encoding;
 
     /// <summary>Fused attention where the operator supports the bands: one rotation, the whole causal square; else null.</summary>
-    public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, int group) =>
+    public static FusedAttention? For(IReadOnlyList<DeviceBand> bands) =>
         bands is [{ Band: { Queries: Rotation, BiasSlopes: null } only }]
         && ReferenceEquals(only.Queries, only.Keys)
         && Array.TrueForAll(only.First, first => first == 0)
         && only.Last.Index().All(last => last.Item == last.Index)
-            ? new FusedAttention(bands[0].Keys, group)
+            ? new FusedAttention(bands[0].Keys)
             : null;
 
     /// <summary>Attention's result, with a graph where the inputs require gradients.</summary>
     public Tensor Forward(Tensor queries, Tensor keys, Tensor values)
     {
         using var scope = NewDisposeScope();
+        var group = queries.shape[1] / keys.shape[1];
         return scaled_dot_product_attention(
             encoding.Apply(queries, 0), ForEachQuery(encoding.Apply(keys, 0)), ForEachQuery(values), is_casual: true).MoveToOuterDisposeScope();
 
