@@ -16,7 +16,7 @@ namespace CutoffLen.Training;
 public sealed class Trainer : IDisposable
 {
     private readonly TrainingSequences sequences;
-    private readonly TrainingPositions positionIds;
+    private readonly PositionIdSampler positionIds;
     private readonly LineBreaks? lineBreaks;
     private readonly TrainingConfig config;
     private readonly TrainingSteps steps;
@@ -36,7 +36,7 @@ public sealed class Trainer : IDisposable
     /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
     /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
     public Trainer(
-        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, TrainingPositions positionIds,
+        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
         AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null)
     {
         (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
@@ -119,7 +119,7 @@ public sealed class Trainer : IDisposable
     {
         var breaks = lineBreaks?.Of(sequence) ?? [];
         var draw = new PositionDraw(config.Seed, step, row);
-        return new PositionedSequence(sequence, positionIds.Place(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
+        return new PositionedSequence(sequence, positionIds.Sample(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
     }
 
     /// <summary>Forward and backward of one micro-batch; its summed loss in nats.</summary>

@@ -17,7 +17,7 @@ public sealed class LineBreaksTests
         Assert.Equal([2, 4, 7], breaks);
 
         // What skip-align makes of them: skips there and nowhere else.
-        var ids = new SkipAlignPositions(1).Place(sequence.Positions, 10_000, new(1, 0, 0), breaks, sequence.Padding).Ids;
+        var ids = new SkipAlignSampler(1).Sample(sequence.Positions, 10_000, new(1, 0, 0), breaks, sequence.Padding).Ids;
         Assert.Equal([0, 1, 0, 0, 0], [ids[0], ids[1], ids[6], ids[9], ids[10]]);
         Assert.Equal([ids[2] + 1, ids[4] + 1, ids[7] + 1], [ids[3], ids[5], ids[8]]);
         Assert.True(ids[2] > 2 && ids[4] > ids[3] + 1 && ids[7] > 1);

@@ -119,7 +119,7 @@ public sealed class TokenLedgerTests
         for (var step = 0; step < 40; step++)
         {
             var row = sequences[step, 0];
-            trained = trained.With(row, new RandomizedPositions().Place(row.Positions, 1024, new(1, step, 0), padding: row.Padding), 128);
+            trained = trained.With(row, new RandomizedSampler().Sample(row.Positions, 1024, new(1, step, 0), padding: row.Padding), 128);
         }
 
         Assert.Equal(trained.Targets, trained.Positions.Sum(bucket => bucket.Tokens));

@@ -4,13 +4,13 @@ using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 
-namespace CutoffLen.Tests.Positions.TrainingTime;
+namespace CutoffLen.Tests.Positions.PositionIds;
 
-public sealed class TrainingPositionsTests
+public sealed class PositionIdSamplerTests
 {
     private const int Target = 64;
 
-    public static TheoryData<string> All() => [.. TrainingPositionsSpec.Names];
+    public static TheoryData<string> All() => [.. PositionIdSamplers.Names];
 
     [Theory]
     [MemberData(nameof(All))]
@@ -19,7 +19,7 @@ public sealed class TrainingPositionsTests
         var plain = TokenPositions.Packed([10, 1, 7, 2]);
         for (var step = 0; step < 300; step++)
         {
-            var placed = TrainingPositionsSpec.Parse(spec).Place(plain, Target, new(3, step, 0), [2, 5, 12, 13]);
+            var placed = PositionIdSamplers.Parse(spec).Sample(plain, Target, new(3, step, 0), [2, 5, 12, 13]);
             Assert.Equal(plain.DocumentStarts, placed.DocumentStarts);
             Assert.True(placed.Extent <= Target, $"extent {placed.Extent}");
             for (var d = 0; d < 4; d++)
@@ -38,14 +38,14 @@ public sealed class TrainingPositionsTests
     public void A_row_is_a_pure_function_of_seed_step_and_sequence(string spec)
     {
         var plain = TokenPositions.Packed([12, 9]);
-        var positions = TrainingPositionsSpec.Parse(spec);
+        var positions = PositionIdSamplers.Parse(spec);
         var rows = new List<int[]>();
         foreach (var draw in new PositionDraw[] { new(1, 2, 3), new(9, 2, 3), new(1, 9, 3), new(1, 2, 9), new(1, 3, 2) })
         {
-            rows.Add(positions.Place(plain, 4096, draw).Ids);
+            rows.Add(positions.Sample(plain, 4096, draw).Ids);
         }
 
-        Assert.Equal(rows[0], TrainingPositionsSpec.Parse(spec).Place(plain, 4096, new(1, 2, 3)).Ids);
+        Assert.Equal(rows[0], PositionIdSamplers.Parse(spec).Sample(plain, 4096, new(1, 2, 3)).Ids);
         Assert.Equal(spec == "plain" ? 1 : 5, rows.Select(ids => string.Join(' ', ids)).Distinct().Count());
     }
 
@@ -54,7 +54,7 @@ public sealed class TrainingPositionsTests
     public void A_document_as_long_as_the_target_is_left_as_it_is(string spec)
     {
         var plain = TokenPositions.Sequential(32);
-        Assert.Equal(plain.Ids, TrainingPositionsSpec.Parse(spec).Place(plain, 32, new(1, 2, 3), [4, 9]).Ids);
+        Assert.Equal(plain.Ids, PositionIdSamplers.Parse(spec).Sample(plain, 32, new(1, 2, 3), [4, 9]).Ids);
     }
 
     [Theory]
@@ -64,7 +64,7 @@ public sealed class TrainingPositionsTests
         var plain = new TokenPositions([0, 1, 2, 0, 0, 0], [0, 3, 4, 5]);
         for (var step = 0; step < 50; step++)
         {
-            var ids = TrainingPositionsSpec.Parse(spec).Place(plain, 512, new(1, step, 0), padding: 3).Ids;
+            var ids = PositionIdSamplers.Parse(spec).Sample(plain, 512, new(1, step, 0), padding: 3).Ids;
             Assert.Equal([0, 0, 0], ids[3..]);
         }
     }
@@ -72,12 +72,12 @@ public sealed class TrainingPositionsTests
     [Theory]
     [MemberData(nameof(All))]
     public void A_target_shorter_than_the_row_is_refused(string spec) => Assert.Throws<ArgumentException>(
-        () => TrainingPositionsSpec.Parse(spec).Place(TokenPositions.Sequential(9), 8, new(1, 2, 3)));
+        () => PositionIdSamplers.Parse(spec).Sample(TokenPositions.Sequential(9), 8, new(1, 2, 3)));
 
     [Theory]
     [MemberData(nameof(All))]
     public void An_empty_row_stays_empty(string spec) =>
-        Assert.Empty(TrainingPositionsSpec.Parse(spec).Place(new TokenPositions([]), 8, new(1, 2, 3)).Ids);
+        Assert.Empty(PositionIdSamplers.Parse(spec).Sample(new TokenPositions([]), 8, new(1, 2, 3)).Ids);
 
     [Fact]
     public void Documents_of_a_row_are_placed_independently()
@@ -85,7 +85,7 @@ public sealed class TrainingPositionsTests
         var plain = TokenPositions.Packed([8, 8]);
         var equal = Enumerable.Range(0, 200).Count(step =>
         {
-            var ids = new ShapePositions().Place(plain, 1000, new(1, step, 0)).Ids;
+            var ids = new ShapeSampler().Sample(plain, 1000, new(1, step, 0)).Ids;
             return ids[0] == ids[8];
         });
         Assert.InRange(equal, 0, 3);
@@ -103,7 +103,7 @@ public sealed class TrainingPositionsTests
     [InlineData("skip-align:rate=nan", "rate=nan")]
     [InlineData("", "plain")]
     public void A_wrong_spec_is_answered_with_what_is_allowed(string spec, string expected) =>
-        Assert.Contains(expected, Assert.Throws<UserException>(() => TrainingPositionsSpec.Parse(spec)).Message);
+        Assert.Contains(expected, Assert.Throws<UserException>(() => PositionIdSamplers.Parse(spec)).Message);
 
     [Fact]
     public void Rotating_at_randomized_positions_gives_what_the_authors_code_gives()

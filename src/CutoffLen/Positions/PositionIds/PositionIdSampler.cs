@@ -3,23 +3,23 @@ using CutoffLen.Common;
 namespace CutoffLen.Positions.PositionIds;
 
 /// <summary>
-/// Which position ids the tokens of a training row get, so that short rows train long positions. Orthogonal to the
-/// position method, which only sees ids. Every document of a row is placed on its own, in 0 .. target - 1, by numbers
-/// drawn from (seed, step, sequence, document) alone; tokens keep their order and documents their borders.
+/// Samples the position ids of a training row, so that short rows train long positions. It is independent of the position
+/// method, which only receives ids. Each document of a row gets ids in 0 .. target - 1, in ascending order, from a random
+/// generator keyed by (seed, step, sequence, document).
 /// </summary>
-public abstract class TrainingPositions
+public abstract class PositionIdSampler
 {
-    /// <summary>The ids of one row.</summary>
-    /// <param name="plain">The row as packed: every document counted from 0.</param>
-    /// <param name="target">The length, in tokens, whose positions are to be trained; at least the row's.</param>
-    /// <param name="draw">What the random numbers depend on.</param>
+    /// <summary>The position ids of one row.</summary>
+    /// <param name="plain">The packed row: ids of every document count from 0.</param>
+    /// <param name="target">The length, in tokens, whose positions are trained; at least the row's.</param>
+    /// <param name="draw">The key of the random generator.</param>
     /// <param name="breaks">
-    /// Ascending row indices at which a unit of the text begins (a line, a turn), for methods that skip there; empty
-    /// when they are not known.
+    /// Ascending row indices at which a unit of the text begins (a line, a turn), for samplers that skip there; empty when
+    /// they are not known.
     /// </param>
-    /// <param name="padding">Tokens at the row's end that are padding, documents of their own, and stay as they are.</param>
+    /// <param name="padding">Padding tokens at the row's end. They are documents of their own and keep their ids.</param>
     /// <exception cref="ArgumentException">The target is shorter than the row.</exception>
-    public TokenPositions Place(
+    public TokenPositions Sample(
         TokenPositions plain, int target, PositionDraw draw, ReadOnlySpan<int> breaks = default, int padding = 0)
     {
         if (target < plain.Length)
@@ -32,15 +32,24 @@ public abstract class TrainingPositions
         {
             var (start, end) = plain.Document(d);
             var random = new KeyedRandom(draw.Seed, "positions", draw.Step, draw.Sequence, d);
-            var document = new DocumentPlace(start, plain.Length, target, Within(breaks, start, end));
-            Place(ids.AsSpan(start, end - start), document, ref random);
+            var document = new DocumentInRow(start, plain.Length, target, Within(breaks, start, end));
+            Sample(ids.AsSpan(start, end - start), document, ref random);
         }
 
         return new TokenPositions(ids, plain.DocumentStarts);
     }
 
-    /// <summary>Changes the ids of one document, which come as 0, 1, 2, ...</summary>
-    protected abstract void Place(Span<int> ids, DocumentPlace document, ref KeyedRandom random);
+    /// <summary>Changes the ids of one document, which are 0, 1, 2, ... before.</summary>
+    protected abstract void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random);
+
+    /// <summary>Adds an offset to ids.</summary>
+    private protected static void Shift(Span<int> ids, int offset)
+    {
+        foreach (ref var id in ids)
+        {
+            id += offset;
+        }
+    }
 
     /// <summary>The breaks after a document's first token and before its end.</summary>
     private static ReadOnlySpan<int> Within(ReadOnlySpan<int> breaks, int start, int end)
@@ -56,18 +65,18 @@ public abstract class TrainingPositions
     }
 }
 
-/// <summary>What the random numbers of a row depend on.</summary>
+/// <summary>The key of a row's random generator.</summary>
 /// <param name="Seed">The run's seed.</param>
 /// <param name="Step">The optimizer step.</param>
 /// <param name="Sequence">The row within the step.</param>
 public readonly record struct PositionDraw(long Seed, long Step, long Sequence);
 
-/// <summary>A document's place in its row.</summary>
+/// <summary>A document within its row.</summary>
 /// <param name="start">Row index of its first token.</param>
 /// <param name="rowLength">Tokens of the row.</param>
 /// <param name="target">Ids stay below this.</param>
 /// <param name="breaks">Row indices inside the document at which a unit of the text begins; none is its first token.</param>
-public readonly ref struct DocumentPlace(int start, int rowLength, int target, ReadOnlySpan<int> breaks)
+public readonly ref struct DocumentInRow(int start, int rowLength, int target, ReadOnlySpan<int> breaks)
 {
     /// <summary>Row index of the first token.</summary>
     public int Start { get; } = start;

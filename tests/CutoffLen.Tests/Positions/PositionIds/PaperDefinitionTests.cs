@@ -1,7 +1,7 @@
 using CutoffLen.Positions;
 using CutoffLen.Positions.PositionIds;
 
-namespace CutoffLen.Tests.Positions.TrainingTime;
+namespace CutoffLen.Tests.Positions.PositionIds;
 
 /// <summary>Each way of placing positions against the definition its paper gives, statistically where it is random.</summary>
 public sealed class PaperDefinitionTests
@@ -14,7 +14,7 @@ public sealed class PaperDefinitionTests
         var (length, target) = (9, 25);
         var firstLengths = new int[length - 1];
         var biases = new int[target - length + 1];
-        foreach (var ids in Rows(new PosePositions(), TokenPositions.Sequential(length), target))
+        foreach (var ids in Rows(new PoseSampler(), TokenPositions.Sequential(length), target))
         {
             Assert.Equal(0, ids[0]);
             var bias = ids[^1] - (length - 1);
@@ -37,7 +37,7 @@ public sealed class PaperDefinitionTests
         // u1 uniform in {0..4}; given u1, u2 uniform in {u1..4}.
         var (length, target) = (30, 34);
         var second = new int[5, 5];
-        foreach (var ids in Rows(new PosePositions(3), TokenPositions.Sequential(length), target))
+        foreach (var ids in Rows(new PoseSampler(3), TokenPositions.Sequential(length), target))
         {
             var jumps = JumpsOf(ids).ToList();
             Assert.InRange(jumps.Count, 0, 2);
@@ -58,7 +58,7 @@ public sealed class PaperDefinitionTests
     {
         for (var chunks = 1; chunks <= 6; chunks++)
         {
-            foreach (var ids in Rows(new PosePositions(chunks), TokenPositions.Sequential(4), 50, 300))
+            foreach (var ids in Rows(new PoseSampler(chunks), TokenPositions.Sequential(4), 50, 300))
             {
                 Assert.InRange(JumpsOf(ids).Count(), 0, Math.Min(chunks, 4) - 1);
             }
@@ -69,7 +69,7 @@ public sealed class PaperDefinitionTests
     public void Pose_covers_every_distance_of_the_target()
     {
         var seen = new HashSet<int>();
-        foreach (var ids in Rows(new PosePositions(), TokenPositions.Sequential(8), 32))
+        foreach (var ids in Rows(new PoseSampler(), TokenPositions.Sequential(8), 32))
         {
             seen.UnionWith(from i in ids from j in ids where j > i select j - i);
         }
@@ -81,7 +81,7 @@ public sealed class PaperDefinitionTests
     public void Randomized_draws_every_set_of_positions_equally_often()
     {
         var sets = new Dictionary<string, int>();
-        foreach (var ids in Rows(new RandomizedPositions(), TokenPositions.Sequential(3), 6))
+        foreach (var ids in Rows(new RandomizedSampler(), TokenPositions.Sequential(3), 6))
         {
             var key = string.Join(',', ids);
             sets[key] = sets.GetValueOrDefault(key) + 1;
@@ -95,7 +95,7 @@ public sealed class PaperDefinitionTests
     public void Shape_moves_a_sequence_as_a_whole_by_up_to_target_minus_row()
     {
         var shifts = new int[16];
-        foreach (var ids in Rows(new ShapePositions(), TokenPositions.Packed([3, 2]), 20))
+        foreach (var ids in Rows(new ShapeSampler(), TokenPositions.Packed([3, 2]), 20))
         {
             Assert.Equal([ids[0], ids[0] + 1, ids[0] + 2], ids[..3]);
             Assert.Equal(ids[3] + 1, ids[4]);
@@ -110,7 +110,7 @@ public sealed class PaperDefinitionTests
     {
         var fronts = new int[18];
         var last = new int[20];
-        foreach (var ids in Rows(new RandomPaddingPositions(), TokenPositions.Packed([3, 2]), 20))
+        foreach (var ids in Rows(new RandomPaddingSampler(), TokenPositions.Packed([3, 2]), 20))
         {
             Assert.Equal([ids[0], ids[0] + 1, ids[0] + 2], ids[..3]);
             fronts[ids[0]]++;
@@ -127,7 +127,7 @@ public sealed class PaperDefinitionTests
         int[] breaks = [4, 5, 11];
         var skipped = new HashSet<int>();
         var ends = new int[31];
-        foreach (var ids in Rows(new SkipAlignPositions(1), TokenPositions.Sequential(14), 44, Draws, breaks))
+        foreach (var ids in Rows(new SkipAlignSampler(1), TokenPositions.Sequential(14), 44, Draws, breaks))
         {
             var jumps = JumpsOf(ids).ToList();
             Assert.Subset(breaks.ToHashSet(), jumps.ToHashSet());
@@ -150,7 +150,7 @@ public sealed class PaperDefinitionTests
     {
         // A wide target makes a skip of zero length too rare to matter.
         var counts = new int[4];
-        foreach (var ids in Rows(new SkipAlignPositions(0.5), TokenPositions.Sequential(14), 1 << 24, Draws, [4, 5, 11]))
+        foreach (var ids in Rows(new SkipAlignSampler(0.5), TokenPositions.Sequential(14), 1 << 24, Draws, [4, 5, 11]))
         {
             counts[JumpsOf(ids).Count()]++;
         }
@@ -165,7 +165,7 @@ public sealed class PaperDefinitionTests
     public void Skip_align_sees_only_the_borders_inside_a_document()
     {
         // 6 begins the second document, 0 the first: neither is a place where that document could be skipped apart.
-        foreach (var ids in Rows(new SkipAlignPositions(1), TokenPositions.Packed([6, 6]), 400, 500, [0, 2, 6, 8]))
+        foreach (var ids in Rows(new SkipAlignSampler(1), TokenPositions.Packed([6, 6]), 400, 500, [0, 2, 6, 8]))
         {
             Assert.Equal([0, 1], ids[..2]);
             Assert.Equal([0, 1], ids[6..8]);
@@ -174,8 +174,8 @@ public sealed class PaperDefinitionTests
     }
 
     private static IEnumerable<int[]> Rows(
-        TrainingPositions positions, TokenPositions plain, int target, int draws = Draws, int[]? breaks = null) =>
-        Enumerable.Range(0, draws).Select(step => positions.Place(plain, target, new(1, step, 0), breaks).Ids);
+        PositionIdSampler positions, TokenPositions plain, int target, int draws = Draws, int[]? breaks = null) =>
+        Enumerable.Range(0, draws).Select(step => positions.Sample(plain, target, new(1, step, 0), breaks).Ids);
 
     private static IEnumerable<int> JumpsOf(int[] ids) => Enumerable.Range(1, ids.Length - 1).Where(i => ids[i] != ids[i - 1] + 1);
 }

@@ -1,0 +1,199 @@
+using System.Globalization;
+using CutoffLen.Common;
+
+namespace CutoffLen.Positions.PositionIds;
+
+/// <summary>
+/// The samplers by name, as the key <c>positions</c> has them: <c>plain</c>, <c>pose:chunks=3</c>, <c>randomized</c>,
+/// <c>shape</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>.
+/// </summary>
+public static class PositionIdSamplers
+{
+    private static readonly Entry[] Entries =
+    [
+        new("plain", "", _ => new PlainSampler()),
+        new("pose", "chunks=2", values => new PoseSampler((int)Number(values, "chunks", 2, 1, 1_000, whole: true))),
+        new("randomized", "", _ => new RandomizedSampler()),
+        new("shape", "", _ => new ShapeSampler()),
+        new("random-padding", "", _ => new RandomPaddingSampler()),
+        new("skip-align", "rate=0.5", values => new SkipAlignSampler(Number(values, "rate", 0.5, 1e-6, 1, whole: false))),
+    ];
+
+    /// <summary>All names, in the order in which they are listed.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. Entries.Select(entry => entry.Name)];
+
+    /// <summary>The sampler that a text means.</summary>
+    /// <exception cref="UserException">An unknown name or key, or a value outside its range.</exception>
+    public static PositionIdSampler Parse(string text)
+    {
+        var name = text.Split(':')[0];
+        var entry = Entries.FirstOrDefault(e => e.Name == name)
+            ?? throw new UserException($"positions '{text}' are not known; allowed are {string.Join(", ", Names)}");
+        var values = new Dictionary<string, string>();
+        foreach (var item in name.Length == text.Length ? [] : text[(name.Length + 1)..].Split(','))
+        {
+            var pair = item.Split('=', 2);
+            if (pair[0] != entry.Key || !values.TryAdd(pair[0], pair[^1]))
+            {
+                var allowed = entry.Keys.Length > 0 ? $"{entry.Keys}, once" : "none";
+                throw new UserException($"positions '{text}': the key '{pair[0]}' cannot stand here; {name} takes {allowed}");
+            }
+        }
+
+        return entry.Create(values);
+    }
+
+    private static double Number(Dictionary<string, string> given, string key, double otherwise, double least, double most, bool whole)
+    {
+        if (!given.TryGetValue(key, out var text))
+        {
+            return otherwise;
+        }
+
+        var fits = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && number >= least && number <= most && (!whole || number == Math.Floor(number));
+        return fits ? number : throw new UserException(
+            $"positions: {key}={text} must be a {(whole ? "whole number" : "number")} from {least} to {most}");
+    }
+
+    private sealed record Entry(string Name, string Keys, Func<Dictionary<string, string>, PositionIdSampler> Create)
+    {
+        public string Key => Keys.Split('=')[0];
+    }
+}
+
+/// <summary>Sequential ids: 0, 1, 2, ... in every document.</summary>
+public sealed class PlainSampler : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) { }
+}
+
+/// <summary>
+/// PoSE (arXiv 2309.10400, section 3): a document of L tokens is cut into N chunks of random lengths. Chunk i is shifted by a
+/// bias u_i drawn uniformly from {u_(i-1), ..., target - L}, with u_0 = 0 (equations 3 and 4).
+/// </summary>
+/// <remarks>
+/// Chunk lengths follow the paper's figure 6: l_i is uniform from 1 to what leaves every later chunk a token. The released code
+/// has N = 2 alone and keeps the first chunk within the first half. The text of the chunks is contiguous, the paper's choice
+/// v_i = 0; its appendix A finds that this choice matters little.
+/// </remarks>
+/// <param name="chunks">N, 2 in the paper; a shorter document gets one chunk per token.</param>
+public sealed class PoseSampler(int chunks = 2) : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        var count = Math.Min(chunks, ids.Length);
+        var (start, bias) = (0, 0);
+        for (var chunk = 0; chunk < count; chunk++)
+        {
+            var later = count - chunk - 1;
+            var length = later == 0 ? ids.Length - start : random.Between(1, ids.Length - start - later);
+            bias = chunk == 0 ? 0 : random.Between(bias, document.Target - ids.Length);
+            Shift(ids.Slice(start, length), bias);
+            start += length;
+        }
+    }
+}
+
+/// <summary>
+/// Randomized positional encodings (Ruoss et al., arXiv 2305.16843, section 3): the n tokens of a document get n of the target's
+/// positions, drawn without replacement, in ascending order. The paper draws one set per training step; here each document has
+/// its own, so that a step covers more of the range.
+/// </summary>
+public sealed class RandomizedSampler : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        // Knuth's selection sampling (The Art of Computer Programming 2, algorithm S): ascending by construction.
+        for (int position = 0, chosen = 0; chosen < ids.Length; position++)
+        {
+            if (random.Below(document.Target - position) < ids.Length - chosen)
+            {
+                ids[chosen++] = position;
+            }
+        }
+    }
+}
+
+/// <summary>
+/// SHAPE (Kiyono et al., arXiv 2109.05644, section 3): all ids of a document are shifted by one k, uniform in {0, ..., K}. K is
+/// target - row length, the same for every document. Methods that depend on distances only are unaffected, up to rounding.
+/// </summary>
+public sealed class ShapeSampler : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) =>
+        Shift(ids, random.Between(0, document.Target - document.RowLength));
+}
+
+/// <summary>
+/// Random padding (Tao et al., arXiv 2305.04859, section 3). The paper pads an input of n tokens to the target and puts a random
+/// number of the m = target - n padding tokens, uniform in {0, ..., m}, in front, so that late positions are trained as often as
+/// early ones. Padding is never attended to, so here the ids are shifted by that number and no padding is made. Unlike SHAPE's,
+/// the range grows as the document gets shorter.
+/// </summary>
+public sealed class RandomPaddingSampler : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) =>
+        Shift(ids, random.Between(0, document.Target - ids.Length));
+}
+
+/// <summary>
+/// SkipAlign (Wu et al., arXiv 2405.03939): positions are skipped at borders of the text's structure, inside and between
+/// instruction and response (the paper's "skip all"). Units of a short text are then as far apart as in a long text, and each
+/// unit stays contiguous.
+/// </summary>
+/// <remarks>
+/// The authors have published no code, so the draws are ours. Each border is a skip with the given probability, and at least one
+/// is. The cumulative skips are uniform draws from {0, ..., target - L} in ascending order. A document without known borders is
+/// cut at one random token.
+/// </remarks>
+/// <param name="rate">Probability that a border becomes a skip, above 0, at most 1.</param>
+public sealed class SkipAlignSampler(double rate = 0.5) : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        if (ids.Length < 2)
+        {
+            return;
+        }
+
+        var skips = Skips(ids.Length, document, ref random);
+        var totals = new int[skips.Count];
+        foreach (ref var total in totals.AsSpan())
+        {
+            total = random.Between(0, document.Target - ids.Length);
+        }
+
+        Array.Sort(totals);
+        for (var s = 0; s < skips.Count; s++)
+        {
+            Shift(ids[skips[s]..(s + 1 < skips.Count ? skips[s + 1] : ids.Length)], totals[s]);
+        }
+    }
+
+    /// <summary>Indices within the document of the tokens before which positions are skipped.</summary>
+    private List<int> Skips(int length, DocumentInRow document, ref KeyedRandom random)
+    {
+        if (document.Breaks.IsEmpty)
+        {
+            return [random.Between(1, length - 1)];
+        }
+
+        var skips = new List<int>();
+        foreach (var border in document.Breaks)
+        {
+            if (random.NextUnit() < rate)
+            {
+                skips.Add(border - document.Start);
+            }
+        }
+
+        return skips.Count > 0 ? skips : [document.Breaks[random.Between(0, document.Breaks.Length - 1)] - document.Start];
+    }
+}
