@@ -2,37 +2,32 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models;
 
-/// <summary>What a position method changes in a model's answers: the second half of a <see cref="PositionProof"/>.</summary>
+/// <summary>Compares a network's logits under a position method with those under vanilla RoPE.</summary>
 public static class PositionProbe
 {
     private const int Tokens = 64;
 
     /// <summary>
-    /// The proof that a method is in force, checked: its tables at a few positions spread up to
-    /// <paramref name="length"/>, so that methods which act on long rows only are seen to act, and the largest difference
-    /// of the model's logits from vanilla RoPE's at the same positions.
+    /// The proof that a method is applied, and the largest difference of the logits from vanilla RoPE's at the same positions.
+    /// The positions are spread over the target length, so that methods which change long rows only have an effect.
     /// </summary>
-    /// <param name="model">The network.</param>
-    /// <param name="spec">Not auto.</param>
-    /// <param name="length">The longest length of the run in tokens, which also fills in a missing factor.</param>
-    /// <exception cref="InvalidOperationException">The method should change the answers and does not.</exception>
-    public static (PositionProof Proof, double LargestLogitDifference) Prove(LlamaForCausalLM model, PositionSpec spec, int length)
+    /// <exception cref="InvalidOperationException">The method should change the logits and does not.</exception>
+    public static (PositionProof Proof, double LargestLogitDifference) Prove(LlamaForCausalLM model, PositionSetup setup)
     {
+        var length = setup.TargetLength;
         var count = Math.Min(Tokens, length);
         var positions = new TokenPositions([.. Enumerable.Range(0, count).Select(i => count == 1 ? 0 : (int)((long)i * (length - 1) / (count - 1)))]);
-        var proof = PositionProof.Of(spec, model.Config.Positions, length, positions);
-        var method = PositionMethods.Create(spec, model.Config.Positions, length);
+        var proof = PositionProof.Of(setup, positions);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        // Tokens from all over the vocabulary: what they are does not matter, only that they differ.
-        var tokens = tensor([.. Enumerable.Range(0, count).Select(i => i * 2654435761L % model.Config.VocabSize)]).to(model.Device).view(1, -1);
-        var difference = (Logits(model, method, positions, tokens) - Logits(model, new RopeMethod(model.Config.Positions), positions, tokens))
+        // Distinct tokens from the whole vocabulary.
+        var tokens = tensor([.. Enumerable.Range(0, count).Select(i => i * 2654435761L % model.Config.VocabSize)]).to(model.Device).view(1, -1); // [1, T]
+        var difference = (Logits(model, setup.Method, positions, tokens) - Logits(model, new RopeMethod(setup.Model), positions, tokens))
             .abs().max().item<float>();
         proof.Check(difference);
         return (proof, difference);
@@ -41,6 +36,6 @@ public static class PositionProbe
     private static Tensor Logits(LlamaForCausalLM model, PositionMethod method, TokenPositions positions, Tensor tokens)
     {
         using var plan = AttentionPlan.Create(method, positions, model.Config, model.Device);
-        return model.Logits(model.Hidden(tokens, plan)).to(ScalarType.Float32);
+        return model.Logits(model.Hidden(tokens, plan)).to(ScalarType.Float32); // [1, T, V]
     }
 }

@@ -8,44 +8,41 @@ using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Models;
 
-/// <summary>A network together with the position method it is run under, and the proof that it is.</summary>
+/// <summary>A network under a position method, with the proof that the method is applied.</summary>
 public sealed class PositionedModel
 {
-    /// <summary>Puts a network under a method.</summary>
-    /// <param name="model">The network; it stays its owner's.</param>
-    /// <param name="spec">The method; <c>auto</c> is what the checkpoint says.</param>
-    /// <param name="targetLength">Tokens that a missing factor is made for, and that the proof covers.</param>
-    /// <param name="attention">auto, sdpa or blocked: see <see cref="AttentionChoice"/>.</param>
-    /// <exception cref="UserException">The method does not fit the model.</exception>
-    public PositionedModel(LlamaForCausalLM model, PositionSpec spec, int targetLength, string attention = nameof(AttentionPath.Blocked))
+    /// <summary>Combines a network and a position method, and checks that the method is applied.</summary>
+    /// <param name="model">The network; the caller disposes it.</param>
+    /// <param name="positions">The position method.</param>
+    /// <param name="attention">The attention implementation.</param>
+    public PositionedModel(LlamaForCausalLM model, PositionSetup positions, AttentionChoice attention)
     {
-        Model = model;
-        var shape = model.Config.Positions;
-        Spec = PositionMethods.Resolve(model.Config.PositionConfig.Resolve(spec), shape, targetLength);
-        Method = PositionMethods.Create(Spec, shape, targetLength);
-        Attention = AttentionChoice.Of(attention, Method, model.Config, model.Device, model.Dtype, 1, targetLength);
-        (Proof, LargestLogitDifference) = PositionProbe.Prove(model, Spec, targetLength);
+        (Model, Positions, Attention) = (model, positions, attention);
+        (Proof, LargestLogitDifference) = PositionProbe.Prove(model, positions);
     }
 
     /// <summary>The network.</summary>
     public LlamaForCausalLM Model { get; }
 
+    /// <summary>The position method, its spec and its target length.</summary>
+    public PositionSetup Positions { get; }
+
     /// <summary>The method's spec with every default filled in.</summary>
-    public PositionSpec Spec { get; }
+    public PositionSpec Spec => Positions.Spec;
 
     /// <summary>The position method.</summary>
-    public PositionMethod Method { get; }
+    public PositionMethod Method => Positions.Method;
 
-    /// <summary>What computes attention.</summary>
+    /// <summary>The attention implementation.</summary>
     public AttentionChoice Attention { get; }
 
-    /// <summary>Hashes of what attention sees of positions, for this method and for vanilla RoPE.</summary>
+    /// <summary>Hashes of the method's tables and of vanilla RoPE's.</summary>
     public PositionProof Proof { get; }
 
-    /// <summary>The largest difference from vanilla RoPE's logits, over a few tokens spread over the target length.</summary>
+    /// <summary>The largest difference from vanilla RoPE's logits, on a probe spread over the target length.</summary>
     public double LargestLogitDifference { get; }
 
-    /// <summary>The plan of a row of tokens.</summary>
+    /// <summary>The attention plan of a row.</summary>
     public AttentionPlan Plan(TokenPositions positions) =>
         AttentionPlan.Create(Method, positions, Model.Config, Model.Device, Attention.Path);
 }

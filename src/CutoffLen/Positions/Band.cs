@@ -3,10 +3,9 @@ using CutoffLen.Common;
 namespace CutoffLen.Positions;
 
 /// <summary>
-/// A part of causal attention: how queries and keys are encoded, and which pairs (i, j) are scored that way.
-/// Query i sees the keys <c>First[i] .. Last[i]</c> (both included; none when First[i] &gt; Last[i]); every interval
-/// that the field's methods need is of this form. The bands of a plan never share a pair: softmax runs over all of
-/// them together.
+/// A part of causal attention: the encodings of queries and keys, and the pairs (i, j) scored with them. Query i sees the
+/// keys <c>First[i] .. Last[i]</c>, both included, and none when First[i] &gt; Last[i]. The bands of a plan never share a
+/// pair. Softmax runs over all bands together.
 /// </summary>
 /// <param name="Queries">The encoding of the queries, by token index.</param>
 /// <param name="Keys">The encoding of the keys, by token index.</param>
@@ -23,16 +22,15 @@ public sealed record Band(
         new(encoding, encoding, positions.StartOfDocument(), [.. Enumerable.Range(0, positions.Length)]);
 }
 
-/// <summary>How positions change the T queries or keys of a row: one of the three kinds below.</summary>
+/// <summary>How positions change the T queries or keys of a row: one of the three records below.</summary>
 public abstract record PositionEncoding;
 
-/// <summary>Nothing is done to the vectors (ALiBi's).</summary>
+/// <summary>No change (ALiBi).</summary>
 public sealed record Unchanged : PositionEncoding;
 
 /// <summary>
-/// Rotary table: element n and element n + D/2 of a vector are a pair (Hugging Face's layout), turned by the angle
-/// whose cosine and sine stand here. Magnitudes (YaRN's attention scale, xPos's zeta, the log-n query scale) are
-/// multiplied into both.
+/// Rotary table. Elements n and n + D/2 of a vector are a pair (Hugging Face's layout), rotated by the angle of this cosine
+/// and sine. Magnitudes (YaRN's attention scale, xPos's zeta, the log-n query scale) are multiplied into both.
 /// </summary>
 /// <param name="Cos">[T, D/2], row-major.</param>
 /// <param name="Sin">[T, D/2], row-major.</param>
@@ -48,7 +46,7 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
     public static Rotation Of(ReadOnlySpan<double> positions, Frequencies frequencies, Func<int, int, double>? magnitude = null) =>
         Of(positions, frequencies.InverseFrequencies.Length, _ => frequencies, magnitude);
 
-    /// <summary>The rotation of a row whose tokens do not all share their frequencies.</summary>
+    /// <summary>The rotation of a row whose tokens have different frequencies.</summary>
     /// <param name="positions">[T] positions in tokens, whole or not.</param>
     /// <param name="half">D/2.</param>
     /// <param name="frequenciesAt">Inverse frequencies [D/2] and attention scale of the token of an index.</param>
@@ -79,7 +77,7 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
         return new Rotation(cos, sin, half);
     }
 
-    /// <summary>The rotation at whole positions.</summary>
+    /// <summary>The rotation at integer positions.</summary>
     public static Rotation Of(TokenPositions positions, Frequencies frequencies, Func<int, int, double>? magnitude = null) =>
         Of(Array.ConvertAll(positions.Ids, id => (double)id), frequencies, magnitude);
 }
@@ -95,7 +93,7 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
 /// <param name="HeadDim">D.</param>
 public sealed record Reordering(int[] Index, float[]? Scale, int Heads, int HeadDim) : PositionEncoding;
 
-/// <summary>What every frequency method answers for a length.</summary>
+/// <summary>The frequencies of a rotation.</summary>
 /// <param name="InverseFrequencies">[D/2] radians per token.</param>
 /// <param name="AttentionScale">
 /// Factor on rotated queries and on rotated keys, so that scores are multiplied by its square (YaRN's

@@ -1,27 +1,24 @@
-using CutoffLen.Positions.Methods;
-
 namespace CutoffLen.Positions;
 
 /// <summary>
-/// The contract of a position method: for the tokens of a row, how does attention see their positions? Methods are
-/// pure functions of the positions: no state is kept between calls, so a length-dependent method is exact at every
-/// length. Every document of a row is encoded as it would be alone.
+/// The contract of a position method: how attention sees the positions of a row's tokens. Methods are pure functions of the
+/// positions without state, so a length-dependent method is exact at every length. Each document of a row is encoded as if
+/// it were alone.
 /// </summary>
 public abstract class PositionMethod
 {
     /// <summary>Whether a token's encoding depends on how many tokens follow it (dynamic NTK, LongRoPE, ...).</summary>
     public virtual bool DependsOnLength => false;
 
-    /// <summary>The bands of a row; no pair (i, j) of two documents, or with j after i, is in any of them.</summary>
+    /// <summary>The bands of a row; none contains a pair (i, j) of two documents or with j after i.</summary>
     public abstract IReadOnlyList<Band> Bands(TokenPositions positions);
 
     /// <summary>
-    /// The frequencies that its rotations use in a document of <paramref name="length"/> tokens; null where nothing is
-    /// rotated.
+    /// The frequencies of its rotations in a document of <paramref name="length"/> tokens; null where nothing is rotated.
     /// </summary>
     public abstract Frequencies? RotaryFrequencies(int length);
 
-    /// <summary>Whether the tokens of a document are encoded alike when it has one length or another.</summary>
+    /// <summary>Whether the tokens of a document have the same encodings at two lengths of it.</summary>
     public bool SameAt(int length, int other)
     {
         if (!DependsOnLength || length == other)
@@ -36,17 +33,17 @@ public abstract class PositionMethod
     }
 }
 
-/// <summary>A method of one causal band of plain rotations: it only answers which frequencies.</summary>
+/// <summary>A method of one causal band of plain rotations: it only defines the frequencies.</summary>
 public abstract class FrequencyMethod : PositionMethod
 {
     /// <summary>Inverse frequencies and attention scale for a document of <paramref name="length"/> tokens.</summary>
     public abstract Frequencies Frequencies(int length);
 
     /// <summary>
-    /// The first tokens of a document that have frequencies of their own, and which (LongRoPE's n-hat, arXiv 2402.13753);
-    /// null for none.
+    /// The number of start tokens of a document with other frequencies, and these frequencies (LongRoPE's n-hat, arXiv
+    /// 2402.13753); null for none.
     /// </summary>
-    public virtual (int Tokens, Frequencies Frequencies)? Head => null;
+    public virtual (int Tokens, Frequencies Frequencies)? StartTokens => null;
 
     /// <inheritdoc/>
     public override Frequencies? RotaryFrequencies(int length) => Frequencies(length);
@@ -56,7 +53,7 @@ public abstract class FrequencyMethod : PositionMethod
 
     private Rotation Rotate(TokenPositions positions)
     {
-        if (Head is null && (!DependsOnLength || positions.DocumentStarts.Length == 1))
+        if (StartTokens is null && (!DependsOnLength || positions.DocumentStarts.Length == 1))
         {
             return Rotation.Of(positions, Frequencies(positions.Length == 0 ? 0 : positions.Span(0)));
         }
@@ -72,11 +69,11 @@ public abstract class FrequencyMethod : PositionMethod
         return Rotation.Of(
             Array.ConvertAll(positions.Ids, id => (double)id),
             Frequencies(0).InverseFrequencies.Length,
-            token => Head is { } head && within[token] < head.Tokens ? head.Frequencies : frequencies[token]);
+            token => StartTokens is { } start && within[token] < start.Tokens ? start.Frequencies : frequencies[token]);
     }
 }
 
-/// <summary>What a position method needs to know of the model it is for.</summary>
+/// <summary>The properties of a model that position methods use.</summary>
 /// <param name="HeadDim">D, even.</param>
 /// <param name="Base">rope_theta.</param>
 /// <param name="NativeLength">Tokens the model was trained at (original_max_position_embeddings where given).</param>
@@ -84,7 +81,7 @@ public abstract class FrequencyMethod : PositionMethod
 /// <param name="KeyValueHeads">K, key/value heads.</param>
 public sealed record PositionModel(int HeadDim, double Base, int NativeLength, int Heads, int KeyValueHeads)
 {
-    /// <summary>The weights of CLEX's equation, for checkpoints that have them.</summary>
+    /// <summary>The weights of CLEX's equation, in checkpoints trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }
 
     /// <summary>Vanilla RoPE's inverse frequencies base^(-2n/D), arXiv 2104.09864 section 3.2.2.</summary>
@@ -94,3 +91,9 @@ public sealed record PositionModel(int HeadDim, double Base, int NativeLength, i
     public double[] InverseFrequencies(double rotaryBase) =>
         [.. Enumerable.Range(0, HeadDim / 2).Select(n => Math.Pow(rotaryBase, -2.0 * n / HeadDim))];
 }
+
+/// <summary>The learned part of CLEX's equation.</summary>
+/// <param name="Up">[D/2, width], row-major (ode_up_proj).</param>
+/// <param name="Down">[width, D/2], row-major (ode_down_proj).</param>
+/// <param name="Width">Hidden units.</param>
+public sealed record ClexWeights(float[] Up, float[] Down, int Width);

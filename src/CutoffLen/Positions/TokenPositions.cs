@@ -1,8 +1,8 @@
 namespace CutoffLen.Positions;
 
 /// <summary>
-/// Where the tokens of one row stand: a position id for each of its T tokens, and the documents they belong to.
-/// Ids never decrease within a document; attention never crosses from one document into another.
+/// The position ids of a row's T tokens, and the documents they belong to. Ids never decrease within a document. Attention
+/// never crosses from one document into another.
 /// </summary>
 public sealed class TokenPositions
 {
@@ -32,10 +32,10 @@ public sealed class TokenPositions
     /// <summary>The largest position id plus one.</summary>
     public int Extent { get; }
 
-    /// <summary>One document of <paramref name="length"/> tokens at offset, offset + 1, ...</summary>
+    /// <summary>One document of <paramref name="length"/> tokens with ids offset, offset + 1, ...</summary>
     public static TokenPositions Sequential(int length, int offset = 0) => new([.. Enumerable.Range(offset, length)]);
 
-    /// <summary>Documents of the given lengths one after the other, each counted from 0.</summary>
+    /// <summary>Packed documents of the given lengths, each with ids from 0.</summary>
     public static TokenPositions Packed(IReadOnlyList<int> lengths)
     {
         var ids = lengths.SelectMany(n => Enumerable.Range(0, n)).ToArray();
@@ -53,8 +53,8 @@ public sealed class TokenPositions
         (DocumentStarts[document], document + 1 < DocumentStarts.Length ? DocumentStarts[document + 1] : Length);
 
     /// <summary>
-    /// From the first position id of a document to its last, in tokens: the length that a length-dependent method sees. It
-    /// does not change when all ids are shifted, nor with what else is packed into the row.
+    /// Last minus first position id of a document, plus one: the length that a length-dependent method sees. It is independent
+    /// of a shift of all ids and of the row's other documents.
     /// </summary>
     public int Span(int document)
     {
@@ -62,12 +62,12 @@ public sealed class TokenPositions
         return end == start ? 0 : Ids[end - 1] - Ids[start] + 1;
     }
 
-    /// <summary>[T] position ids counted from the first one of the token's document.</summary>
+    /// <summary>[T] position ids minus the first id of the token's document.</summary>
     public int[] WithinDocument() => [.. StartOfDocument().Select((start, token) => Ids[token] - Ids[start])];
 
     /// <summary>
     /// [T] for each token the first index of its document whose position within the document is at least
-    /// <paramref name="least"/>(token), and one past the token's own when there is none up to it.
+    /// <paramref name="least"/>(token); the token's own index plus one when no token up to it reaches that.
     /// </summary>
     public int[] FirstAtLeast(Func<int, int> least)
     {

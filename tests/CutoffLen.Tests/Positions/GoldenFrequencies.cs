@@ -31,13 +31,13 @@ internal sealed record GoldenFrequencies(JsonObject Entry)
     public override string ToString() => Entry["id"]!.ToString();
 
     /// <summary>Our method for it, as a run would create it.</summary>
-    public FrequencyMethod Create() => (FrequencyMethod)PositionMethods.Create(Spec(), Model, null);
+    public FrequencyMethod Create() => (FrequencyMethod)new PositionSetup(Spec(), Model).Method;
 
     /// <summary>Our spec.</summary>
     public PositionSpec Spec() => (Method, Source) switch
     {
         ("yarn" or "llama3" or "longrope", _) when Source is "hf-yarn" or "hf-longrope" || Method == "llama3" => FromConfig(),
-        _ => PositionSpec.Parse(Text()),
+        _ => PositionMethods.Parse(Text()),
     };
 
     /// <summary>What config.json of such a checkpoint says; Hugging Face ignores yarn's factor where the lengths say otherwise.</summary>

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Tests.Positions;
 
@@ -45,7 +44,7 @@ internal sealed record GoldenSpec(string Case, string Spec)
     public PositionModel On(PositionModel model) => model with { Base = Base, NativeLength = NativeLength };
 
     /// <summary>Our method for it.</summary>
-    public PositionMethod Create(PositionModel model) => PositionMethods.Create(PositionSpec.Parse(Spec), On(model), null);
+    public PositionMethod Create(PositionModel model) => new PositionSetup(PositionMethods.Parse(Spec), On(model)).Method;
 }
 
 /// <summary>Our specs for every case of the golden files whose numbers come from whole models or attention layers.</summary>

@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Models.Llama;
 
@@ -90,6 +92,12 @@ public sealed record LlamaConfig : IAttentionShape
         OriginalMaxPositionEmbeddings = OriginalMaxPositionEmbeddings,
         Method = PositionMethod,
     };
+
+    /// <summary>A position method for this model; auto is the checkpoint's own.</summary>
+    /// <param name="spec">The method.</param>
+    /// <param name="targetLength">Tokens that a missing factor is computed for.</param>
+    /// <exception cref="UserException">The method does not fit the model.</exception>
+    public PositionSetup SetupFor(PositionSpec spec, int targetLength) => new(PositionConfig.Resolve(spec), Positions, targetLength);
 
     /// <summary>This model with other positions.</summary>
     public LlamaConfig With(PositionConfig positions) => this with

@@ -8,8 +8,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.HuggingFace;
 
 /// <summary>
-/// What a checkpoint's config.json says of positions, and what is written there. Methods that Hugging Face knows are
-/// written in its form; the others as a spec under our own key <c>cutoff_position_method</c>.
+/// The position keys of a checkpoint's config.json. Methods that Hugging Face has are written in its form, all others as a
+/// spec under our own key <c>cutoff_position_method</c>.
 /// </summary>
 public sealed record PositionConfig
 {
@@ -18,7 +18,7 @@ public sealed record PositionConfig
 
     internal const string OriginalKey = "original_max_position_embeddings";
 
-    // HF divides max_position_embeddings by the original length; the factor beside it is rounded by some writers.
+    // Hugging Face divides max_position_embeddings by the original length; some writers round the factor beside it.
     private const double FactorTolerance = 1e-4;
 
     /// <summary>max_position_embeddings, in tokens.</summary>
@@ -30,13 +30,13 @@ public sealed record PositionConfig
     /// <summary>rope_scaling, or version 5's rope_parameters; null for none.</summary>
     public JsonObject? RopeScaling { get; init; }
 
-    /// <summary>original_max_position_embeddings beside rope_scaling, in tokens (LongRoPE's place for it, and ours).</summary>
+    /// <summary>original_max_position_embeddings beside rope_scaling, in tokens (as LongRoPE has it, and we).</summary>
     public int? OriginalMaxPositionEmbeddings { get; init; }
 
     /// <summary>Our key's spec, or null.</summary>
     public string? Method { get; init; }
 
-    /// <summary>Tokens the model was trained at before any extension.</summary>
+    /// <summary>Tokens of the model's training before any extension.</summary>
     public int NativeLength => OriginalWithin ?? OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings;
 
     private int? OriginalWithin => RopeScaling?[OriginalKey] is { } node ? Count(node, OriginalKey) : null;
@@ -63,9 +63,10 @@ public sealed record PositionConfig
         };
     }
 
-    /// <summary>The spec itself, or, for auto, what the checkpoint says with the spec's modifiers on top.</summary>
+    /// <summary>The spec itself; for auto the checkpoint's method and modifiers, with the spec's modifiers on top.</summary>
+    /// <exception cref="UserException">See <see cref="ToSpec"/>; or both have the same modifier.</exception>
     public PositionSpec Resolve(PositionSpec spec) =>
-        spec.IsAuto ? PositionSpec.Parse(string.Join('+', spec.Modifiers.Select(part => part.ToString()).Prepend(ToSpec().ToString()))) : spec;
+        spec.IsAuto ? PositionMethods.Combine(ToSpec(), spec) : spec;
 
     /// <summary>The method that the checkpoint was made for.</summary>
     /// <exception cref="UserException">
@@ -78,11 +79,11 @@ public sealed record PositionConfig
         {
             if (Method is null)
             {
-                return RopeScaling is null ? PositionSpec.Parse("rope") : FromScaling(RopeScaling);
+                return RopeScaling is null ? PositionMethods.Parse("rope") : FromScaling(RopeScaling);
             }
 
             return RopeScaling is null || RopeScalingType.Of(RopeScaling).Name == "default"
-                ? PositionSpec.Parse(Method)
+                ? PositionMethods.Parse(Method)
                 : throw new UserException($"there is also {MethodKey} '{Method}'; keep one of the two");
         }
         catch (UserException problem)
@@ -91,24 +92,21 @@ public sealed record PositionConfig
         }
     }
 
-    /// <summary>What to write for a model that was fine-tuned with a method.</summary>
-    /// <param name="spec">Not auto.</param>
-    /// <param name="model">The model, with its native length before any extension.</param>
-    /// <param name="targetLength">The cutoff it was fine-tuned at, in tokens, or null.</param>
-    public static PositionConfig Of(PositionSpec spec, PositionModel model, int? targetLength)
+    /// <summary>The keys of a model that was fine-tuned with a method at its target length.</summary>
+    public static PositionConfig Of(PositionSetup setup)
     {
-        var resolved = PositionMethods.Resolve(spec, model, targetLength);
-        var longest = Math.Max(targetLength ?? 0, model.NativeLength);
+        var model = setup.Model;
+        var longest = Math.Max(setup.TargetLength, model.NativeLength);
         var plain = new PositionConfig
         {
             MaxPositionEmbeddings = longest,
             RopeTheta = model.Base,
             OriginalMaxPositionEmbeddings = longest == model.NativeLength ? null : model.NativeLength,
         };
-        return InFormOfHuggingFace(resolved, model, plain) ?? plain with { Method = resolved.ToString() };
+        return InFormOfHuggingFace(setup.Spec, model, plain) ?? plain with { Method = setup.Spec.ToString() };
     }
 
-    /// <summary>Puts it into a config.json, in place of what that said; version 5's layout is kept where it is found.</summary>
+    /// <summary>Replaces the position keys of a config.json; version 5's layout is kept where it is found.</summary>
     public void Write(JsonObject config)
     {
         config["max_position_embeddings"] = MaxPositionEmbeddings;
@@ -131,18 +129,18 @@ public sealed record PositionConfig
     private static PositionConfig? InFormOfHuggingFace(PositionSpec spec, PositionModel model, PositionConfig plain)
     {
         var part = spec.Method;
-        var type = RopeScalingType.All.FirstOrDefault(type => type.Method == part.Name);
+        var type = RopeScalingType.All.FirstOrDefault(type => type.Method == part.Entry);
         var written = type?.Keys.Select(key => key.Spec).ToArray() ?? [];
-        // A key that Hugging Face lacks, or a modifier, makes it ours.
+        // Hugging Face has no form for modifiers, nor for keys that its type lacks.
         var isTheirs = spec.Modifiers.Count == 0 && (type is null || part.Entry.Keys.All(key => !part.Has(key.Name) || written.Contains(key.Name)));
         return part.Name switch
         {
             _ when !isTheirs => null,
             "rope" => plain,
-            // Both are nothing but another base.
+            // Both are vanilla RoPE with another base.
             "abf" => plain with { RopeTheta = part.Number("base") },
             "ntk" => plain with { RopeTheta = NtkMethod.BaseFor(model, part.Number("factor")) },
-            // Their formulas take max_position_embeddings as the length from which they scale.
+            // Their formulas scale from max_position_embeddings on.
             "dynamic-ntk" or "clex" => plain with { RopeScaling = Without(type!.Write(part), OriginalKey), MaxPositionEmbeddings = part.Tokens("original"), OriginalMaxPositionEmbeddings = null },
             "linear" => plain with { RopeScaling = type!.Write(part) },
             "llama3" => plain with { RopeScaling = type!.Write(part), OriginalMaxPositionEmbeddings = null },
@@ -154,7 +152,7 @@ public sealed record PositionConfig
         };
     }
 
-    /// <summary>With max_position_embeddings = factor * original, from which Hugging Face takes the factor; null where that is not whole.</summary>
+    /// <summary>With max_position_embeddings = factor * original, from which Hugging Face computes the factor; null where that is no integer.</summary>
     private static PositionConfig? Stretched(SpecPart part, PositionConfig plain)
     {
         var longest = part.Number("factor") * part.Tokens("original");
@@ -167,71 +165,60 @@ public sealed record PositionConfig
     private PositionSpec FromScaling(JsonObject scaling)
     {
         var type = RopeScalingType.Of(scaling);
-        var keys = type.Read(scaling);
-        switch (type.Name)
-        {
-            case "dynamic" or "clex" when OriginalWithin is { } original && original != MaxPositionEmbeddings:
-                throw Contradiction(type, keys, MaxPositionEmbeddings, "max_position_embeddings", original, OriginalKey);
-
-            case "dynamic" or "clex":
-                keys["original"] = $"{MaxPositionEmbeddings}";
-                break;
-
-            case "yarn" or "longrope":
-                FillFactor(type, keys);
-                break;
-        }
-
-        return Spec(type, keys);
+        var part = type.Read(scaling);
+        return new PositionSpec(
+            type.Name switch
+            {
+                "dynamic" or "clex" => OriginalWithin is { } original && original != MaxPositionEmbeddings
+                    ? throw Contradiction(part, MaxPositionEmbeddings, "max_position_embeddings", original, OriginalKey)
+                    : part.With("original", MaxPositionEmbeddings),
+                "yarn" or "longrope" => WithFactor(type, part, scaling),
+                _ => part,
+            },
+            []);
     }
 
     /// <summary>
-    /// Hugging Face takes the factor from max_position_embeddings / original where it knows the original length (yarn since
-    /// transformers 4.51) and else takes max_position_embeddings for the original. Where the file's own factor says
-    /// otherwise, versions and programs disagree, and so we ask.
+    /// With the original length and the factor. Hugging Face takes the factor from max_position_embeddings / original where it
+    /// knows the original length (yarn since transformers 4.51), and else takes max_position_embeddings for the original.
+    /// Versions and programs disagree where the file's own factor is another one, so that is an error.
     /// </summary>
-    private void FillFactor(RopeScalingType type, Dictionary<string, string> keys)
+    private SpecPart WithFactor(RopeScalingType type, SpecPart part, JsonObject scaling)
     {
         var beside = type.Name == "longrope" ? OriginalMaxPositionEmbeddings : null;
         if (OriginalWithin is { } inner && beside is { } outer && inner != outer)
         {
-            throw Contradiction(type, keys, inner, $"{OriginalKey} inside it", outer, $"{OriginalKey} beside it");
+            throw Contradiction(part, inner, $"{OriginalKey} inside it", outer, $"{OriginalKey} beside it");
         }
 
         if ((OriginalWithin ?? beside) is not { } original)
         {
-            keys["original"] = $"{MaxPositionEmbeddings}";
-            if (!keys.ContainsKey("factor"))
-            {
-                throw new UserException($"type {type.Name} needs factor or {OriginalKey}");
-            }
-
-            return;
+            return part.Has("factor")
+                ? part.With("original", MaxPositionEmbeddings)
+                : throw new UserException($"type {type.Name} needs factor or {OriginalKey}");
         }
 
-        keys["original"] = $"{original}";
+        part = part.With("original", original);
         var implied = MaxPositionEmbeddings / (double)original;
-        if (!keys.TryGetValue("factor", out var given))
+        if (!part.Has("factor"))
         {
-            keys["factor"] = SpecKey.Text(implied);
+            return part.With("factor", implied);
         }
-        else if (double.TryParse(given, out var factor) && Math.Abs(factor - implied) > FactorTolerance * implied)
+
+        if (Math.Abs(part.Number("factor") - implied) > FactorTolerance * implied)
         {
-            var byFactor = Spec(type, keys);
-            var byLengths = implied >= 1 ? Spec(type, new(keys) { ["factor"] = SpecKey.Text(implied) }).ToString() : "none, as that is below 1";
+            var byLengths = implied >= 1 ? part.With("factor", implied).ToString() : "none, as that is below 1";
             throw new UserException(
-                $"factor is {given}, but max_position_embeddings / original_max_position_embeddings = {MaxPositionEmbeddings} / {original} = {SpecKey.Text(implied)}. "
-                + $"By the factor the method is '{byFactor}' (transformers before 4.51), by the lengths '{byLengths}' (since): give the one that is meant with --rope");
+                $"factor is {scaling["factor"]}, but max_position_embeddings / original_max_position_embeddings = {MaxPositionEmbeddings} / {original} = {SpecKey.Text(implied)}. "
+                + $"By the factor the method is '{part}' (transformers before 4.51), by the lengths '{byLengths}' (since): give the one that is meant with --rope");
         }
+
+        return part;
     }
 
-    private static UserException Contradiction(
-        RopeScalingType type, Dictionary<string, string> keys, int first, string firstName, int second, string secondName) => new(
-        $"{firstName} is {first}, but {secondName} is {second}. The method is '{Spec(type, new(keys) { ["original"] = $"{first}" })}' by the first, "
-        + $"'{Spec(type, new(keys) { ["original"] = $"{second}" })}' by the second: give the one that is meant with --rope");
-
-    private static PositionSpec Spec(RopeScalingType type, Dictionary<string, string> keys) => PositionSpec.Parse(
-        keys.Count == 0 ? type.Method : $"{type.Method}:{string.Join(',', keys.Select(pair => $"{pair.Key}={pair.Value}"))}");
+    private static UserException Contradiction(SpecPart part, int first, string firstName, int second, string secondName) => new(
+        $"{firstName} is {first}, but {secondName} is {second}. The method is '{part.With("original", first)}' by the first, "
+        + $"'{part.With("original", second)}' by the second: give the one that is meant with --rope");
 
     private static JsonObject Without(JsonObject scaling, string key)
     {
@@ -268,7 +255,7 @@ public sealed record PositionConfig
             ? number
             : throw new UserException($"config.json: rope_theta must be a number above 1, not {node.ToJsonString()}");
 
-    // By its text, since a value made here and a value read from a file are of different types.
+    // From its text, since a JsonNode made in memory and one read from a file have values of different types.
     private static double? NumberOrNull(JsonNode node) =>
         node.GetValueKind() == JsonValueKind.Number && double.TryParse(node.ToJsonString(), CultureInfo.InvariantCulture, out var number) ? number : null;
 }

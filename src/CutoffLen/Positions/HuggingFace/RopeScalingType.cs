@@ -1,62 +1,63 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Positions.HuggingFace;
 
 /// <summary>
-/// A value of rope_type in Hugging Face's rope_scaling (version 5: rope_parameters), the method it means and its keys, as
-/// modeling_rope_utils.py of transformers 4.56 has them.
+/// A rope_type of Hugging Face's rope_scaling (version 5: rope_parameters) with its method and keys, as in
+/// modeling_rope_utils.py of transformers 4.56.
 /// </summary>
 /// <param name="Name">rope_type.</param>
-/// <param name="Method">The method's name in specs.</param>
-/// <param name="Keys">Keys in JSON with the same meaning as a key of the method, by both names.</param>
-internal sealed record RopeScalingType(string Name, string Method, params (string Json, string Spec)[] Keys)
+/// <param name="Method">The method.</param>
+/// <param name="Keys">Keys with the same meaning, by their names in JSON and in specs.</param>
+internal sealed record RopeScalingType(string Name, MethodEntry Method, params (string Json, string Spec)[] Keys)
 {
     private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta"];
     private static readonly JsonSerializerOptions OnOneLine = new() { WriteIndented = false };
 
-    /// <summary>Every type that LLaMA-type models may have.</summary>
+    /// <summary>Every type of LLaMA-type models.</summary>
     public static IReadOnlyList<RopeScalingType> All { get; } =
     [
-        new("default", "rope"),
-        new("linear", "linear", ("factor", "factor")) { Required = ["factor"] },
-        new("dynamic", "dynamic-ntk", ("factor", "factor"), Original) { Required = ["factor"] },
+        new("default", RopeMethod.Entry),
+        new("linear", LinearMethod.Entry, ("factor", "factor")) { Required = ["factor"] },
+        new("dynamic", DynamicNtkMethod.Entry, ("factor", "factor"), Original) { Required = ["factor"] },
         new(
-            "yarn", "yarn", ("factor", "factor"), Original, ("beta_fast", "beta_fast"), ("beta_slow", "beta_slow"),
+            "yarn", YarnMethod.Entry, ("factor", "factor"), Original, ("beta_fast", "beta_fast"), ("beta_slow", "beta_slow"),
             ("attention_factor", "attention_factor"), ("mscale", "mscale"), ("mscale_all_dim", "mscale_all_dim"), ("truncate", "truncate"))
         {
             Required = ["factor"],
-            // The authors' checkpoints carry it; it says how they were made and changes nothing.
+            // In the authors' checkpoints; it changes no number.
             WithoutEffect = ["finetuned"],
         },
         new(
-            "longrope", "longrope", ("factor", "factor"), Original, ("long_factor", "long"), ("short_factor", "short"),
+            "longrope", LongRopeMethod.Entry, ("factor", "factor"), Original, ("long_factor", "long"), ("short_factor", "short"),
             ("attention_factor", "attention_factor"))
         {
             Required = ["long_factor", "short_factor"],
-            // Phi-3's first checkpoints.
+            // In the first Phi-3 checkpoints.
             Alias = "su",
         },
         new(
-            "llama3", "llama3", ("factor", "factor"), Original, ("low_freq_factor", "low_freq_factor"), ("high_freq_factor", "high_freq_factor"))
+            "llama3", Llama3Method.Entry, ("factor", "factor"), Original, ("low_freq_factor", "low_freq_factor"), ("high_freq_factor", "high_freq_factor"))
         {
             Required = ["factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor"],
         },
-        // Not Hugging Face's own: the remote code of CLEX checkpoints.
-        new("clex", "clex", ("max_factor", "max_factor"), ("act", "act"), ("time_dt", "time_dt"), Original)
+        // From the remote code of CLEX checkpoints, not from transformers.
+        new("clex", ClexMethod.Entry, ("max_factor", "max_factor"), ("act", "act"), ("time_dt", "time_dt"), Original)
         {
             Required = ["max_factor", "act", "time_dt"],
-            // The width of the weights tells.
+            // Implied by the shape of the weights.
             WithoutEffect = ["param_factor"],
         },
     ];
 
-    /// <summary>Keys without which Hugging Face reads no such type.</summary>
+    /// <summary>Keys that Hugging Face requires.</summary>
     public IReadOnlyList<string> Required { get; init; } = [];
 
-    /// <summary>Keys that are known and mean nothing to the table.</summary>
+    /// <summary>Known keys that do not change the table.</summary>
     public IReadOnlyList<string> WithoutEffect { get; init; } = [];
 
     /// <summary>An older name of it.</summary>
@@ -80,9 +81,9 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
             ?? throw new UserException($"unknown rope_type '{name}'; known are {names}");
     }
 
-    /// <summary>The spec text that the keys mean, by key of the method.</summary>
-    /// <exception cref="UserException">A key is missing, or there is one that nobody would read.</exception>
-    public Dictionary<string, string> Read(JsonObject scaling)
+    /// <summary>The method with the values of rope_scaling's keys.</summary>
+    /// <exception cref="UserException">A key is missing, unknown, or has a value that is not allowed.</exception>
+    public SpecPart Read(JsonObject scaling)
     {
         var allowed = OfEveryType.Concat(WithoutEffect).Concat(Keys.Select(key => key.Json)).ToArray();
         if (scaling.Select(pair => pair.Key).FirstOrDefault(key => !allowed.Contains(key)) is { } unread)
@@ -95,16 +96,20 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
             throw new UserException($"type {Name} lacks the key {missing}");
         }
 
-        return Keys.Where(key => scaling[key.Json] is not null).ToDictionary(key => key.Spec, key => TextOf(key.Json, scaling[key.Json]!));
+        return new SpecPart(Method, Keys.Where(key => scaling[key.Json] is not null).ToDictionary(key => key.Spec, key =>
+        {
+            var (specKey, text) = (Method.Key(key.Spec), TextOf(key.Json, scaling[key.Json]!));
+            return specKey.Parse(text) ?? throw Method.NotAllowed(specKey, text);
+        }));
     }
 
-    /// <summary>The same in JSON, from a spec of the method whose defaults are filled in.</summary>
+    /// <summary>rope_scaling for a spec of the method whose defaults are filled in.</summary>
     public JsonObject Write(SpecPart part)
     {
         var scaling = new JsonObject { ["rope_type"] = Name };
         foreach (var (json, spec) in Keys.Where(key => part.Has(key.Spec) || Required.Contains(key.Json)))
         {
-            scaling[json] = part.Entry.Key(spec).Kind switch
+            scaling[json] = Method.Key(spec).Kind switch
             {
                 SpecKeyKind.Flag => part.Flag(spec),
                 SpecKeyKind.Word => part.Word(spec),
@@ -117,7 +122,7 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
         return scaling;
     }
 
-    // A text in a spec could mean anything, so only single words go on.
+    // A value as specs write it; a text must be one word.
     private static string TextOf(string key, JsonNode node) => node.GetValueKind() switch
     {
         JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => node.ToJsonString(),
@@ -126,7 +131,7 @@ internal sealed record RopeScalingType(string Name, string Method, params (strin
         _ => throw new UserException($"{key} must be a number, a word, true, false or a list of numbers, not {node.ToJsonString(OnOneLine)}"),
     };
 
-    // Hugging Face warns about factors written as whole numbers.
+    // Hugging Face warns about factors written as integers.
     private static JsonNode? Decimal(double number)
     {
         var text = SpecKey.Text(number);

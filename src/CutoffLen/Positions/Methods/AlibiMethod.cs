@@ -3,9 +3,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// ALiBi (arXiv 2108.12409): no rotation; head h's scores fall by slope_h a token of distance. Slopes are the geometric
-/// sequence 2^(-8/H), 2^(-16/H), ... for a power of two, and for other head counts every second slope of the next power is
-/// added, as the authors' code does.
+/// ALiBi (arXiv 2108.12409): no rotation; head h's scores fall by slope_h per token of distance. For a power of two the slopes
+/// are 2^(-8/H), 2^(-16/H), ... Other head counts add every second slope of the next power of two, as in the authors' code.
 /// </summary>
 public sealed class AlibiMethod(PositionModel model) : PositionMethod
 {
@@ -16,7 +15,7 @@ public sealed class AlibiMethod(PositionModel model) : PositionMethod
     {
         AltersAttention = true,
         Vanilla = null,
-        Exceptions = new Dictionary<PositionTheory, string> { [PositionTheory.VanillaAtFactorOne] = "it does not rotate" },
+        Exceptions = new Dictionary<PositionProperty, string> { [PositionProperty.VanillaAtFactorOne] = "it does not rotate" },
     };
 
     /// <inheritdoc/>
@@ -26,7 +25,7 @@ public sealed class AlibiMethod(PositionModel model) : PositionMethod
     public override IReadOnlyList<Band> Bands(TokenPositions positions) =>
         [Band.Causal(new Unchanged(), positions) with { BiasSlopes = Slopes(model.Heads) }];
 
-    /// <summary>[H] what scores lose a token of distance.</summary>
+    /// <summary>[H] what scores lose per token of distance.</summary>
     public static double[] Slopes(int heads)
     {
         var power = 1 << (int)Math.Log2(heads);

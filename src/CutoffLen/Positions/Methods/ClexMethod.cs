@@ -4,9 +4,9 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// CLEX (arXiv 2310.16450): the logarithms of the frequencies follow a learned differential equation in the length scale t, from
-/// RoPE's own at t = 1. A document of length L takes t = ceil(L / original), at most max_factor. Inference only: the weights of the
-/// equation come with a checkpoint that was trained so.
+/// CLEX (arXiv 2310.16450): the logarithms of the frequencies follow a learned differential equation in the length scale t,
+/// from vanilla RoPE at t = 1. A document of length L has t = ceil(L / original), at most max_factor. Inference only: the
+/// equation's weights come with a checkpoint that was trained with them.
 /// </summary>
 public sealed class ClexMethod : FrequencyMethod
 {
@@ -35,7 +35,7 @@ public sealed class ClexMethod : FrequencyMethod
             SpecKey.Word("act", "the equation's activation", "silu", "tanh"),
         ],
         (part, model) => new ClexMethod(
-            model, ClexWeights.For(model), part.Tokens("original"), part.Tokens("max_factor"), part.Number("time_dt"), part.Word("act") == "silu"))
+            model, WeightsOf(model), part.Tokens("original"), part.Tokens("max_factor"), part.Number("time_dt"), part.Word("act") == "silu"))
     {
         DependsOnLength = true,
         Vanilla = _ => "clex",
@@ -48,7 +48,17 @@ public sealed class ClexMethod : FrequencyMethod
     public override Frequencies Frequencies(int length) =>
         byScale[Math.Clamp((length + original - 1) / original, 1, byScale.Length) - 1];
 
-    /// <summary>From t to t + 1 by the 3/8 rule of fourth order, which torchdiffeq calls rk4.</summary>
+    private static ClexWeights WeightsOf(PositionModel model)
+    {
+        var weights = model.Clex ?? throw new UserException(
+            "clex needs a checkpoint that was trained with it, with the tensors ode_up_proj and ode_down_proj; this one has none");
+        var wanted = model.HeadDim / 2 * weights.Width;
+        return weights.Up.Length == wanted && weights.Down.Length == wanted
+            ? weights
+            : throw new UserException($"clex: ode_up_proj and ode_down_proj must have {wanted} elements each for a head dimension of {model.HeadDim}, not {weights.Up.Length} and {weights.Down.Length}");
+    }
+
+    /// <summary>Integrates from t to t + 1 by the fourth-order 3/8 rule, torchdiffeq's rk4.</summary>
     private static double[] Integrate(Equation equation, double time, double[] from, double step)
     {
         var steps = (int)Math.Round(1 / step);
@@ -68,7 +78,7 @@ public sealed class ClexMethod : FrequencyMethod
         double[] At(Func<int, double> element) => [.. Enumerable.Range(0, from.Length).Select(element)];
     }
 
-    /// <summary>d log(frequency) / dt: the slope that NTK-aware scaling would have at alpha = 2t - 1, and a learned one on top.</summary>
+    /// <summary>d log(frequency) / dt: the derivative of NTK-aware scaling at alpha = 2t - 1, plus a learned one.</summary>
     private sealed class Equation(PositionModel model, ClexWeights weights, bool isSilu)
     {
         public double[] Slope(double time, double[] logarithms)
@@ -76,7 +86,7 @@ public sealed class ClexMethod : FrequencyMethod
             var half = logarithms.Length;
             var alpha = (2 * time) - 1;
             var ntk = NtkMethod.BaseFor(model, alpha);
-            // NTK-aware frequencies are summed on as logarithms; the published layer does the same.
+            // The logarithms of the NTK-aware frequencies are added to the input, as in the published layer.
             var input = logarithms.Select((value, n) => value - (2.0 * n / model.HeadDim * Math.Log(ntk))).ToArray();
             var slope = new double[half];
             for (var n = 0; n < half; n++)
@@ -101,24 +111,5 @@ public sealed class ClexMethod : FrequencyMethod
 
             return slope;
         }
-    }
-}
-
-/// <summary>The learned part of CLEX's equation.</summary>
-/// <param name="Up">[D/2, width], row-major (ode_up_proj).</param>
-/// <param name="Down">[width, D/2], row-major (ode_down_proj).</param>
-/// <param name="Width">Hidden units.</param>
-public sealed record ClexWeights(float[] Up, float[] Down, int Width)
-{
-    /// <summary>The model's weights.</summary>
-    /// <exception cref="UserException">It has none, or they are for another head dimension.</exception>
-    internal static ClexWeights For(PositionModel model)
-    {
-        var weights = model.Clex ?? throw new UserException(
-            "clex needs a checkpoint that was trained with it, with the tensors ode_up_proj and ode_down_proj; this one has none");
-        var wanted = model.HeadDim / 2 * weights.Width;
-        return weights.Up.Length == wanted && weights.Down.Length == wanted
-            ? weights
-            : throw new UserException($"clex: ode_up_proj and ode_down_proj must have {wanted} elements each for a head dimension of {model.HeadDim}, not {weights.Up.Length} and {weights.Down.Length}");
     }
 }

@@ -4,9 +4,9 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// Dual chunk attention (ChunkLlama, arXiv 2402.17463): keys count from the start of their chunk of c = chunk - window tokens;
-/// queries count likewise for their own chunk, go on from it up to chunk for the one before, and stand at the far end for
-/// all older ones.
+/// Dual chunk attention (ChunkLlama, arXiv 2402.17463). A sequence is cut into chunks of s = chunk - window tokens. Keys have
+/// their position within their chunk. Queries have that position for keys of their own chunk, min(position + s, chunk) for
+/// the previous chunk, and min(2s - 1, chunk) for older chunks.
 /// </summary>
 public sealed class DualChunkMethod : PositionMethod
 {
@@ -37,13 +37,13 @@ public sealed class DualChunkMethod : PositionMethod
         AltersAttention = true,
         DependsOnLength = true,
         Vanilla = model => $"dca:chunk={2 * model.NativeLength},window=1",
-        Exceptions = new Dictionary<PositionTheory, string>
+        Exceptions = new Dictionary<PositionProperty, string>
         {
-            [PositionTheory.DistanceOnly] = "chunks begin at fixed positions and cut distances off at the chunk",
+            [PositionProperty.DistanceOnly] = "chunks begin at fixed positions and cut distances off at the chunk",
         },
     };
 
-    /// <summary>Only its optional scale does.</summary>
+    /// <summary>Only mscale depends on the length.</summary>
     public override bool DependsOnLength => scaledBeyond is not null;
 
     /// <inheritdoc/>

@@ -4,9 +4,9 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// LongRoPE (arXiv 2402.13753): each pair's frequency divided by a searched factor, one list for sequences up to the original
-/// length and one beyond, scores scaled for the longest context at every length (Hugging Face's reading; microsoft/LongRoPE
-/// takes the long list always: give it as <c>short</c> too).
+/// LongRoPE (arXiv 2402.13753): each pair's frequency is divided by a searched factor. The short list holds up to the original
+/// length, the long list beyond. Scores are scaled for the longest context at every length. This is Hugging Face's definition;
+/// microsoft/LongRoPE always uses the long list, which is given as <c>short</c> too.
 /// </summary>
 public sealed class LongRopeMethod : FrequencyMethod
 {
@@ -38,7 +38,7 @@ public sealed class LongRopeMethod : FrequencyMethod
     public override bool DependsOnLength => true;
 
     /// <inheritdoc/>
-    public override (int Tokens, Frequencies Frequencies)? Head => options.Start is { } start ? (start, plain) : null;
+    public override (int Tokens, Frequencies Frequencies)? StartTokens => options.Start is { } start ? (start, plain) : null;
 
     /// <inheritdoc/>
     public override Frequencies Frequencies(int length)
@@ -70,7 +70,7 @@ public sealed class LongRopeMethod : FrequencyMethod
         return new LongRopeMethod(model, new Options(factor, original, longFactors, shortFactors, scale)
         {
             IsDynamic = part.Flag("dynamic"),
-            Start = part.Has("start") ? part.Tokens("start") : null,
+            Start = part.TokensOrNull("start"),
         });
     }
 
@@ -80,8 +80,8 @@ public sealed class LongRopeMethod : FrequencyMethod
         return string.Join('/', Enumerable.Range(0, last + 1).Select(n => SpecKey.Text(1 + (rise * n / last))));
     }
 
-    // At the original length plain RoPE, at factor times it the long factors, in between and beyond on the same line;
-    // below the original length the line would speed pairs up, which nothing published does on purpose.
+    // Linear in the length: 1 at the original length, the long factors at factor times it. Below the original length the
+    // line would raise frequencies, so factors stay 1.
     private double[] Interpolated(int length)
     {
         var share = Math.Max(0, ((length / (double)options.Original) - 1) / (options.Factor - 1));

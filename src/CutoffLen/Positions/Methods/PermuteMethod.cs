@@ -4,9 +4,9 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// PermuteFormer (arXiv 2109.02377): at position i the elements of queries and keys are reordered by a random permutation
-/// applied i times, a different one for each head, and attention weights decay by ratio_h^distance. The paper's attention
-/// is linear; here, under softmax, the decay of weights is a bias of distance * ln(ratio_h) on scores, which is the same.
+/// PermuteFormer (arXiv 2109.02377). Each head has a random permutation; at position i it is applied i times to the elements
+/// of queries and keys. Attention weights decay by ratio_h^distance. The paper's attention is linear; under softmax the decay
+/// is an equivalent bias of distance * ln(ratio_h) on the scores.
 /// </summary>
 public sealed class PermuteMethod : PositionMethod
 {
@@ -38,7 +38,7 @@ public sealed class PermuteMethod : PositionMethod
     {
         AltersAttention = true,
         Vanilla = null,
-        Exceptions = new Dictionary<PositionTheory, string> { [PositionTheory.VanillaAtFactorOne] = "it reorders instead of rotating" },
+        Exceptions = new Dictionary<PositionProperty, string> { [PositionProperty.VanillaAtFactorOne] = "it reorders instead of rotating" },
     };
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public sealed class PermuteMethod : PositionMethod
     public override IReadOnlyList<Band> Bands(TokenPositions positions) =>
         [Band.Causal(permutations is null ? new Unchanged() : Reorder(positions), positions) with { BiasSlopes = slopes }];
 
-    /// <summary>What head h's weights keep a token of distance.</summary>
+    /// <summary>The factor on head h's weights per token of distance.</summary>
     internal static double Ratio(int head, int heads) => 1 / (1 + Math.Exp(-((3.0 * head / heads) + 2)));
 
     private static PermuteMethod Create(SpecPart part, PositionModel model)
@@ -80,7 +80,7 @@ public sealed class PermuteMethod : PositionMethod
         return new Reordering(index, null, permutations.Length, model.HeadDim);
     }
 
-    // Applying a permutation many times moves each element along its cycle; so any position costs the same.
+    // A power of a permutation moves each element along its cycle, so every position costs the same.
     private static void Repeat(IReadOnlyList<int[]> cycles, int times, Span<int> result)
     {
         foreach (var cycle in cycles)
@@ -112,5 +112,66 @@ public sealed class PermuteMethod : PositionMethod
         }
 
         return cycles;
+    }
+}
+
+/// <summary>
+/// The 32-bit Mersenne Twister (Matsumoto and Nishimura, 1998) with torch.randperm. PermuteFormer defines its permutations by
+/// a seed of torch's CPU generator; with this class position methods do not need torch.
+/// </summary>
+internal sealed class MersenneTwister
+{
+    private const int Size = 624;
+    private const int Middle = 397;
+    private readonly uint[] state = new uint[Size];
+    private int next = Size;
+
+    /// <summary>Starts the generator from a seed.</summary>
+    public MersenneTwister(uint seed)
+    {
+        state[0] = seed;
+        for (var i = 1; i < Size; i++)
+        {
+            state[i] = (1812433253u * (state[i - 1] ^ (state[i - 1] >> 30))) + (uint)i;
+        }
+    }
+
+    /// <summary>The next 32 random bits.</summary>
+    public uint Next()
+    {
+        if (next == Size)
+        {
+            Twist();
+        }
+
+        var bits = state[next++];
+        bits ^= bits >> 11;
+        bits ^= (bits << 7) & 0x9d2c5680u;
+        bits ^= (bits << 15) & 0xefc60000u;
+        return bits ^ (bits >> 18);
+    }
+
+    /// <summary>torch.randperm(length): Fisher and Yates from the front.</summary>
+    public int[] Permutation(int length)
+    {
+        var result = Enumerable.Range(0, length).ToArray();
+        for (var i = 0; i < length - 1; i++)
+        {
+            var other = i + (int)(Next() % (uint)(length - i));
+            (result[i], result[other]) = (result[other], result[i]);
+        }
+
+        return result;
+    }
+
+    private void Twist()
+    {
+        for (var i = 0; i < Size; i++)
+        {
+            var mixed = (state[i] & 0x80000000u) | (state[(i + 1) % Size] & 0x7fffffffu);
+            state[i] = state[(i + Middle) % Size] ^ (mixed >> 1) ^ ((mixed & 1) == 0 ? 0 : 0x9908b0dfu);
+        }
+
+        next = 0;
     }
 }

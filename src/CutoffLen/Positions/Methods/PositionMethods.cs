@@ -5,9 +5,9 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// The registry of position methods and modifiers. A new method is a file with a class and its <see cref="MethodEntry"/>,
-/// one line here, and reference values in the tests; everything else (the spec grammar, `rope list`, `--rope`, config.json,
-/// the theories over all methods) follows from the entry. README.md, "Adding a position method", walks through one.
+/// The registry of position methods and modifiers. A new method is a class with its <see cref="MethodEntry"/>, one line here,
+/// and reference values in the tests. The spec grammar, `rope list`, `--rope`, config.json and the property tests read the
+/// entry. Positions/README.md, "Adding a position method", is an example.
 /// </summary>
 public static class PositionMethods
 {
@@ -15,7 +15,7 @@ public static class PositionMethods
     public static IReadOnlyList<MethodEntry> All { get; } =
     [
         RopeMethod.Entry,
-        BaseMethod.Entry,
+        AbfMethod.Entry,
         LinearMethod.Entry,
         DynamicLinearMethod.Entry,
         NtkMethod.Entry,
@@ -40,38 +40,57 @@ public static class PositionMethods
         ClexMethod.Entry,
     ];
 
-    /// <summary>Every modifier, in the order in which they are applied.</summary>
+    /// <summary>Every modifier, in the order in which they are applied; resonance changes frequencies and must be first.</summary>
     public static IReadOnlyList<ModifierEntry> Modifiers { get; } = [ResonanceMethod.Entry, BlockwiseCausalMethod.Entry, LogNMethod.Entry];
 
-    /// <summary><c>auto</c>: a place holder in specs until the checkpoint is known (<see cref="PositionConfig"/>).</summary>
-    public static MethodEntry Auto { get; } = new("auto", "What the checkpoint's config.json says.", "", [], (_, _) =>
-        throw new UserException("the position method 'auto' needs a checkpoint that says what it is; name a method instead"));
+    private static SpecGrammar Grammar { get; } = new([.. All, MethodEntry.Auto], Modifiers);
 
-    /// <summary>
-    /// The spec with every default filled in that depends on the model or the target: a missing factor is the target
-    /// length over the native one, and 1 when that is less.
-    /// </summary>
-    /// <param name="spec">Not auto (see <see cref="PositionConfig.Resolve(PositionSpec)"/>).</param>
-    /// <param name="model">The model it is for.</param>
+    /// <summary>The spec that a text means; names are case-insensitive, and '-' and '_' are the same.</summary>
+    /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
+    public static PositionSpec Parse(string text) => Grammar.Parse(text);
+
+    /// <summary>A spec with the modifiers of another one too.</summary>
+    /// <exception cref="UserException">Both have the same modifier.</exception>
+    internal static PositionSpec Combine(PositionSpec spec, PositionSpec modifiers) =>
+        Grammar.Combine(spec.Method, spec.Modifiers.Concat(modifiers.Modifiers));
+}
+
+/// <summary>
+/// A position method for one model and one target length. It is made once per run and passed on, so that specs are resolved
+/// and methods are created once.
+/// </summary>
+public sealed class PositionSetup
+{
+    /// <summary>Fills in the defaults of a spec and creates its method.</summary>
+    /// <param name="spec">The method; not auto, which only a checkpoint resolves.</param>
+    /// <param name="model">The model.</param>
     /// <param name="targetLength">
-    /// In tokens: the cutoff in training, the longest length of a sweep, the number of tokens when scoring.
+    /// Tokens: the cutoff in training, the longest length of an evaluation, the number of tokens when scoring. A missing factor
+    /// is this length over the native one, and at least 1. Null for the native length.
     /// </param>
-    /// <exception cref="UserException">A required key is missing.</exception>
-    public static PositionSpec Resolve(PositionSpec spec, PositionModel model, int? targetLength) => spec.Resolve(model, targetLength);
-
-    /// <summary>The method of a spec for a model; see <see cref="Resolve(PositionSpec, PositionModel, int?)"/> for what a missing factor means.</summary>
     /// <exception cref="UserException">A required key is missing, or keys contradict each other or the model.</exception>
-    public static PositionMethod Create(PositionSpec spec, PositionModel model, int? targetLength)
+    public PositionSetup(PositionSpec spec, PositionModel model, int? targetLength = null)
     {
         if (model.HeadDim < 4 || model.HeadDim % 2 != 0)
         {
             throw new UserException($"position methods need an even head dimension of at least 4, not {model.HeadDim}");
         }
 
-        var resolved = Resolve(spec, model, targetLength);
-        var method = ((MethodEntry)resolved.Method.Entry).Create(resolved.Method, model);
-        return resolved.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, model, inner));
+        (Model, TargetLength) = (model, targetLength ?? model.NativeLength);
+        Spec = spec.Resolve(model, TargetLength);
+        var method = ((MethodEntry)Spec.Method.Entry).Create(Spec.Method, model);
+        Method = Spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, model, inner));
     }
 
-    internal static int OrderOf(ModifierEntry entry) => Modifiers.TakeWhile(modifier => modifier != entry).Count();
+    /// <summary>The spec with every default filled in.</summary>
+    public PositionSpec Spec { get; }
+
+    /// <summary>The method.</summary>
+    public PositionMethod Method { get; }
+
+    /// <summary>The model that it is for.</summary>
+    public PositionModel Model { get; }
+
+    /// <summary>Tokens that a missing factor is computed for, and up to which the method is checked.</summary>
+    public int TargetLength { get; }
 }

@@ -3,15 +3,16 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// xPos (A Length-Extrapolatable Transformer, arXiv 2212.10554): rotations, and pair n of the score at distance r decays by
-/// zeta_n^(r / scale_base) with zeta_n = (2n + 0.4 D) / (1.4 D). torchscale's scale_base is 512, kaiokendev's 2048.
+/// xPos (A Length-Extrapolatable Transformer, arXiv 2212.10554): rotations whose scores decay with distance. Pair n of the
+/// score at distance r decays by zeta_n^(r / scale_base) with zeta_n = (2n + 0.4 D) / (1.4 D). torchscale's scale_base is 512,
+/// kaiokendev's 2048.
 /// </summary>
 /// <remarks>
-/// The decay is written into the tables as zeta^(i / scale_base) on queries and its inverse on keys, which would leave
-/// float32 near 70k tokens at scale_base 512. So positions are cut into spans over which the fastest pair's magnitude stays
-/// between 1e-15 and 1e15 around the span's middle (28k tokens at 512), keys refer to the middle of their own span, and
-/// there is one band for each number of spans between query and key: the same rotations, queries weaker by
-/// zeta^(spans * length / scale_base). Nothing overflows at any length; what underflows is below 1e-30 of a score.
+/// The tables contain the decay as zeta^(i / scale_base) on queries and its inverse on keys. One table would overflow float32
+/// near 70k tokens at scale_base 512. Positions are therefore cut into spans (28k tokens at 512). Within a span the fastest
+/// pair's magnitude, relative to the span's middle, stays between 1e-15 and 1e15. There is one band for each number of spans
+/// between query and key. Its rotations are the same, and queries have the factor zeta^(spans * span length / scale_base).
+/// Nothing overflows at any length; what underflows is below 1e-30 of a score.
 /// </remarks>
 public sealed class XposMethod : PositionMethod
 {
@@ -35,14 +36,14 @@ public sealed class XposMethod : PositionMethod
     {
         AltersAttention = true,
         Vanilla = null,
-        Exceptions = new Dictionary<PositionTheory, string>
+        Exceptions = new Dictionary<PositionProperty, string>
         {
-            [PositionTheory.VanillaAtFactorOne] = "scores decay with distance at every length",
-            [PositionTheory.ConstantNorm] = "the decay is a magnitude on queries and keys",
+            [PositionProperty.VanillaAtFactorOne] = "scores decay with distance at every length",
+            [PositionProperty.ConstantNorm] = "the decay is a magnitude on queries and keys",
         },
     };
 
-    /// <summary>Tokens of a span; rows up to this long have one band.</summary>
+    /// <summary>Tokens of a span; rows of at most this length have one band.</summary>
     internal int SpanLength => span;
 
     /// <inheritdoc/>

@@ -1,22 +1,15 @@
-using System.Text.RegularExpressions;
 using CutoffLen.Common;
-using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Positions.Spec;
 
 /// <summary>
-/// A position method as users write it: <c>METHOD[:key=value,...][+MODIFIER[:...]]</c>, for example
-/// <c>yarn:factor=4,original=2048</c> or <c>xpos:scale_base=512+bca:window=1024</c>. Two specs are equal when they print
-/// alike.
+/// A position method and its modifiers with typed values. Users write it as
+/// <c>METHOD[:key=value,...][+MODIFIER[:...]]</c>, for example <c>yarn:factor=4,original=2048</c> or
+/// <c>xpos:scale_base=512+bca:window=1024</c>. Two specs are equal when they print alike.
 /// </summary>
-public sealed partial class PositionSpec : IEquatable<PositionSpec>
+public sealed record PositionSpec
 {
-    internal PositionSpec(SpecPart method, IReadOnlyList<SpecPart> modifiers)
-    {
-        Method = method;
-        // One order, so that equal plans print alike; resonance works on frequencies and must come first.
-        Modifiers = [.. modifiers.OrderBy(part => PositionMethods.OrderOf((ModifierEntry)part.Entry))];
-    }
+    internal PositionSpec(SpecPart method, IReadOnlyList<SpecPart> modifiers) => (Method, Modifiers) = (method, modifiers);
 
     /// <summary>The method.</summary>
     public SpecPart Method { get; }
@@ -25,24 +18,11 @@ public sealed partial class PositionSpec : IEquatable<PositionSpec>
     public IReadOnlyList<SpecPart> Modifiers { get; }
 
     /// <summary>Whether the checkpoint decides (<c>auto</c>).</summary>
-    public bool IsAuto => Method.Entry == PositionMethods.Auto;
+    public bool IsAuto => Method.Entry == MethodEntry.Auto;
 
-    /// <summary>Reads a spec; names are case-blind, and '-' and '_' count as the same.</summary>
-    /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
-    public static PositionSpec Parse(string text)
-    {
-        // A '+' inside a number (1e+6) is followed by a digit, one before a modifier by a letter.
-        var parts = Plus().Split(text.Trim());
-        var method = Part(text, parts[0], "method", [.. PositionMethods.All, PositionMethods.Auto]);
-        var modifiers = parts.Skip(1).Select(part => Part(text, part, "modifier", PositionMethods.Modifiers)).ToArray();
-        var twice = modifiers.GroupBy(part => part.Name).FirstOrDefault(group => group.Count() > 1);
-        return twice is null
-            ? new PositionSpec(method, modifiers)
-            : throw new UserException($"position spec '{text}': the modifier {twice.Key} is given twice");
-    }
-
-    /// <summary>The same spec with every default filled in that depends on the model or the target.</summary>
-    internal PositionSpec Resolve(PositionModel model, int? targetLength) =>
+    /// <summary>The same spec with every default filled in that depends on the model or the target length.</summary>
+    /// <exception cref="UserException">A required key is missing.</exception>
+    internal PositionSpec Resolve(PositionModel model, int targetLength) =>
         new(Method.Resolve(model, targetLength), [.. Modifiers.Select(part => part.Resolve(model, targetLength))]);
 
     /// <summary>The canonical text, which parses to an equal spec.</summary>
@@ -52,54 +32,84 @@ public sealed partial class PositionSpec : IEquatable<PositionSpec>
     public bool Equals(PositionSpec? other) => other is not null && ToString() == other.ToString();
 
     /// <inheritdoc/>
-    public override bool Equals(object? obj) => Equals(obj as PositionSpec);
-
-    /// <inheritdoc/>
     public override int GetHashCode() => StringComparer.Ordinal.GetHashCode(ToString());
+}
 
-    private static SpecPart Part(string spec, string text, string kind, IReadOnlyList<SpecEntry> entries)
+/// <summary>One method or modifier of a spec, with the values of its keys.</summary>
+public sealed class SpecPart
+{
+    private readonly IReadOnlyDictionary<string, object> values; // each of the type that SpecKeyKind names
+
+    internal SpecPart(SpecEntry entry, IReadOnlyDictionary<string, object> values) => (Entry, this.values) = (entry, values);
+
+    /// <summary>The registry's entry.</summary>
+    public SpecEntry Entry { get; }
+
+    /// <summary>The canonical name.</summary>
+    public string Name => Entry.Name;
+
+    /// <summary>Whether the key was given, or filled in from the model and the target length.</summary>
+    public bool Has(string key) => values.ContainsKey(key);
+
+    /// <summary>The key's number, or its default.</summary>
+    public double Number(string key) => (double)Value(key);
+
+    /// <summary>The key's number, or null when it was not given and has no default.</summary>
+    public double? NumberOrNull(string key) => (double?)Find(key);
+
+    /// <summary>The key's count of tokens, or its default.</summary>
+    public int Tokens(string key) => (int)Value(key);
+
+    /// <summary>The key's count of tokens, or null when it was not given and has no default.</summary>
+    public int? TokensOrNull(string key) => (int?)Find(key);
+
+    /// <summary>The key's flag, or its default.</summary>
+    public bool Flag(string key) => (bool)Value(key);
+
+    /// <summary>The key's word, or its default.</summary>
+    public string Word(string key) => (string)Value(key);
+
+    /// <summary>The key's list, or null when it was not given.</summary>
+    public double[]? NumbersOrNull(string key) => (double[]?)Find(key);
+
+    /// <summary>NAME or NAME:key=value,... with the keys in the registry's order.</summary>
+    public override string ToString()
     {
-        var colon = text.IndexOf(':', StringComparison.Ordinal);
-        var name = (colon < 0 ? text : text[..colon]).Trim();
-        var wanted = name.ToLowerInvariant().Replace('_', '-');
-        var entry = entries.FirstOrDefault(entry => entry.Name == wanted || entry.Aliases.Contains(wanted))
-            ?? throw new UserException(
-                $"position spec '{spec}': unknown {kind} '{name}'{Spelling.Suggest(wanted, entries.Select(e => e.Name))}; the {kind}s are {string.Join(", ", entries.Select(e => e.Name))}");
-        var values = new Dictionary<string, string>();
-        foreach (var pair in colon < 0 ? [] : text[(colon + 1)..].Split(','))
+        var given = Entry.Keys.Where(key => Has(key.Name)).Select(key => $"{key.Name}={SpecKey.Text(values[key.Name])}");
+        var text = string.Join(',', given);
+        return text.Length == 0 ? Name : $"{Name}:{text}";
+    }
+
+    /// <summary>The same part with every default filled in that depends on the model or the target length.</summary>
+    internal SpecPart Resolve(PositionModel model, int targetLength)
+    {
+        var part = this;
+        foreach (var key in Entry.Keys.Where(key => !Has(key.Name)))
         {
-            var (key, value) = Pair(spec, pair, entry);
-            if (!values.TryAdd(key.Name, value))
+            if (key.IsRequired)
             {
-                throw new UserException($"position spec '{spec}': {entry.Name} is given the key {key.Name} twice");
+                throw new UserException($"'{this}' lacks the key {key.Name}: {key.Meaning} ({key.Allowed})");
+            }
+
+            if (key.Derive is { } derive)
+            {
+                // Later defaults may depend on earlier ones.
+                part = part.With(key.Name, derive(part, model, targetLength));
             }
         }
 
-        return new SpecPart(entry, values);
+        return part;
     }
 
-    private static (SpecKey Key, string Value) Pair(string spec, string pair, SpecEntry entry)
-    {
-        var at = pair.IndexOf('=', StringComparison.Ordinal);
-        var name = (at < 0 ? pair : pair[..at]).Trim();
-        var wanted = name.ToLowerInvariant().Replace('-', '_');
-        var key = entry.Keys.FirstOrDefault(key => key.Name == wanted) ?? throw new UserException(
-            $"position spec '{spec}': {entry.Name} has no key '{name}'{Spelling.Suggest(wanted, entry.Keys.Select(k => k.Name))}; {KeysOf(entry)}");
-        var value = at < 0 ? "" : pair[(at + 1)..].Trim();
-        try
-        {
-            return (key, key.Canonical(value));
-        }
-        catch (FormatException)
-        {
-            throw new UserException($"position spec '{spec}': {entry.Name}'s {key.Name} must be {key.Allowed}, not '{value}'");
-        }
-    }
+    /// <summary>The same part with another number.</summary>
+    /// <exception cref="UserException">The number is out of the key's range.</exception>
+    internal SpecPart With(string key, double number) =>
+        With(key, Entry.Key(key).Value(number) ?? throw Entry.NotAllowed(Entry.Key(key), SpecKey.Text(number)));
 
-    private static string KeysOf(SpecEntry entry) => entry.Keys.Count == 0
-        ? "it has none"
-        : $"its keys are {string.Join("; ", entry.Keys.Select(key => $"{key.Name} ({key.Allowed})"))}";
+    private SpecPart With(string key, object value) => new(Entry, new Dictionary<string, object>(values) { [key] = value });
 
-    [GeneratedRegex(@"\+(?=\s*[A-Za-z])")]
-    private static partial Regex Plus();
+    private object? Find(string key) => values.GetValueOrDefault(key) ?? Entry.Key(key).Default;
+
+    private object Value(string key) =>
+        Find(key) ?? throw new InvalidOperationException($"'{this}' was not resolved: {key} has no value");
 }

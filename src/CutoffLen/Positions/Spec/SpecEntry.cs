@@ -1,22 +1,24 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Positions.Spec;
 
-/// <summary>What the tests hold of every method, unless its entry says why not.</summary>
-public enum PositionTheory
+/// <summary>A property that tests check of every method, unless its entry lists it as an exception.</summary>
+public enum PositionProperty
 {
-    /// <summary>At factor 1 and within the native length it is vanilla RoPE.</summary>
+    /// <summary>At factor 1 and within the native length it equals vanilla RoPE.</summary>
     VanillaAtFactorOne,
 
-    /// <summary>Every rotation changes lengths of vectors by the one attention scale only.</summary>
+    /// <summary>Rotations change the norm of vectors only by the attention scale.</summary>
     ConstantNorm,
 
-    /// <summary>The score of two given vectors depends on their distance alone.</summary>
+    /// <summary>The score of two given vectors depends only on their distance.</summary>
     DistanceOnly,
 
-    /// <summary>The bands hold every causal pair of a document.</summary>
+    /// <summary>The bands contain every causal pair of a document.</summary>
     CoversEveryPair,
 }
 
-/// <summary>A word of the spec grammar: a position method or a modifier, its keys and where it comes from.</summary>
+/// <summary>A position method or a modifier: its name in specs, its keys and its source.</summary>
 /// <param name="Name">As written in a spec, in kebab-case.</param>
 /// <param name="Summary">What it does, in one line.</param>
 /// <param name="Paper">arXiv id or address of the source.</param>
@@ -32,11 +34,14 @@ public abstract record SpecEntry(string Name, string Summary, string Paper, IRea
     /// <summary>Whether it needs more than rotations under one causal mask: other masks, several bands, biases, magnitudes.</summary>
     public bool AltersAttention { get; init; }
 
-    /// <summary>The theories that do not hold of it, each with the reason.</summary>
-    public IReadOnlyDictionary<PositionTheory, string> Exceptions { get; init; } = new Dictionary<PositionTheory, string>();
+    /// <summary>The properties that it lacks, each with the reason.</summary>
+    public IReadOnlyDictionary<PositionProperty, string> Exceptions { get; init; } = new Dictionary<PositionProperty, string>();
 
     /// <summary>The key of that name, which must be one of its own.</summary>
     internal SpecKey Key(string name) => Keys.First(key => key.Name == name);
+
+    /// <summary>The error that a key does not allow a value.</summary>
+    internal UserException NotAllowed(SpecKey key, string value) => new($"{Name}'s {key.Name} must be {key.Allowed}, not '{value}'");
 }
 
 /// <summary>A position method of the registry.</summary>
@@ -44,17 +49,21 @@ public sealed record MethodEntry(
     string Name, string Summary, string Paper, IReadOnlyList<SpecKey> Keys, Func<SpecPart, PositionModel, PositionMethod> Create)
     : SpecEntry(Name, Summary, Paper, Keys)
 {
+    /// <summary><c>auto</c>: stands for the method of a checkpoint that is not known yet.</summary>
+    public static MethodEntry Auto { get; } = new("auto", "What the checkpoint's config.json says.", "", [], (_, _) =>
+        throw new UserException("the position method 'auto' needs a checkpoint that says what it is; name a method instead"));
+
     /// <summary>A spec of it that works for this model, with every required key.</summary>
     public Func<PositionModel, string> Example { get; init; } = _ => Name;
 
     /// <summary>
     /// A spec of it that must equal vanilla RoPE within the native length; null where
-    /// <see cref="PositionTheory.VanillaAtFactorOne"/> is among the exceptions.
+    /// <see cref="PositionProperty.VanillaAtFactorOne"/> is among the exceptions.
     /// </summary>
     public Func<PositionModel, string>? Vanilla { get; init; } = _ => $"{Name}:factor=1";
 }
 
-/// <summary>A modifier of the registry: it changes what another method answers.</summary>
+/// <summary>A modifier of the registry: it changes the bands or frequencies of another method.</summary>
 public sealed record ModifierEntry(
     string Name, string Summary, string Paper, IReadOnlyList<SpecKey> Keys, Func<SpecPart, PositionModel, PositionMethod, PositionMethod> Apply)
     : SpecEntry(Name, Summary, Paper, Keys);

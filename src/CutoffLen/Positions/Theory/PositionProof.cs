@@ -1,31 +1,24 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Positions.Theory;
 
 /// <summary>
-/// The evidence, printed and logged by every run, that a position method is in force: a hash of everything attention gets to
-/// know of positions, and whether that differs from vanilla RoPE.
+/// The proof, printed and logged by every run, that a position method is applied: a hash of all tables, ranges and biases
+/// that attention uses, and the hash for vanilla RoPE.
 /// </summary>
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Hash">First 16 hex digits of SHA-256 over tables, ranges and biases.</param>
 /// <param name="VanillaHash">The same for vanilla RoPE at the same positions.</param>
 public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
 {
-    /// <summary>Whether scores must come out otherwise than vanilla RoPE's.</summary>
+    /// <summary>Whether scores must differ from vanilla RoPE's.</summary>
     public bool DiffersFromVanilla => Hash != VanillaHash;
 
     /// <summary>The proof for a row of positions.</summary>
-    public static PositionProof Of(PositionSpec spec, PositionModel model, int? targetLength, TokenPositions positions)
-    {
-        var resolved = PositionMethods.Resolve(spec, model, targetLength);
-        return new PositionProof(
-            resolved.ToString(),
-            HashOf(PositionMethods.Create(resolved, model, targetLength).Bands(positions)),
-            HashOf(new RopeMethod(model).Bands(positions)));
-    }
+    public static PositionProof Of(PositionSetup setup, TokenPositions positions) => new(
+        setup.Spec.ToString(), HashOf(setup.Method.Bands(positions)), HashOf(new RopeMethod(setup.Model).Bands(positions)));
 
     /// <summary>Fails when tables differ from vanilla RoPE's and the model's answers do not.</summary>
     /// <param name="largestLogitDifference">From vanilla RoPE's logits, on a probe at the same positions.</param>
@@ -39,8 +32,8 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
     }
 
     /// <summary>
-    /// First 16 hex digits of SHA-256 over every table, range and bias of the bands. Bands without pairs do not count, and
-    /// bands of the same encodings that lie side by side count as one, so that equal attention has equal hashes.
+    /// First 16 hex digits of SHA-256 over every table, range and bias of the bands. Bands without pairs are skipped, and
+    /// adjacent bands of equal encodings are joined, so that equal attention has equal hashes.
     /// </summary>
     public static string HashOf(IReadOnlyList<Band> bands)
     {
@@ -62,7 +55,7 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
         var joined = new List<Band>();
         foreach (var band in bands.Where(band => band.First.Zip(band.Last).Any(row => row.First <= row.Second)))
         {
-            // The nearest band comes first, so the next one goes on to its left.
+            // The nearest band comes first, so the next one is to its left.
             if (joined.Count > 0 && joined[^1] is var near && AreEqual(near, band) && band.Last.Zip(near.First).All(row => row.First == row.Second - 1))
             {
                 joined[^1] = near with { First = [.. band.First.Zip(near.First, Math.Min)] };
@@ -101,7 +94,7 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
                 break;
         }
 
-        // Keeps an empty table apart from none.
+        // The kind distinguishes an empty table from none.
         Append<byte>(hash, [(byte)(encoding switch { Rotation => 1, Reordering => 2, _ => 0 })]);
     }
 

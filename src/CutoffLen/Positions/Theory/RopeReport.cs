@@ -1,12 +1,11 @@
 using CutoffLen.Common;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Positions.Theory;
 
-/// <summary>What `cutoff rope show` tells of a spec: exact frequencies, bands and what theory says of them.</summary>
+/// <summary>The result of `cutoff rope show`: exact frequencies, bands and theoretical reach of a method.</summary>
 /// <param name="Spec">Resolved and canonical.</param>
-/// <param name="Length">Tokens of the one document that is looked at, which is also the target length.</param>
+/// <param name="Length">Tokens of the document, which is also the target length.</param>
 /// <param name="AttentionScale">Factor on rotated queries and on rotated keys.</param>
 /// <param name="InvFreq">[D/2] radians per token; empty where nothing is rotated.</param>
 /// <param name="Bands">The parts of attention.</param>
@@ -25,27 +24,26 @@ public sealed record RopeReport(
     IReadOnlyList<double> Wavelengths,
     RopeReport.TheoryReport? Theory)
 {
-    /// <summary>Looks at a spec for a model and a document of some tokens.</summary>
-    /// <exception cref="UserException">The spec does not fit the model.</exception>
-    public static RopeReport Of(PositionSpec spec, PositionModel model, int length)
+    /// <summary>The report on one document of the target length.</summary>
+    public static RopeReport Of(PositionSetup setup)
     {
+        var length = setup.TargetLength;
         var positions = TokenPositions.Sequential(length);
-        var proof = PositionProof.Of(spec, model, length, positions);
-        var method = PositionMethods.Create(spec, model, length);
-        var frequencies = method.RotaryFrequencies(length);
+        var proof = PositionProof.Of(setup, positions);
+        var frequencies = setup.Method.RotaryFrequencies(length);
         return new RopeReport(
             proof.Spec,
             length,
             frequencies?.AttentionScale ?? 1,
             frequencies?.InverseFrequencies ?? [],
-            [.. method.Bands(positions).Select(BandReport.Of)],
+            [.. setup.Method.Bands(positions).Select(BandReport.Of)],
             proof.Hash,
             proof.DiffersFromVanilla,
             frequencies is null ? [] : RopeTheory.Wavelengths(frequencies),
-            frequencies is null ? null : TheoryReport.Of(frequencies, model, length));
+            frequencies is null ? null : TheoryReport.Of(frequencies, setup.Model, length));
     }
 
-    /// <summary>A band in short.</summary>
+    /// <summary>Summary of a band.</summary>
     /// <param name="Queries">rotation, unchanged or reordering.</param>
     /// <param name="Keys">rotation, unchanged or reordering.</param>
     /// <param name="Pairs">Pairs of a query and a key that it scores.</param>
@@ -54,7 +52,7 @@ public sealed record RopeReport(
     /// <param name="Slopes">[H] of its bias, or null.</param>
     public sealed record BandReport(string Queries, string Keys, long Pairs, int? Nearest, int? Farthest, IReadOnlyList<double>? Slopes)
     {
-        /// <summary>Sums a band up.</summary>
+        /// <summary>Summarizes a band.</summary>
         public static BandReport Of(Band band)
         {
             var rows = Enumerable.Range(0, band.First.Length).Where(i => band.First[i] <= band.Last[i]).ToArray();
@@ -76,13 +74,13 @@ public sealed record RopeReport(
     }
 
     /// <summary>See <see cref="RopeTheory"/>.</summary>
-    /// <param name="CriticalDimension">Of the training at the native length.</param>
-    /// <param name="ExtrapolationBound">Tokens in which the first pair beyond it turns once now.</param>
+    /// <param name="CriticalDimension">Of training at the native length.</param>
+    /// <param name="ExtrapolationBound">Tokens in which the first pair beyond it turns once under this method.</param>
     /// <param name="LeastBase">For this length.</param>
     /// <param name="ShareWithoutFullTurn">Share of the pairs that do not turn once within the native length.</param>
     public sealed record TheoryReport(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn)
     {
-        /// <summary>Works them out.</summary>
+        /// <summary>Computes them.</summary>
         public static TheoryReport Of(Frequencies frequencies, PositionModel model, int length)
         {
             var critical = RopeTheory.CriticalDimension(model.HeadDim, model.Base, model.NativeLength);

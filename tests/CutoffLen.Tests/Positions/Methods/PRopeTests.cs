@@ -1,8 +1,7 @@
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 public sealed class PRopeTests
 {
@@ -16,7 +15,7 @@ public sealed class PRopeTests
     [InlineData("p-rope:fraction=1", 1, 0.1, 0.01, 0.001)]
     public void Only_the_fastest_pairs_rotate(string spec, double first, double second, double third, double fourth)
     {
-        var method = PositionMethods.Create(PositionSpec.Parse(spec), new PositionModel(8, 10_000, 64, 4, 2), null);
+        var method = new PositionSetup(PositionMethods.Parse(spec), new PositionModel(8, 10_000, 64, 4, 2)).Method;
         var actual = method.RotaryFrequencies(64)!.InverseFrequencies;
         double[] expected = [first, second, third, fourth];
         Assert.Equal(expected.Length, actual.Length);

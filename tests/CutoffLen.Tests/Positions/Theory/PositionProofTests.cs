@@ -1,9 +1,9 @@
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
+using CutoffLen.Tests.Positions.Methods;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Theory;
 
 public sealed class PositionProofTests
 {
@@ -61,5 +61,5 @@ public sealed class PositionProofTests
     }
 
     private static PositionProof Of(string spec, int length) =>
-        PositionProof.Of(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength, TokenPositions.Sequential(length));
+        PositionProof.Of(new PositionSetup(PositionMethods.Parse(spec), Model, 4 * Model.NativeLength), TokenPositions.Sequential(length));
 }

@@ -1,9 +1,8 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>Attention as our bands define it, computed pair by pair, against what the authors' own forward gives.</summary>
 public sealed class AttentionGoldenTests
@@ -54,7 +53,7 @@ public sealed class AttentionGoldenTests
     public void Permutations_are_those_of_the_authors(string name)
     {
         var model = new PositionModel(HeadDim, 10_000, 64, Heads, Heads);
-        var band = Assert.Single(PositionMethods.Create(PositionSpec.Parse("permute"), model, null).Bands(TokenPositions.Sequential(Length)));
+        var band = Assert.Single(new PositionSetup(PositionMethods.Parse("permute"), model).Method.Bands(TokenPositions.Sequential(Length)));
         var reordering = Assert.IsType<Reordering>(band.Queries);
         int[] At(int token) => [.. Enumerable.Range(0, Heads).SelectMany(head => reordering.Index.Skip(((head * Length) + token) * HeadDim).Take(HeadDim))];
         Assert.Equal(Enumerable.Range(0, Heads).SelectMany(_ => Enumerable.Range(0, HeadDim)), At(0));
@@ -98,7 +97,7 @@ public sealed class AttentionGoldenTests
         var keyValueHeads = golden.Spec.StartsWith("permute", StringComparison.Ordinal) ? Heads : KeyValueHeads;
         float[] Repeat(float[] values) => keyValueHeads == KeyValueHeads ? values : [.. values.Chunk(Length * HeadDim).SelectMany(head => head.Concat(head))];
         var model = new PositionModel(HeadDim, 10_000, 64, Heads, keyValueHeads);
-        var bands = PositionMethods.Create(PositionSpec.Parse(golden.Spec), model, null).Bands(TokenPositions.Sequential(Length));
+        var bands = new PositionSetup(PositionMethods.Parse(golden.Spec), model).Method.Bands(TokenPositions.Sequential(Length));
         return new DenseAttention(bands, Read("q"), Repeat(Read("k")), Repeat(Read("v")), Heads, keyValueHeads, HeadDim);
     }
 

@@ -3,10 +3,10 @@ using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>What must hold of every registered method and modifier; exceptions stand in the registry with their reason.</summary>
-public sealed class TheoryTests
+public sealed class MethodPropertyTests
 {
     // Beyond every window, chunk and native length of the model below, and of xPos's spans at scale_base 1.
     private const int Long = 200;
@@ -79,7 +79,7 @@ public sealed class TheoryTests
     public void At_factor_1_within_the_native_length_it_is_vanilla(string name)
     {
         var entry = PositionMethods.All.Single(entry => entry.Name == name);
-        Assert.Equal(entry.Exceptions.ContainsKey(PositionTheory.VanillaAtFactorOne), entry.Vanilla is null);
+        Assert.Equal(entry.Exceptions.ContainsKey(PositionProperty.VanillaAtFactorOne), entry.Vanilla is null);
         foreach (var row in RowsWithinNativeLength)
         {
             var vanilla = Scores(new RopeMethod(Model), row);
@@ -87,7 +87,7 @@ public sealed class TheoryTests
             {
                 Equal(vanilla, Scores(Create(spec(Model)), row), 1e-6);
                 // And the proof that a run prints says so, where ids begin at 0.
-                var proof = PositionProof.Of(PositionSpec.Parse(spec(Model)), Model, null, row);
+                var proof = PositionProof.Of(new PositionSetup(PositionMethods.Parse(spec(Model)), Model), row);
                 Assert.True(!proof.DiffersFromVanilla || row.Ids[0] > 0 || row.DocumentStarts.Length > 1, proof.ToString());
             }
             else
@@ -102,10 +102,10 @@ public sealed class TheoryTests
     public void A_target_within_the_native_length_means_factor_1(string name)
     {
         var entry = PositionMethods.All.Single(entry => entry.Name == name);
-        var resolved = PositionMethods.Resolve(PositionSpec.Parse(entry.Example(Model)), Model, 20);
+        var resolved = new PositionSetup(PositionMethods.Parse(entry.Example(Model)), Model, 20).Spec;
         Assert.True(entry.Keys.All(key => key.Name != "factor") || entry.Example(Model).Contains("factor=") || resolved.Method.Number("factor") == 1);
-        Assert.Equal(resolved, PositionMethods.Resolve(resolved, Model, 10 * Long));
-        Assert.Equal(resolved, PositionSpec.Parse(resolved.ToString()));
+        Assert.Equal(resolved, new PositionSetup(resolved, Model, 10 * Long).Spec);
+        Assert.Equal(resolved, PositionMethods.Parse(resolved.ToString()));
     }
 
     [Theory]
@@ -117,7 +117,7 @@ public sealed class TheoryTests
             var norms = Create(spec).Bands(row).SelectMany(band => Norms(band.Queries).Concat(Norms(band.Keys))).ToArray();
             return norms.Max() - norms.Min();
         });
-        Assert.True(spread < 1e-5 != Excepted(spec, PositionTheory.ConstantNorm), $"norms differ by {spread}");
+        Assert.True(spread < 1e-5 != Excepted(spec, PositionProperty.ConstantNorm), $"norms differ by {spread}");
     }
 
     [Theory]
@@ -136,7 +136,7 @@ public sealed class TheoryTests
             }
         }
 
-        Assert.True(difference < 1e-5 != Excepted(spec, PositionTheory.DistanceOnly), $"scores at one distance differ by {difference}");
+        Assert.True(difference < 1e-5 != Excepted(spec, PositionProperty.DistanceOnly), $"scores at one distance differ by {difference}");
     }
 
     [Theory]
@@ -164,7 +164,7 @@ public sealed class TheoryTests
             }
         }
 
-        Assert.True(missing == 0 != Excepted(spec, PositionTheory.CoversEveryPair), $"{missing} causal pairs are in no band");
+        Assert.True(missing == 0 != Excepted(spec, PositionProperty.CoversEveryPair), $"{missing} causal pairs are in no band");
     }
 
     [Theory]
@@ -240,16 +240,16 @@ public sealed class TheoryTests
     }
 
     /// <summary>The method of a spec, for the model of these tests at four times its native length.</summary>
-    internal static PositionMethod Create(string spec) => PositionMethods.Create(PositionSpec.Parse(spec), Model, 4 * Model.NativeLength);
+    internal static PositionMethod Create(string spec) => new PositionSetup(PositionMethods.Parse(spec), Model, 4 * Model.NativeLength).Method;
 
     /// <summary>The registry's entries that a spec is made of.</summary>
     internal static IEnumerable<SpecEntry> Entries(string spec)
     {
-        var parsed = PositionSpec.Parse(spec);
+        var parsed = PositionMethods.Parse(spec);
         return parsed.Modifiers.Prepend(parsed.Method).Select(part => part.Entry);
     }
 
-    private static bool Excepted(string spec, PositionTheory theory) => Entries(spec).Any(entry => entry.Exceptions.ContainsKey(theory));
+    private static bool Excepted(string spec, PositionProperty theory) => Entries(spec).Any(entry => entry.Exceptions.ContainsKey(theory));
 
     private static bool IsPrefix(Band shorter, Band longer)
     {

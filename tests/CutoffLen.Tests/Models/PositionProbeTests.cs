@@ -1,15 +1,16 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Models;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Tests.Positions.Methods;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Models;
 
 /// <summary>Every method and modifier inside a real model: its answers change wherever the tables say that they must.</summary>
-public sealed class ModelProofTests
+public sealed class PositionProbeTests
 {
-    public static TheoryData<string> Specs => TheoryTests.Specs;
+    public static TheoryData<string> Specs => MethodPropertyTests.Specs;
 
     [Theory]
     [MemberData(nameof(Specs))]
@@ -19,7 +20,7 @@ public sealed class ModelProofTests
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
         // The same head dimension as the theories' model; CLEX's weights are no part of the network.
         var model = new LlamaForCausalLM(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
-        var (proof, difference) = PositionProbe.Prove(model, PositionSpec.Parse(spec), 256);
+        var (proof, difference) = PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse(spec), 256));
         Assert.True(float.IsFinite((float)difference), $"{spec}: the largest difference is {difference}");
         Assert.Equal(proof.DiffersFromVanilla, difference > 1e-3);
     }

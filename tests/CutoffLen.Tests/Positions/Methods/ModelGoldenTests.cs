@@ -3,7 +3,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Models.Attention;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>Logits and losses of whole models against Hugging Face's and the peers' patches inside it.</summary>
 public sealed class ModelGoldenTests

@@ -1,7 +1,7 @@
 using CutoffLen.Positions;
 using CutoffLen.Positions.Theory;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Theory;
 
 public sealed class RopeTheoryTests
 {

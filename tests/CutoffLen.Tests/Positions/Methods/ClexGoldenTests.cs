@@ -2,9 +2,8 @@ using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>CLEX's frequencies and tables against its authors' code with torchdiffeq.</summary>
 public sealed class ClexGoldenTests
@@ -72,9 +71,9 @@ public sealed class ClexGoldenTests
     public void Without_weights_or_with_those_of_another_model_it_is_an_error()
     {
         var model = new PositionModel(16, 10_000, 64, 4, 2);
-        Assert.Contains("needs a checkpoint", Assert.Throws<UserException>(() => PositionMethods.Create(PositionSpec.Parse("clex"), model, null)).Message, StringComparison.Ordinal);
+        Assert.Contains("needs a checkpoint", Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse("clex"), model).Method).Message, StringComparison.Ordinal);
         var other = model with { Clex = Weights(32) };
-        Assert.Contains("head dimension of 16", Assert.Throws<UserException>(() => PositionMethods.Create(PositionSpec.Parse("clex"), other, null)).Message, StringComparison.Ordinal);
+        Assert.Contains("head dimension of 16", Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse("clex"), other).Method).Message, StringComparison.Ordinal);
     }
 
     private static (FrequencyMethod Method, JsonNode Parameters) Create(string name)
@@ -83,6 +82,6 @@ public sealed class ClexGoldenTests
         var weights = new ClexWeights(Tensors.Floats($"{name}.up"), Tensors.Floats($"{name}.down"), Tensors.Shape($"{name}.up")[1]);
         var model = new PositionModel((int)parameters["head_dim"]!, (double)parameters["base"]!, (int)parameters["max_position_embeddings"]!, 1, 1) { Clex = weights };
         var spec = $"clex:max_factor={parameters["max_factor"]},time_dt={parameters["time_dt"]},act={parameters["act"]}";
-        return ((FrequencyMethod)PositionMethods.Create(PositionSpec.Parse(spec), model, null), parameters);
+        return ((FrequencyMethod)new PositionSetup(PositionMethods.Parse(spec), model).Method, parameters);
     }
 }

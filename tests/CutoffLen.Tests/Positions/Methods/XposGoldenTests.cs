@@ -1,8 +1,7 @@
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>xPos against five peers, whose tables have other centres and layouts; what they share is q.k.</summary>
 public sealed class XposGoldenTests
@@ -24,7 +23,7 @@ public sealed class XposGoldenTests
             var dim = entry.Model.HeadDim;
             float[] Input(string name) => (string)entry.Entry["layout"]! == "half" ? inputs.Floats(name) : DenseAttention.HalvesOf(inputs.Floats(name), dim);
             var (q, k) = (Input($"q_{suffix}"), Input($"k_{suffix}"));
-            var bands = PositionMethods.Create(entry.Spec(), entry.Model, null).Bands(TokenPositions.Sequential(entry.Length));
+            var bands = new PositionSetup(entry.Spec(), entry.Model).Method.Bands(TokenPositions.Sequential(entry.Length));
             var attention = new DenseAttention(bands, q, k, k, 1, 1, dim);
             var positions = entry.Entry["positions"]!.AsArray().Select(p => (int)p!).ToArray();
             for (var row = 0; row < positions.Length; row++)
@@ -59,7 +58,7 @@ public sealed class XposGoldenTests
     public void Magnitudes_stay_far_from_the_ends_of_float32(int length, int scaleBase)
     {
         var model = new PositionModel(8, 10_000, 4096, 1, 1);
-        var method = (XposMethod)PositionMethods.Create(PositionSpec.Parse($"xpos:scale_base={scaleBase}"), model, null);
+        var method = (XposMethod)new PositionSetup(PositionMethods.Parse($"xpos:scale_base={scaleBase}"), model).Method;
         var bands = method.Bands(TokenPositions.Sequential(length));
         Assert.Equal(((length - 1) / method.SpanLength) + 1, bands.Count);
         foreach (var table in bands.SelectMany(band => new[] { band.Queries, band.Keys }).Cast<Rotation>())
@@ -74,7 +73,7 @@ public sealed class XposGoldenTests
     {
         const int Length = 1200;
         var model = new PositionModel(16, 10_000, 512, 1, 1);
-        var method = (XposMethod)PositionMethods.Create(PositionSpec.Parse("xpos:scale_base=8"), model, null);
+        var method = (XposMethod)new PositionSetup(PositionMethods.Parse("xpos:scale_base=8"), model).Method;
         var bands = method.Bands(TokenPositions.Sequential(Length));
         Assert.True(bands.Count >= 3, $"{bands.Count} bands");
         var random = new Random(5);

@@ -5,8 +5,9 @@ using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
+using CutoffLen.Tests.Positions.Methods;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.HuggingFace;
 
 public sealed class PositionConfigTests
 {
@@ -35,13 +36,13 @@ public sealed class PositionConfigTests
     {
         foreach (var config in new[] { Json("{}"), Json("""{"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}""") })
         {
-            PositionConfig.Of(PositionSpec.Parse(spec), Model, Target).Write(config);
+            PositionConfig.Of(new PositionSetup(PositionMethods.Parse(spec), Model, Target)).Write(config);
             var read = PositionConfig.Read(Json(config.ToJsonString()));
-            Assert.Equal(Hash(PositionSpec.Parse(spec), Model, Target), Hash(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, 999));
+            Assert.Equal(Hash(PositionMethods.Parse(spec), Model, Target), Hash(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, 999));
             Assert.True(read.NativeLength <= Target);
             // Reading what was read and writing it again changes nothing.
-            PositionConfig.Of(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, Target).Write(config);
-            Assert.Equal(Hash(PositionSpec.Parse(spec), Model, Target), Hash(PositionConfig.Read(config).ToSpec(), Model with { Base = PositionConfig.Read(config).RopeTheta }, 999));
+            PositionConfig.Of(new PositionSetup(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, Target)).Write(config);
+            Assert.Equal(Hash(PositionMethods.Parse(spec), Model, Target), Hash(PositionConfig.Read(config).ToSpec(), Model with { Base = PositionConfig.Read(config).RopeTheta }, 999));
         }
     }
 
@@ -58,7 +59,7 @@ public sealed class PositionConfigTests
     public void Config_json_is_written_as_hugging_face_writes_it_where_it_can(string spec, string expected)
     {
         var config = Json("""{"cutoff_position_method": "alibi", "original_max_position_embeddings": 3, "rope_scaling": {"rope_type": "linear", "factor": 2}}""");
-        PositionConfig.Of(PositionSpec.Parse(spec), Model, Target).Write(config);
+        PositionConfig.Of(new PositionSetup(PositionMethods.Parse(spec), Model, Target)).Write(config);
         Assert.True(JsonNode.DeepEquals(Json(expected), Json(config.ToJsonString())), config.ToJsonString());
     }
 
@@ -66,7 +67,7 @@ public sealed class PositionConfigTests
     public void LongRope_is_written_with_the_original_length_beside_it()
     {
         var config = Json("{}");
-        PositionConfig.Of(PositionSpec.Parse(LongRopeMethod.Entry.Example(Model)), Model, Target).Write(config);
+        PositionConfig.Of(new PositionSetup(PositionMethods.Parse(LongRopeMethod.Entry.Example(Model)), Model, Target)).Write(config);
         Assert.Equal((256, 64), ((int)config["max_position_embeddings"]!, (int)config["original_max_position_embeddings"]!));
         Assert.Equal(["rope_type", "factor", "long_factor", "short_factor"], config["rope_scaling"]!.AsObject().Select(pair => pair.Key));
     }
@@ -75,7 +76,7 @@ public sealed class PositionConfigTests
     public void Version_5_keeps_its_layout()
     {
         var config = Json("""{"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}""");
-        PositionConfig.Of(PositionSpec.Parse("yarn"), Model, Target).Write(config);
+        PositionConfig.Of(new PositionSetup(PositionMethods.Parse("yarn"), Model, Target)).Write(config);
         Assert.Equal(["rope_parameters", "max_position_embeddings"], config.Select(pair => pair.Key));
         Assert.Equal(10_000, (double)config["rope_parameters"]!["rope_theta"]!);
         Assert.Equal("yarn", (string)config["rope_parameters"]!["rope_type"]!);
@@ -101,15 +102,15 @@ public sealed class PositionConfigTests
         config["max_position_embeddings"] = Native;
         var read = PositionConfig.Read(Json(config.ToJsonString()));
         Assert.Equal((spec, theta, native), (read.ToSpec().ToString(), read.RopeTheta, read.NativeLength));
-        Assert.Equal(spec, read.Resolve(PositionSpec.Parse("auto")).ToString());
-        Assert.Equal("alibi", read.Resolve(PositionSpec.Parse("alibi")).ToString());
+        Assert.Equal(spec, read.Resolve(PositionMethods.Parse("auto")).ToString());
+        Assert.Equal("alibi", read.Resolve(PositionMethods.Parse("alibi")).ToString());
     }
 
     [Fact]
     public void Auto_takes_modifiers_on_top_of_what_the_checkpoint_says()
     {
         var read = new PositionConfig { MaxPositionEmbeddings = Native, RopeScaling = Json("""{"rope_type": "linear", "factor": 2}""") };
-        Assert.Equal("linear:factor=2+bca:window=8+logn", read.Resolve(PositionSpec.Parse("auto+logn+bca:window=8")).ToString());
+        Assert.Equal("linear:factor=2+bca:window=8+logn", read.Resolve(PositionMethods.Parse("auto+logn+bca:window=8")).ToString());
     }
 
     [Theory]
@@ -151,7 +152,7 @@ public sealed class PositionConfigTests
     }
 
     private static string Hash(PositionSpec spec, PositionModel model, int target) =>
-        PositionProof.HashOf(PositionMethods.Create(spec, model, target).Bands(TokenPositions.Sequential(200)));
+        PositionProof.HashOf(new PositionSetup(spec, model, target).Method.Bands(TokenPositions.Sequential(200)));
 
     private static JsonObject Json(string text) => JsonNode.Parse(text)!.AsObject();
 }

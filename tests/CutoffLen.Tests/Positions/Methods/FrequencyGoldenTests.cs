@@ -2,9 +2,8 @@ using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Methods;
 
 /// <summary>Frequencies, attention scales and tables against those that the authors' own code computes.</summary>
 public sealed class FrequencyGoldenTests
@@ -97,7 +96,7 @@ public sealed class FrequencyGoldenTests
         var entry = Assert.Single(GoldenFrequencies.All, entry => entry.Method == "logn_query_scale");
         var positions = entry.Entry["positions"]!.AsArray().Select(p => (int)p!).ToArray();
         var model = new PositionModel(8, 10_000, (int)entry.Params["training_length"]!, 1, 1);
-        var band = Assert.Single(PositionMethods.Create(PositionSpec.Parse("rope+logn"), model, null).Bands(new TokenPositions(positions)));
+        var band = Assert.Single(new PositionSetup(PositionMethods.Parse("rope+logn"), model).Method.Bands(new TokenPositions(positions)));
         var queries = Assert.IsType<Rotation>(band.Queries);
         for (var row = 0; row < positions.Length; row++)
         {

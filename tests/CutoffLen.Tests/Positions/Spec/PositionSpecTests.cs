@@ -5,7 +5,7 @@ using CutoffLen.Positions.Spec;
 using FsCheck;
 using FsCheck.Fluent;
 
-namespace CutoffLen.Tests.Positions;
+namespace CutoffLen.Tests.Positions.Spec;
 
 public sealed class PositionSpecTests
 {
@@ -25,10 +25,10 @@ public sealed class PositionSpecTests
     [InlineData("auto+logn", "auto+logn")]
     public void Specs_have_one_canonical_text(string written, string canonical)
     {
-        var spec = PositionSpec.Parse(written);
+        var spec = PositionMethods.Parse(written);
         Assert.Equal(canonical, spec.ToString());
-        Assert.Equal(spec, PositionSpec.Parse(canonical));
-        Assert.Equal(spec.GetHashCode(), PositionSpec.Parse(canonical).GetHashCode());
+        Assert.Equal(spec, PositionMethods.Parse(canonical));
+        Assert.Equal(spec.GetHashCode(), PositionMethods.Parse(canonical).GetHashCode());
     }
 
     [Theory]
@@ -60,7 +60,7 @@ public sealed class PositionSpecTests
     [InlineData("p-rope:fraction=1.01", "p-rope's fraction must be a number from 0 to 1")]
     public void A_wrong_spec_is_one_line_that_names_the_fault_and_what_is_allowed(string spec, string part)
     {
-        var problem = Assert.Throws<UserException>(() => PositionSpec.Parse(spec));
+        var problem = Assert.Throws<UserException>(() => PositionMethods.Parse(spec));
         Assert.Contains(part, problem.Message, StringComparison.Ordinal);
         Assert.Contains($"'{spec}'", problem.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', problem.Message);
@@ -82,7 +82,7 @@ public sealed class PositionSpecTests
     public void Keys_that_contradict_each_other_or_the_model_are_one_line(string spec, string part)
     {
         var model = new PositionModel(16, 10_000, 64, 4, 2);
-        var problem = Assert.Throws<UserException>(() => PositionMethods.Create(PositionSpec.Parse(spec), model, null));
+        var problem = Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse(spec), model).Method);
         Assert.Contains(part, problem.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', problem.Message);
     }
@@ -105,18 +105,18 @@ public sealed class PositionSpecTests
     public void Missing_values_come_from_the_model_and_the_target(string spec, int? target, string resolved)
     {
         var model = new PositionModel(64, 10_000, 2048, 4, 2);
-        Assert.Equal(resolved, PositionMethods.Resolve(PositionSpec.Parse(spec), model, target).ToString());
+        Assert.Equal(resolved, new PositionSetup(PositionMethods.Parse(spec), model, target).Spec.ToString());
     }
 
     [Fact]
     public void Any_allowed_values_survive_printing_and_parsing() =>
         Prop.ForAll(ValidSpecs().ToArbitrary(), text =>
         {
-            var spec = PositionSpec.Parse(text);
+            var spec = PositionMethods.Parse(text);
             // Not rounded on the way either.
             var numbers = text.Split('+')[0].Split([':', ',']).Skip(1).Select(pair => pair.Split('='))
                 .Where(pair => spec.Method.Entry.Key(pair[0]).Kind == SpecKeyKind.Number);
-            return spec.Equals(PositionSpec.Parse(spec.ToString())) && numbers.All(pair => spec.Method.Number(pair[0]) == double.Parse(pair[1]));
+            return spec.Equals(PositionMethods.Parse(spec.ToString())) && numbers.All(pair => spec.Method.Number(pair[0]) == double.Parse(pair[1]));
         }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(500));
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class PositionSpecTests
             var model = new PositionModel(8, 10_000, 16, 4, 2);
             try
             {
-                var bands = PositionMethods.Create(PositionSpec.Parse(text), model, 40).Bands(TokenPositions.Sequential(40));
+                var bands = new PositionSetup(PositionMethods.Parse(text), model, 40).Method.Bands(TokenPositions.Sequential(40));
                 return bands.SelectMany(band => new[] { band.Queries, band.Keys }).OfType<Rotation>()
                     .All(table => table.Cos.All(float.IsFinite) && table.Sin.All(float.IsFinite));
             }
@@ -139,8 +139,8 @@ public sealed class PositionSpecTests
     [Fact]
     public void Resonance_rounds_a_wavelength_of_less_than_half_a_token_up_to_one()
     {
-        var spec = PositionSpec.Parse("longrope:factor=4,original=32,long=0.01/1/1/1,short=1/1/1/1+resonance");
-        var method = (FrequencyMethod)PositionMethods.Create(spec, new PositionModel(8, 10_000, 16, 4, 2), 40);
+        var spec = PositionMethods.Parse("longrope:factor=4,original=32,long=0.01/1/1/1,short=1/1/1/1+resonance");
+        var method = (FrequencyMethod)new PositionSetup(spec, new PositionModel(8, 10_000, 16, 4, 2), 40).Method;
         Assert.Equal(2 * Math.PI, method.Frequencies(40).InverseFrequencies[0], 1e-12);
     }
 
@@ -157,7 +157,7 @@ public sealed class PositionSpecTests
         {
             try
             {
-                return PositionSpec.Parse(text).ToString().Length > 0;
+                return PositionMethods.Parse(text).ToString().Length > 0;
             }
             catch (UserException)
             {

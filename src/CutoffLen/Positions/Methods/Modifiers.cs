@@ -1,0 +1,137 @@
+using CutoffLen.Common;
+using CutoffLen.Positions.Spec;
+
+namespace CutoffLen.Positions.Methods;
+
+/// <summary>
+/// Resonance RoPE: every wavelength is rounded to a whole number of tokens (arXiv 2403.00071). Positions beyond the training
+/// length then repeat angles that were trained.
+/// </summary>
+public sealed class ResonanceMethod(FrequencyMethod inner) : FrequencyMethod
+{
+    /// <summary>The registry's line.</summary>
+    public static ModifierEntry Entry { get; } = new(
+        "resonance", "Rounds every wavelength to a whole number of tokens (frequency methods only).", "2403.00071", [],
+        (part, _, inner) => inner is FrequencyMethod method
+            ? new ResonanceMethod(method)
+            : throw new UserException($"the modifier {part.Name} works on methods that only change frequencies, not on this one"))
+    {
+        Exceptions = new Dictionary<PositionProperty, string> { [PositionProperty.VanillaAtFactorOne] = "it rounds every wavelength" },
+    };
+
+    /// <inheritdoc/>
+    public override bool DependsOnLength => inner.DependsOnLength;
+
+    /// <inheritdoc/>
+    public override (int Tokens, Frequencies Frequencies)? StartTokens =>
+        inner.StartTokens is { } start ? (start.Tokens, Rounded(start.Frequencies)) : null;
+
+    /// <inheritdoc/>
+    public override Frequencies Frequencies(int length) => Rounded(inner.Frequencies(length));
+
+    private static Frequencies Rounded(Frequencies frequencies) => frequencies with
+    {
+        // A frequency of 0 has no wavelength and is kept; the shortest wavelength is one token.
+        InverseFrequencies = Array.ConvertAll(
+            frequencies.InverseFrequencies, frequency => frequency == 0 ? 0 : 2 * Math.PI / Math.Max(1, Math.Round(2 * Math.PI / frequency))),
+    };
+}
+
+/// <summary>
+/// Blockwise causal attention (A Length-Extrapolatable Transformer, arXiv 2212.10554 section 3.3; torchscale). Positions are
+/// cut into blocks of half a window, and a query sees its own block and the previous one.
+/// </summary>
+public sealed class BlockwiseCausalMethod(PositionMethod inner, int window) : PositionMethod
+{
+    /// <summary>The registry's line.</summary>
+    public static ModifierEntry Entry { get; } = new(
+        "bca", "Blockwise causal attention: a query sees its own and the previous half of a window.", "2212.10554",
+        [
+            SpecKey.Tokens("window", 2, null, "tokens of a block, two halves; even")
+                .DefaultsTo("the native length, made even", (_, model, _) => model.NativeLength / 2 * 2),
+        ],
+        (part, _, inner) => part.Tokens("window") % 2 == 0
+            ? new BlockwiseCausalMethod(inner, part.Tokens("window"))
+            : throw new UserException($"'{part}': the window must be even, since it is cut into halves"))
+    {
+        AltersAttention = true,
+        Exceptions = new Dictionary<PositionProperty, string>
+        {
+            [PositionProperty.CoversEveryPair] = "keeping distant pairs out is its purpose",
+        },
+    };
+
+    /// <inheritdoc/>
+    public override bool DependsOnLength => inner.DependsOnLength;
+
+    /// <inheritdoc/>
+    public override Frequencies? RotaryFrequencies(int length) => inner.RotaryFrequencies(length);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Band> Bands(TokenPositions positions)
+    {
+        var half = window / 2;
+        var within = positions.WithinDocument();
+        var first = positions.FirstAtLeast(token => ((within[token] / half) - 1) * half);
+        return [.. inner.Bands(positions)
+            .Select(band => band with { First = [.. band.First.Zip(first, Math.Max)] })
+            // A band of distant pairs may have none left.
+            .Where((band, number) => number == 0 || band.First.Zip(band.Last).Any(range => range.First <= range.Second))];
+    }
+}
+
+/// <summary>
+/// Log-n scaling: the query at position i times max(1, ln(i + 1) / ln(original)). It keeps the entropy of attention as the
+/// number of keys grows (Su Jianlin, kexue.fm/archives/8823; used with ReRoPE and NTK-mixed).
+/// </summary>
+public sealed class LogNMethod(PositionMethod inner, PositionModel model, int original) : PositionMethod
+{
+    /// <summary>The registry's line.</summary>
+    public static ModifierEntry Entry { get; } = new(
+        "logn", "Scales the query at position i by max(1, ln(i + 1) / ln(original)).", "https://kexue.fm/archives/8823",
+        [
+            SpecKey.Tokens("original", 2, null, "positions below it are not scaled")
+                .DefaultsTo("the native length", (_, model, _) => model.NativeLength),
+        ],
+        (part, model, inner) => new LogNMethod(inner, model, part.Tokens("original")))
+    {
+        AltersAttention = true,
+        Exceptions = new Dictionary<PositionProperty, string>
+        {
+            [PositionProperty.ConstantNorm] = "late queries grow",
+            [PositionProperty.DistanceOnly] = "late queries grow",
+        },
+    };
+
+    /// <inheritdoc/>
+    public override bool DependsOnLength => inner.DependsOnLength;
+
+    /// <inheritdoc/>
+    public override Frequencies? RotaryFrequencies(int length) => inner.RotaryFrequencies(length);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Band> Bands(TokenPositions positions)
+    {
+        var scales = Array.ConvertAll(positions.WithinDocument(), at => Math.Max(1, Math.Log(at + 1) / Math.Log(original)));
+        return [.. inner.Bands(positions).Select(band => band with { Queries = Scaled(band.Queries, scales) })];
+    }
+
+    private PositionEncoding Scaled(PositionEncoding queries, double[] scales) => queries switch
+    {
+        Rotation rotation => rotation with
+        {
+            Cos = Scaled(rotation.Cos, rotation.HalfDim, scales),
+            Sin = Scaled(rotation.Sin, rotation.HalfDim, scales),
+        },
+        Reordering reordering => reordering with
+        {
+            Scale = Scaled(reordering.Scale ?? [.. Enumerable.Repeat(1f, model.KeyValueHeads * scales.Length)], 1, scales),
+        },
+        // A rotation by angle 0 carries the magnitude.
+        _ => Rotation.Of(new double[scales.Length], new Frequencies(new double[model.HeadDim / 2]), (token, _) => scales[token]),
+    };
+
+    /// <summary>Scales values, [..., T, <paramref name="width"/>] row-major, by the scale of their token.</summary>
+    private static float[] Scaled(float[] values, int width, double[] scales) =>
+        [.. values.Select((value, at) => (float)(value * scales[at / width % scales.Length]))];
+}
