@@ -2,7 +2,7 @@ using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Methods;
+using CutoffLen.Positions;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;

@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -36,8 +36,8 @@ public static partial class RunConfigCheck
     /// <summary>Everything that is wrong, a sentence each.</summary>
     internal static IReadOnlyList<string> Problems(RunConfig config) =>
     [
-        .. Grammar("rope", () => PositionSpec.Parse(config.Model.Rope)),
-        .. Grammar("positions", () => TrainingPositionsSpec.Parse(config.Data.Positions)),
+        .. Grammar("rope", () => PositionMethods.Parse(config.Model.Rope)),
+        .. Grammar("positions", () => PositionIdSamplers.Parse(config.Data.Positions)),
         .. Grammar("protocol", () => PerplexityProtocols.Parse(config.Evaluation.Protocol, config.Evaluation.Stride)),
         .. Grammar("eval_protocol", () => PerplexityProtocols.Parse(config.Evaluation.EvalProtocol)),
         .. Device(config.Model.Device),
@@ -103,17 +103,17 @@ public static partial class RunConfigCheck
     private static List<string> Sweep(RunConfig config)
     {
         var (sweep, target) = (config.Sweep, config.Data.TargetLen);
-        var grammar = sweep.Ropes.SelectMany(rope => Grammar("ropes", () => PositionSpec.Parse(rope)))
-            .Concat((sweep.FinetuneRopes ?? []).SelectMany(rope => Grammar("finetune_ropes", () => PositionSpec.Parse(rope)))).ToList();
+        var grammar = sweep.Ropes.SelectMany(rope => Grammar("ropes", () => PositionMethods.Parse(rope)))
+            .Concat((sweep.FinetuneRopes ?? []).SelectMany(rope => Grammar("finetune_ropes", () => PositionMethods.Parse(rope)))).ToList();
         if (grammar.Count > 0)
         {
             return grammar;
         }
 
-        var known = sweep.Ropes.Select(PositionSpec.Parse).ToHashSet();
+        var known = sweep.Ropes.Select(PositionMethods.Parse).ToHashSet();
         return
         [
-            .. (sweep.FinetuneRopes ?? []).Where(rope => !known.Contains(PositionSpec.Parse(rope)))
+            .. (sweep.FinetuneRopes ?? []).Where(rope => !known.Contains(PositionMethods.Parse(rope)))
                 .Select(rope => $"finetune_ropes: '{rope}' is not one of ropes: {string.Join(", ", sweep.Ropes)}"),
             .. sweep.Cutoffs.SelectMany(cutoff => Refusals(() => config.Training.AccumulationSteps(cutoff))).Select(fault => $"cutoffs: {fault}"),
             .. sweep.Cutoffs.Where(cutoff => target < cutoff)

@@ -62,7 +62,7 @@ public static class PerplexityReporting
     /// <summary>Bounds of the context for the frequencies of a method; none for methods that have no frequencies.</summary>
     private static IReadOnlyList<PredictedBound> Bounds(PositionModel model, PositionSpec spec, int longest)
     {
-        if (PositionMethods.Create(spec, model, longest) is not FrequencyMethod method)
+        if (new PositionSetup(spec, model, longest).Method is not FrequencyMethod method)
         {
             return [];
         }

@@ -76,9 +76,8 @@ public static class LoraMerge
         foreach (var ids in texts.Select(text => text.Take(MostTokens).ToArray()).Where(ids => ids.Length > 1))
         {
             using var scope = NewDisposeScope();
-            var spec = model.Config.PositionConfig.ToSpec();
-            var method = PositionMethods.Create(spec, model.Config.Positions, Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
-            using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
+            var setup = model.Config.SetupFor(PositionMethods.Parse("auto"), Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
+            using var plan = AttentionPlan.Create(setup.Method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
             var tokens = tensor(Array.ConvertAll(ids, id => (long)id)).to(model.Device);
             var hidden = model.Hidden(tokens.unsqueeze(0), plan).squeeze(0);
             sum += TokenLikelihood.NegativeLog(model, hidden.narrow(0, 0, ids.Length - 1), tokens.narrow(0, 1, ids.Length - 1)).sum().item<float>();

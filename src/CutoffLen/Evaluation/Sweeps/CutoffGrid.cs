@@ -35,19 +35,14 @@ public sealed record CutoffGrid(IReadOnlyList<GridCell> Before, IReadOnlyList<Gr
     public static CutoffGrid Of(
         PositionConfig own, PositionModel model, IReadOnlyList<string> ropes, IReadOnlyList<string> tuned, IReadOnlyList<int> cutoffs, int? target, int longest)
     {
-        PositionSpec Spec(string rope, int length)
-        {
-            var spec = PositionMethods.Resolve(own.Resolve(PositionSpec.Parse(rope)), model, length);
-            PositionMethods.Create(spec, model, length);
-            return spec;
-        }
+        PositionSpec Spec(string rope, int length) => new PositionSetup(own.Resolve(PositionMethods.Parse(rope)), model, length).Spec;
 
         var targets = cutoffs.Count == 0 ? [longest] : cutoffs.Select(cutoff => target ?? cutoff);
         var itself = new GridCell("auto", Spec("auto", longest), null);
         var written = ropes.Select(rope => targets.Select(length => new GridCell(rope, Spec(rope, length), null))).SelectMany(cells => cells);
         var before = written.Prepend(itself).GroupBy(cell => cell.Spec)
             // A method's own name says more than auto.
-            .Select(same => same.FirstOrDefault(cell => !PositionSpec.Parse(cell.Rope).IsAuto) ?? same.First());
+            .Select(same => same.FirstOrDefault(cell => !PositionMethods.Parse(cell.Rope).IsAuto) ?? same.First());
         var after = cutoffs.SelectMany(cutoff => tuned.Select(rope => new GridCell(rope, Spec(rope, target ?? cutoff), cutoff)));
         return new CutoffGrid([.. before], [.. after]);
     }

@@ -52,26 +52,24 @@ public sealed record ModelSweep(PositionSpec Spec, SweepScores Scores, PositionP
 
     /// <summary>The sweep as a log has it, without the weights; null while anything is missing in it.</summary>
     /// <param name="folder">The model.</param>
-    /// <param name="spec">The position method; a missing factor is the plan's longest length over the native one.</param>
+    /// <param name="positions">The position method, for the plan's longest length.</param>
     /// <param name="compute">Device and dtype of the run.</param>
     /// <param name="plan">Protocols and lengths; whether the method looks at the length is filled in.</param>
     /// <param name="texts">The documents.</param>
     /// <param name="log">Where finished work is kept.</param>
     /// <param name="batchTokens">The most tokens that one batch reads.</param>
     public static ModelSweep? Recall(
-        ModelFolder folder, PositionSpec spec, DeviceAndDtype compute, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens)
+        ModelFolder folder, PositionSetup positions, DeviceAndDtype compute, SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens)
     {
-        var (positions, longest) = (folder.Config.Positions, plan.Lengths[^1]);
-        var resolved = PositionMethods.Resolve(folder.Config.PositionConfig.Resolve(spec), positions, longest);
-        var run = RunOf(folder.Identity, resolved, compute.Dtype, compute.Device, batchTokens);
+        var run = RunOf(folder.Identity, positions.Spec, compute.Dtype, compute.Device, batchTokens);
         if (log.Proof(run) is not { } proof)
         {
             return null;
         }
 
-        var whole = plan with { DependsOnLength = PositionMethods.Create(resolved, positions, longest).DependsOnLength };
+        var whole = plan with { DependsOnLength = positions.Method.DependsOnLength };
         return new FinishedWork(whole, log, run).All(texts) is { } scores
-            ? new ModelSweep(resolved, scores, new PositionProof(resolved.ToString(), proof.Hash, proof.VanillaHash), proof.LargestLogitDifference)
+            ? new ModelSweep(positions.Spec, scores, new PositionProof(positions.Spec.ToString(), proof.Hash, proof.VanillaHash), proof.LargestLogitDifference)
             : null;
     }
 
