@@ -91,7 +91,7 @@ internal static class EvalPplCommand
             var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(), interrupted);
             foreach (var spec in specs)
             {
-                var positioned = model.Under(spec, lengths[^1]);
+                var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
                 var sweep = run.Measure(name, model, positioned);
                 var result = PerplexityReporting.Measured(name, model.Folder.Config, sweep, parsed.GetValue(Delta)) with
                 {

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Common;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -48,8 +48,8 @@ internal static class GenerateCommand
         }
 
         var most = parsed.GetValue(MaxNewTokens);
-        var model = session.Under(PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!), prompt.Length + most);
-        var sampler = new TokenSampler(model.Model, model.Method, new Sampling(
+        var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), prompt.Length + most));
+        var sampler = new TokenSampler(model, new Sampling(
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
         var stream = tokenizer.DecodeStream(afterText: text.Length > 0);

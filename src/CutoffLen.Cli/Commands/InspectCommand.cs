@@ -161,7 +161,7 @@ internal static class InspectCommand
     {
         public Positions(LlamaConfig config)
             : this(
-                PositionMethods.Resolve(config.PositionConfig.ToSpec(), config.Positions, config.MaxPositionEmbeddings).ToString(),
+                config.SetupFor(PositionMethods.Parse("auto"), config.MaxPositionEmbeddings).Spec.ToString(),
                 config.RopeTheta,
                 config.NativeLength,
                 config.MaxPositionEmbeddings) { }
@@ -182,7 +182,7 @@ internal static class InspectCommand
 
         /// <summary>The frequencies of the checkpoint's own method at its full length; null where it is no such method.</summary>
         private static Frequencies? InForce(LlamaConfig config) =>
-            PositionMethods.Create(config.PositionConfig.ToSpec(), config.Positions, config.MaxPositionEmbeddings) is FrequencyMethod method
+            config.SetupFor(PositionMethods.Parse("auto"), config.MaxPositionEmbeddings).Method is FrequencyMethod method
                 ? method.Frequencies(config.MaxPositionEmbeddings)
                 : null;
     }

@@ -76,7 +76,7 @@ internal static class PasskeyCommand
 
     private static MeasuredMethod Measure(string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
     {
-        var model = session.Under(spec, passkey.Lengths[^1]);
+        var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;

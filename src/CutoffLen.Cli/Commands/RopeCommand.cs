@@ -75,7 +75,7 @@ internal static class RopeCommand
         entry.Paper,
         entry.DependsOnLength,
         entry.AltersAttention,
-        Keys = entry.Keys.Select(key => new { key.Name, Default = key.Standard, key.DefaultText, key.Allowed, key.IsRequired, key.Meaning }),
+        Keys = entry.Keys.Select(key => new { key.Name, Default = key.Default is { } value ? SpecKey.Text(value) : null, key.DefaultText, key.Allowed, key.IsRequired, key.Meaning }),
         Exceptions = entry.Exceptions.Select(exception => new { Theory = exception.Key.ToString(), Reason = exception.Value }),
     };
 
@@ -83,7 +83,8 @@ internal static class RopeCommand
     {
         var heads = parsed.GetValue(Heads);
         var model = new PositionModel(parsed.GetValue(HeadDim), parsed.GetValue(Base), parsed.GetValue(Original), heads, heads);
-        var report = RopeReport.Of(PositionSpec.Parse(parsed.GetValue(Spec)!), model, parsed.GetValue(Length) ?? Math.Min(model.NativeLength, LongestRow));
+        var length = parsed.GetValue(Length) ?? Math.Min(model.NativeLength, LongestRow);
+        var report = RopeReport.Of(new PositionSetup(PositionMethods.Parse(parsed.GetValue(Spec)!), model, length));
         if (parsed.GetValue(CommonOptions.Json))
         {
             Terminal.PrintJson(report);

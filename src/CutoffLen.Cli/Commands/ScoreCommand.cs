@@ -4,7 +4,7 @@ using CutoffLen.Common;
 using CutoffLen.Models;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Cli.Commands;
@@ -49,7 +49,7 @@ internal static class ScoreCommand
         using var session = parsed.OpenModel();
         var file = parsed.GetValue(Tokens)!;
         var ids = Checked(TokenIds.Read(file), file, session.Folder.Config);
-        var model = session.Under(PositionSpec.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length);
+        var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length));
         var nll = Likelihoods(model, ids, parsed.GetValue(PositionOffset), parsed.GetValue(LogitsFile));
         var mean = nll.Average(value => (double)value);
         if (parsed.GetValue(CommonOptions.Json))

@@ -4,7 +4,7 @@ using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
 using Serilog;
 
 namespace CutoffLen.Runs;
@@ -58,11 +58,10 @@ public sealed class ModelSession : IDisposable
     }
 
     /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
-    /// <param name="spec">The method; auto is the checkpoint's own.</param>
-    /// <param name="targetLength">Tokens that a missing factor is made for.</param>
-    public PositionedModel Under(PositionSpec spec, int targetLength)
+    public PositionedModel Under(PositionSetup positions)
     {
-        var model = new PositionedModel(Network, spec, targetLength, attention);
+        var choice = AttentionChoice.Of(attention, positions.Method, Network.Config, Network.Device, Network.Dtype, 1, positions.TargetLength);
+        var model = new PositionedModel(Network, positions, choice);
         LogProof(Folder.Name, Compute, model);
         LogAttention(model.Attention);
         return model;
