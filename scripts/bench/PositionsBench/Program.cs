@@ -8,7 +8,6 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 CpuThreads.Use(0);
@@ -29,7 +28,7 @@ else
     Compare(args[0] == "forward" ? Forward(length) : Attention(length), length, int.Parse(args[2]), args[3..]);
 }
 
-PositionMethod Method(string spec, int length) => PositionMethods.Create(PositionSpec.Parse(spec), config.Positions, length);
+PositionMethod Method(string spec, int length) => new PositionSetup(PositionMethods.Parse(spec), config.Positions, length).Method;
 
 void Compare(Action<AttentionPlan> measured, int length, int rounds, string[] specs)
 {

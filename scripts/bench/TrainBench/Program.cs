@@ -11,7 +11,6 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
@@ -35,7 +34,7 @@ var config = size switch
 var dtype = Option("--dtype", "fp32") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
 var recompute = Enum.Parse<Recompute>(Option("--recompute", "none"), ignoreCase: true);
 var batch = Math.Max(1, int.Parse(Option("--tokens", "4096")) / cutoff);
-var method = PositionMethods.Create(PositionSpec.Parse(Option("--rope", "rope")), config.Positions, cutoff);
+var method = new PositionSetup(PositionMethods.Parse(Option("--rope", "rope")), config.Positions, cutoff).Method;
 
 var shapes = new List<ParameterShape>();
 _ = new LlamaForCausalLM(config, (name, shape) =>

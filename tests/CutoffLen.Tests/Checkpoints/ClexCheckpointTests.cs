@@ -6,7 +6,7 @@ using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
-using CutoffLen.Tests.Positions;
+using CutoffLen.Tests.Positions.Methods;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -38,7 +38,7 @@ public sealed class ClexCheckpointTests : IDisposable
         Assert.Equal(Config.Clex!.Up, checkpoint.Config.Clex!.Up);
         Assert.Equal(Config.Clex.Down, checkpoint.Config.Clex.Down);
         Assert.Equal(Config.Clex.Width, checkpoint.Config.Clex.Width);
-        var spec = checkpoint.Config.PositionConfig.Resolve(PositionSpec.Parse("auto"));
+        var spec = checkpoint.Config.PositionConfig.Resolve(PositionMethods.Parse("auto"));
         Assert.Equal("clex:max_factor=4,original=64,time_dt=0.1,act=tanh", spec.ToString());
         Assert.Equal(HashOf(spec, Config.Positions), HashOf(spec, checkpoint.Config.Positions));
         Assert.NotNull(checkpoint.Load());
@@ -69,5 +69,5 @@ public sealed class ClexCheckpointTests : IDisposable
     }
 
     private static string HashOf(PositionSpec spec, PositionModel model) =>
-        PositionProof.HashOf(PositionMethods.Create(spec, model, null).Bands(TokenPositions.Sequential(200)));
+        PositionProof.HashOf(new PositionSetup(spec, model).Method.Bands(TokenPositions.Sequential(200)));
 }

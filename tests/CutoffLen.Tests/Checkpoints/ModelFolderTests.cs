@@ -7,7 +7,6 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Models;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -133,7 +132,7 @@ public sealed class ModelFolderTests : IDisposable
             view.add_(randn(view.shape, generator: generator) * 0.1);
         }
 
-        var positions = PositionConfig.Of(PositionSpec.Parse("yarn:factor=2"), checkpoint.Config.Positions, 128);
+        var positions = PositionConfig.Of(new PositionSetup(PositionMethods.Parse("yarn:factor=2"), checkpoint.Config.Positions, 128));
         AdapterCheckpoint.Save(
             folder["adapters"], settings with { BaseModel = folder["base"] },
             [.. model.Parameters.Names.Select(name => (name, model.Parameters.View(name)))], checkpoint.Config.With(positions), folder["base"]);

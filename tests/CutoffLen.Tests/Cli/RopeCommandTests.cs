@@ -39,7 +39,7 @@ public sealed class RopeCommandTests
         var shown = JsonNode.Parse(CutoffProcess.Run(
             "rope", "show", "yarn", "--head-dim", "64", "--base", "500000", "--original", "2k", "--length", "8k", "--json").Exits(0).Output)!;
         var model = new PositionModel(64, 500_000, 2048, 1, 1);
-        var expected = PositionMethods.Create(PositionSpec.Parse("yarn:factor=4"), model, null).RotaryFrequencies(8192)!;
+        var expected = new PositionSetup(PositionMethods.Parse("yarn:factor=4"), model).Method.RotaryFrequencies(8192)!;
         Assert.Equal("yarn:factor=4,original=2048", (string)shown["spec"]!);
         Assert.Equal(8192, (int)shown["length"]!);
         Assert.Equal(expected.AttentionScale, (double)shown["attention_scale"]!);

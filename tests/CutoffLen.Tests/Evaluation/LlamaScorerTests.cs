@@ -12,7 +12,6 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Models;
 using static TorchSharp.torch;
 
@@ -138,7 +137,7 @@ public sealed class LlamaScorerTests
         var (q, k) = (inputs.Read("q").unsqueeze(0), inputs.Read("k").unsqueeze(0)); // [1, H, T, D], [1, K, T, D]
         var config = TinyModels.Config() with { NumAttentionHeads = (int)q.shape[1], NumKeyValueHeads = (int)k.shape[1], HeadDim = (int)q.shape[3], RopeTheta = 10_000 };
         var length = (int)q.shape[2];
-        using var plan = AttentionPlan.Create(PositionMethods.Create(PositionSpec.Parse(spec), config.Positions, length), TokenPositions.Sequential(length), config, CPU);
+        using var plan = AttentionPlan.Create(new PositionSetup(PositionMethods.Parse(spec), config.Positions, length).Method, TokenPositions.Sequential(length), config, CPU);
         var heads = AttentionScores.ByDistance(plan, q, k);
         var expected = golden["per_head"]!.AsArray();
         Assert.Equal(expected.Count, heads.Length);
@@ -207,12 +206,12 @@ public sealed class LlamaScorerTests
     public void The_probe_tells_a_method_that_acts_from_one_that_does_not()
     {
         using var model = Open();
-        var (vanilla, none) = PositionProbe.Prove(model, PositionSpec.Parse("rope"), 512);
+        var (vanilla, none) = PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse("rope"), 512));
         Assert.Equal(0, none);
         Assert.Equal(vanilla.VanillaHash, vanilla.Hash);
         // Acts beyond the native length of 64 only, which a probe of 64 tokens side by side would not see.
-        Assert.True(PositionProbe.Prove(model, PositionSpec.Parse("dynamic-ntk:factor=2"), 512).LargestLogitDifference > 0.01);
-        Assert.Equal(0, PositionProbe.Prove(model, PositionSpec.Parse("dynamic-ntk:factor=2"), 32).LargestLogitDifference);
+        Assert.True(PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse("dynamic-ntk:factor=2"), 512)).LargestLogitDifference > 0.01);
+        Assert.Equal(0, PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse("dynamic-ntk:factor=2"), 32)).LargestLogitDifference);
     }
 
     private static LlamaForCausalLM Open()
@@ -221,7 +220,7 @@ public sealed class LlamaScorerTests
         return checkpoint.Load();
     }
 
-    private static PositionMethod Method(LlamaForCausalLM model, string spec) => PositionMethods.Create(PositionSpec.Parse(spec), model.Config.Positions, 256);
+    private static PositionMethod Method(LlamaForCausalLM model, string spec) => new PositionSetup(PositionMethods.Parse(spec), model.Config.Positions, 256).Method;
 
     private static ScoringRequest Whole(int[] tokens) => new(tokens, [.. Enumerable.Range(0, tokens.Length - 1)], tokens[1..]);
 

@@ -1,5 +1,5 @@
 using CutoffLen.Models.Llama;
-using CutoffLen.Tests.Positions;
+using CutoffLen.Tests.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models;
@@ -20,13 +20,13 @@ internal static class TinyModels
         TieWordEmbeddings = tied,
     };
 
-    /// <summary>The network around the attention that <see cref="TheoryTests.Specs"/> are made for.</summary>
-    public static LlamaConfig ForEveryMethod { get; } = Config(TheoryTests.Model.Heads, TheoryTests.Model.KeyValueHeads) with
+    /// <summary>The network around the attention that <see cref="MethodPropertyTests.Specs"/> are made for.</summary>
+    public static LlamaConfig ForEveryMethod { get; } = Config(MethodPropertyTests.Model.Heads, MethodPropertyTests.Model.KeyValueHeads) with
     {
-        HeadDim = TheoryTests.Model.HeadDim,
-        MaxPositionEmbeddings = TheoryTests.Model.NativeLength,
-        RopeTheta = TheoryTests.Model.Base,
-        Clex = TheoryTests.Model.Clex,
+        HeadDim = MethodPropertyTests.Model.HeadDim,
+        MaxPositionEmbeddings = MethodPropertyTests.Model.NativeLength,
+        RopeTheta = MethodPropertyTests.Model.Base,
+        Clex = MethodPropertyTests.Model.Clex,
     };
 
     /// <summary>Weights large enough that attention is far from uniform.</summary>

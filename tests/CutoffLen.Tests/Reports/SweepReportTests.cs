@@ -3,6 +3,7 @@ using System.Xml.Linq;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
@@ -17,9 +18,9 @@ public sealed class SweepReportTests
 {
     private const string Hostile = "</title><script>alert(\"1\")</script>, 'x' & \u0001 \"q\"";
     private static readonly int[] Lengths = [128, 256, 512, 1024, 2048];
-    private static readonly PositionSpec Linear2 = PositionSpec.Parse("linear:factor=2");
-    private static readonly PositionSpec Linear4 = PositionSpec.Parse("linear:factor=4");
-    private static readonly PositionSpec Rope = PositionSpec.Parse("rope");
+    private static readonly PositionSpec Linear2 = PositionMethods.Parse("linear:factor=2");
+    private static readonly PositionSpec Linear4 = PositionMethods.Parse("linear:factor=4");
+    private static readonly PositionSpec Rope = PositionMethods.Parse("rope");
 
     [Fact]
     public void Limits_prices_and_slopes_are_those_of_the_models()

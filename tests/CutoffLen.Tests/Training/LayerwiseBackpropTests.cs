@@ -3,7 +3,7 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
-using CutoffLen.Tests.Positions;
+using CutoffLen.Tests.Positions.Methods;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
 using DenseAttention = CutoffLen.Tests.Models.Attention.DenseAttention;
@@ -29,10 +29,10 @@ public sealed class LayerwiseBackpropTests
     }
 
     [Theory]
-    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    [MemberData(nameof(MethodPropertyTests.Specs), MemberType = typeof(MethodPropertyTests))]
     public void Gives_the_gradients_of_an_ordinary_graph_under_every_method(string spec)
     {
-        var method = TheoryTests.Create(spec);
+        var method = MethodPropertyTests.Create(spec);
         AssertOrdinaryGradients(TinyModels.ForEveryMethod, method, TokenPositions.Sequential(75), 2, Recompute.None);
         AssertOrdinaryGradients(TinyModels.ForEveryMethod, method, TokenPositions.Packed([40, 1, 35]), 1, Recompute.Layers);
     }

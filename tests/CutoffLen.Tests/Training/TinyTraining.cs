@@ -3,7 +3,6 @@ using CutoffLen.Data;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Tests.Data;
 using CutoffLen.Tests.Models;
 using CutoffLen.Tokenization;
@@ -55,8 +54,8 @@ internal sealed class TinyTraining : IDisposable
     {
         var sequences = new TrainingSequences(Documents, cutoff, packing, config.Seed);
         return new(
-            model, PositionMethods.Create(PositionSpec.Parse(rope), model.Network.Config.Positions, cutoff), sequences,
-            new TrainingSteps(config, sequences.Count, cutoff), TrainingPositionsSpec.Parse(positions), targetLength: targetLength);
+            model, new PositionSetup(PositionMethods.Parse(rope), model.Network.Config.Positions, cutoff).Method, sequences,
+            new TrainingSteps(config, sequences.Count, cutoff), PositionIdSamplers.Parse(positions), targetLength: targetLength);
     }
 
     public static TrainingConfig Settings(int steps, int batch = 1, int accumulation = 1, double rate = 1e-3, int seed = 1) => new()

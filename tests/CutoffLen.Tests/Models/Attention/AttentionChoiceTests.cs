@@ -2,7 +2,6 @@ using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models.Attention;
@@ -50,5 +49,5 @@ public sealed class AttentionChoiceTests
     }
 
     private static AttentionChoice Choose(string asked, string spec, int length) => AttentionChoice.Of(
-        asked, PositionMethods.Create(PositionSpec.Parse(spec), Config.Positions, length), Config, CPU, ScalarType.Float32, 1, length);
+        asked, new PositionSetup(PositionMethods.Parse(spec), Config.Positions, length).Method, Config, CPU, ScalarType.Float32, 1, length);
 }

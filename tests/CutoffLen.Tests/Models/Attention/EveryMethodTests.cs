@@ -1,7 +1,7 @@
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
-using CutoffLen.Tests.Positions;
+using CutoffLen.Tests.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models.Attention;
@@ -17,13 +17,13 @@ public sealed class EveryMethodTests
     private static readonly BlockSize ManyPieces = new(16, 1024);
 
     [Fact]
-    public void The_network_is_the_one_that_the_specs_are_made_for() => Assert.Equal(TheoryTests.Model, Config.Positions);
+    public void The_network_is_the_one_that_the_specs_are_made_for() => Assert.Equal(MethodPropertyTests.Model, Config.Positions);
 
     [Theory]
-    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    [MemberData(nameof(MethodPropertyTests.Specs), MemberType = typeof(MethodPropertyTests))]
     public void Blocked_equals_dense_for_lengths_that_are_no_multiple_of_the_block(string spec)
     {
-        var method = TheoryTests.Create(spec);
+        var method = MethodPropertyTests.Create(spec);
         foreach (var size in new[] { BlockSize.For(CPU), ManyPieces })
         {
             BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(261), Config, 1, size: size);
@@ -32,15 +32,15 @@ public sealed class EveryMethodTests
     }
 
     [Theory]
-    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    [MemberData(nameof(MethodPropertyTests.Specs), MemberType = typeof(MethodPropertyTests))]
     public void Libtorchs_attention_takes_the_methods_that_do_not_alter_it_and_equals_dense(string spec)
     {
-        var method = TheoryTests.Create(spec);
+        var method = MethodPropertyTests.Create(spec);
         using var scope = NewDisposeScope();
         using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(200), Config, CPU, AttentionPath.Sdpa);
         using var window = plan.Window(3, 9);
         using var packed = AttentionPlan.Create(method, TokenPositions.Packed([100, 100]), Config, CPU, AttentionPath.Sdpa);
-        Assert.Equal(TheoryTests.Entries(spec).Any(entry => entry.AltersAttention) ? AttentionPath.Blocked : AttentionPath.Sdpa, plan.Path);
+        Assert.Equal(MethodPropertyTests.Entries(spec).Any(entry => entry.AltersAttention) ? AttentionPath.Blocked : AttentionPath.Sdpa, plan.Path);
         Assert.All([window, packed], other => Assert.Equal(AttentionPath.Blocked, other.Path));
         BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(70), Config, 2, path: AttentionPath.Sdpa);
     }
@@ -50,11 +50,11 @@ public sealed class EveryMethodTests
     /// the product. Its central differences are the expected gradients.
     /// </summary>
     [Theory]
-    [MemberData(nameof(TheoryTests.Specs), MemberType = typeof(TheoryTests))]
+    [MemberData(nameof(MethodPropertyTests.Specs), MemberType = typeof(MethodPropertyTests))]
     public void Gradients_are_the_finite_differences_of_attention_in_float64(string spec)
     {
         using var scope = NewDisposeScope();
-        var (method, positions) = (TheoryTests.Create(spec), TokenPositions.Sequential(Short));
+        var (method, positions) = (MethodPropertyTests.Create(spec), TokenPositions.Sequential(Short));
         var inputs = new[] { Config.NumAttentionHeads, Config.NumKeyValueHeads, Config.NumKeyValueHeads }.Select((heads, n) => Draw(heads, n)).ToArray();
         var upstream = Draw(Config.NumAttentionHeads, 3);
 
