@@ -35,7 +35,7 @@ internal static class EvaluationOptions
 
     /// <summary>The specs given, or auto.</summary>
     public static IReadOnlyList<PositionSpec> Specs(this ParseResult parsed) =>
-        parsed.GetValue(Ropes) is { Length: > 0 } given ? [.. given.Select(PositionMethods.Parse)] : [PositionMethods.Parse("auto")];
+        parsed.GetValue(Ropes) is { Length: > 0 } given ? [.. given.Select(PositionMethods.Parse)] : [PositionMethods.Auto];
 
     /// <summary>An option that may be given several times, and with several values.</summary>
     public static Option<string[]> Many(string name, string description, string helpName, bool required, params string[] aliases) => new(name, aliases)

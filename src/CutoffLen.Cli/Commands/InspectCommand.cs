@@ -161,7 +161,7 @@ internal static class InspectCommand
     {
         public Positions(LlamaConfig config)
             : this(
-                config.SetupFor(PositionMethods.Parse("auto"), config.MaxPositionEmbeddings).Spec.ToString(),
+                config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Spec.ToString(),
                 config.RopeTheta,
                 config.NativeLength,
                 config.MaxPositionEmbeddings) { }
@@ -182,7 +182,7 @@ internal static class InspectCommand
 
         /// <summary>The frequencies of the checkpoint's own method at its full length; null where it is no such method.</summary>
         private static Frequencies? InForce(LlamaConfig config) =>
-            config.SetupFor(PositionMethods.Parse("auto"), config.MaxPositionEmbeddings).Method is FrequencyMethod method
+            config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Method is FrequencyMethod method
                 ? method.Frequencies(config.MaxPositionEmbeddings)
                 : null;
     }

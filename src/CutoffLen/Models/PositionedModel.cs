@@ -1,4 +1,3 @@
-using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;

@@ -76,7 +76,7 @@ public static class LoraMerge
         foreach (var ids in texts.Select(text => text.Take(MostTokens).ToArray()).Where(ids => ids.Length > 1))
         {
             using var scope = NewDisposeScope();
-            var setup = model.Config.SetupFor(PositionMethods.Parse("auto"), Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
+            var setup = model.Config.SetupFor(PositionMethods.Auto, Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
             using var plan = AttentionPlan.Create(setup.Method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
             var tokens = tensor(Array.ConvertAll(ids, id => (long)id)).to(model.Device);
             var hidden = model.Hidden(tokens.unsqueeze(0), plan).squeeze(0);

@@ -18,7 +18,7 @@ public sealed class PositionProbeTests
     {
         using var scope = NewDisposeScope();
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
-        // The same head dimension as the theories' model; CLEX's weights are no part of the network.
+        // The head dimension of MethodPropertyTests' model; CLEX's weights are not part of the network.
         var model = new LlamaForCausalLM(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
         var (proof, difference) = PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse(spec), 256));
         Assert.True(float.IsFinite((float)difference), $"{spec}: the largest difference is {difference}");

@@ -65,8 +65,7 @@ public sealed record PositionConfig
 
     /// <summary>The spec itself; for auto the checkpoint's method and modifiers, with the spec's modifiers on top.</summary>
     /// <exception cref="UserException">See <see cref="ToSpec"/>; or both have the same modifier.</exception>
-    public PositionSpec Resolve(PositionSpec spec) =>
-        spec.IsAuto ? PositionMethods.Combine(ToSpec(), spec) : spec;
+    public PositionSpec Resolve(PositionSpec spec) => spec.IsAuto ? PositionMethods.Combine(ToSpec(), spec.Modifiers) : spec;
 
     /// <summary>The method that the checkpoint was made for.</summary>
     /// <exception cref="UserException">

@@ -49,7 +49,7 @@ public sealed record MethodEntry(
     string Name, string Summary, string Paper, IReadOnlyList<SpecKey> Keys, Func<SpecPart, PositionModel, PositionMethod> Create)
     : SpecEntry(Name, Summary, Paper, Keys)
 {
-    /// <summary><c>auto</c>: stands for the method of a checkpoint that is not known yet.</summary>
+    /// <summary><c>auto</c>: the method of a checkpoint, resolved once the checkpoint is known.</summary>
     public static MethodEntry Auto { get; } = new("auto", "What the checkpoint's config.json says.", "", [], (_, _) =>
         throw new UserException("the position method 'auto' needs a checkpoint that says what it is; name a method instead"));
 

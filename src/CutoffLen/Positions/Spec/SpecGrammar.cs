@@ -10,13 +10,24 @@ internal sealed partial class SpecGrammar(IReadOnlyList<MethodEntry> methods, IR
 {
     /// <summary>The spec that a text means; names are case-insensitive, and '-' and '_' are the same.</summary>
     /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
-    public PositionSpec Parse(string text)
+    public PositionSpec Parse(string text) => Named(text, () =>
+    {
+        // A '+' inside a number (1e+6) is followed by a digit, one before a modifier by a letter.
+        var parts = Plus().Split(text.Trim());
+        return Ordered(Part(parts[0], "method", methods), parts.Skip(1).Select(part => Part(part, "modifier", modifiers)));
+    });
+
+    /// <summary>A spec with more modifiers.</summary>
+    /// <exception cref="UserException">It has one of them already.</exception>
+    public PositionSpec Combine(PositionSpec spec, IReadOnlyList<SpecPart> more) =>
+        Named(string.Join('+', more.Prepend<object>(spec)), () => Ordered(spec.Method, spec.Modifiers.Concat(more)));
+
+    /// <summary>Names the spec in an error's message.</summary>
+    private static PositionSpec Named(string text, Func<PositionSpec> make)
     {
         try
         {
-            // A '+' inside a number (1e+6) is followed by a digit, one before a modifier by a letter.
-            var parts = Plus().Split(text.Trim());
-            return Combine(Part(parts[0], "method", methods), parts.Skip(1).Select(part => Part(part, "modifier", modifiers)));
+            return make();
         }
         catch (UserException problem)
         {
@@ -24,9 +35,8 @@ internal sealed partial class SpecGrammar(IReadOnlyList<MethodEntry> methods, IR
         }
     }
 
-    /// <summary>A method with modifiers in their order, so that equal specs print alike.</summary>
-    /// <exception cref="UserException">A modifier is given twice.</exception>
-    public PositionSpec Combine(SpecPart method, IEnumerable<SpecPart> given)
+    // In the order of the registry, so that equal specs print alike.
+    private PositionSpec Ordered(SpecPart method, IEnumerable<SpecPart> given)
     {
         var parts = given.ToLookup(part => part.Entry);
         return parts.FirstOrDefault(group => group.Count() > 1) is { } twice

@@ -1,4 +1,3 @@
-using CutoffLen.Common;
 using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Positions.Theory;

@@ -113,6 +113,14 @@ public sealed class PositionConfigTests
         Assert.Equal("linear:factor=2+bca:window=8+logn", read.Resolve(PositionMethods.Parse("auto+logn+bca:window=8")).ToString());
     }
 
+    [Fact]
+    public void A_modifier_that_the_checkpoint_has_already_is_an_error()
+    {
+        var read = new PositionConfig { MaxPositionEmbeddings = Native, Method = "rope+logn" };
+        var problem = Assert.Throws<UserException>(() => read.Resolve(PositionMethods.Parse("auto+bca:window=8+logn")));
+        Assert.Equal("position spec 'rope+logn+bca:window=8+logn': the modifier logn is given twice", problem.Message);
+    }
+
     [Theory]
     [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3, clex")]
     [InlineData("""{"rope_scaling": {"rope_type": "mrope", "mrope_section": [1]}}""", "unknown rope_type 'mrope'; known are default, linear")]

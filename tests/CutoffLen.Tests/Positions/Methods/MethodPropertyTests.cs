@@ -249,7 +249,7 @@ public sealed class MethodPropertyTests
         return parsed.Modifiers.Prepend(parsed.Method).Select(part => part.Entry);
     }
 
-    private static bool Excepted(string spec, PositionProperty theory) => Entries(spec).Any(entry => entry.Exceptions.ContainsKey(theory));
+    private static bool Excepted(string spec, PositionProperty property) => Entries(spec).Any(entry => entry.Exceptions.ContainsKey(property));
 
     private static bool IsPrefix(Band shorter, Band longer)
     {

@@ -3,13 +3,13 @@ using CutoffLen.Positions.PositionIds;
 
 namespace CutoffLen.Tests.Positions.PositionIds;
 
-/// <summary>Each way of placing positions against the definition its paper gives, statistically where it is random.</summary>
+/// <summary>Each position id sampler against its paper's definition, statistically where it is random.</summary>
 public sealed class PaperDefinitionTests
 {
     private const int Draws = 20_000;
 
     [Fact]
-    public void Pose_cuts_at_a_uniform_place_and_moves_the_second_chunk_by_a_uniform_bias()
+    public void Pose_cuts_at_a_uniform_token_and_shifts_the_second_chunk_by_a_uniform_bias()
     {
         var (length, target) = (9, 25);
         var firstLengths = new int[length - 1];
@@ -164,7 +164,7 @@ public sealed class PaperDefinitionTests
     [Fact]
     public void Skip_align_sees_only_the_borders_inside_a_document()
     {
-        // 6 begins the second document, 0 the first: neither is a place where that document could be skipped apart.
+        // 6 begins the second document, 0 the first: neither is a border within its document.
         foreach (var ids in Rows(new SkipAlignSampler(1), TokenPositions.Packed([6, 6]), 400, 500, [0, 2, 6, 8]))
         {
             Assert.Equal([0, 1], ids[..2]);
@@ -174,8 +174,8 @@ public sealed class PaperDefinitionTests
     }
 
     private static IEnumerable<int[]> Rows(
-        PositionIdSampler positions, TokenPositions plain, int target, int draws = Draws, int[]? breaks = null) =>
-        Enumerable.Range(0, draws).Select(step => positions.Sample(plain, target, new(1, step, 0), breaks).Ids);
+        PositionIdSampler sampler, TokenPositions plain, int target, int draws = Draws, int[]? breaks = null) =>
+        Enumerable.Range(0, draws).Select(step => sampler.Sample(plain, target, new(1, step, 0), breaks).Ids);
 
     private static IEnumerable<int> JumpsOf(int[] ids) => Enumerable.Range(1, ids.Length - 1).Where(i => ids[i] != ids[i - 1] + 1);
 }

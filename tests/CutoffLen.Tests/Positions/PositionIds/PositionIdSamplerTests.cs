@@ -19,15 +19,15 @@ public sealed class PositionIdSamplerTests
         var plain = TokenPositions.Packed([10, 1, 7, 2]);
         for (var step = 0; step < 300; step++)
         {
-            var placed = PositionIdSamplers.Parse(spec).Sample(plain, Target, new(3, step, 0), [2, 5, 12, 13]);
-            Assert.Equal(plain.DocumentStarts, placed.DocumentStarts);
-            Assert.True(placed.Extent <= Target, $"extent {placed.Extent}");
+            var sampled = PositionIdSamplers.Parse(spec).Sample(plain, Target, new(3, step, 0), [2, 5, 12, 13]);
+            Assert.Equal(plain.DocumentStarts, sampled.DocumentStarts);
+            Assert.True(sampled.Extent <= Target, $"extent {sampled.Extent}");
             for (var d = 0; d < 4; d++)
             {
-                var (start, end) = placed.Document(d);
+                var (start, end) = sampled.Document(d);
                 for (var i = start + 1; i < end; i++)
                 {
-                    Assert.True(placed.Ids[i] > placed.Ids[i - 1], "two tokens of a document stand at one position");
+                    Assert.True(sampled.Ids[i] > sampled.Ids[i - 1], "two tokens of a document have one position id");
                 }
             }
         }
@@ -80,7 +80,7 @@ public sealed class PositionIdSamplerTests
         Assert.Empty(PositionIdSamplers.Parse(spec).Sample(new TokenPositions([]), 8, new(1, 2, 3)).Ids);
 
     [Fact]
-    public void Documents_of_a_row_are_placed_independently()
+    public void Documents_of_a_row_are_sampled_independently()
     {
         var plain = TokenPositions.Packed([8, 8]);
         var equal = Enumerable.Range(0, 200).Count(step =>
