@@ -24,7 +24,7 @@ internal sealed class PlanReport(MemoryOutlook outlook)
 
     public string Device { get; } = outlook.Compute?.DeviceName ?? outlook.Config.Model.Device;
 
-    public string Rope { get; } = outlook.Spec.ToString();
+    public string Rope { get; } = outlook.Positions.Spec.ToString();
 
     public int CutoffLen { get; } = outlook.Settings.Cutoff;
 

@@ -49,7 +49,7 @@ internal static class GenerateCommand
 
         var most = parsed.GetValue(MaxNewTokens);
         var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), prompt.Length + most));
-        var sampler = new TokenSampler(model, new Sampling(
+        var sampler = new TokenSampler(model.Model, model.Method, new Sampling(
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
         var stream = tokenizer.DecodeStream(afterText: text.Length > 0);

@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Evaluation.Protocols;
@@ -25,11 +26,11 @@ internal sealed class FinetuneEvaluation
     /// <summary>Reads the texts and says what will be measured.</summary>
     /// <param name="config">The run's.</param>
     /// <param name="tokenizer">The model's.</param>
-    /// <param name="nativeLength">The model's, tokens.</param>
+    /// <param name="positions">The position method of the run.</param>
     /// <param name="stop">Ctrl-C.</param>
     /// <returns>null without eval_steps.</returns>
     /// <exception cref="UserException">No texts, texts that cannot be read, or none that is long enough.</exception>
-    public static FinetuneEvaluation? Open(RunConfig config, CheckpointTokenizer tokenizer, int nativeLength, CancellationToken stop)
+    public static FinetuneEvaluation? Open(RunConfig config, CheckpointTokenizer tokenizer, PositionSetup positions, CancellationToken stop)
     {
         var evaluation = config.Evaluation;
         if (evaluation.EvalSteps == 0)
@@ -42,8 +43,8 @@ internal sealed class FinetuneEvaluation
             throw new UserException($"eval_steps: {evaluation.EvalSteps} needs eval_data, files to measure on; keep some apart from data, for text that is trained on says little");
         }
 
-        var reach = FinetunePlan.TargetOf(config);
-        var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { nativeLength, reach, 2 * reach }];
+        var (native, target) = (positions.Model.NativeLength, positions.TargetLength);
+        var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { native, target, 2 * target }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
         var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cancel: stop).Texts;
         var longest = texts.Max(text => text.Tokens.Length);

@@ -8,7 +8,6 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
 using Serilog;
@@ -27,12 +26,12 @@ public sealed class FinetunePlan : IDisposable
     private FinetunePlan(RunConfig config, ModelFolder baseModel, string baseIdentity, DeviceAndDtype compute, Func<TokenizedDocuments> documents, bool ownsInputs, CancellationToken stop)
     {
         (Config, Base, BaseIdentity, Compute, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ownsInputs);
-        Spec = SpecOf(config, Model);
-        Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Model.NativeLength, stop);
+        Positions = PositionsOf(config, Model);
+        Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Positions, stop);
         Documents = documents();
         Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.EosId ?? 0);
         Steps = new TrainingSteps(config.Training, Sequences.Count, Sequences.Cutoff);
-        attention = new(() => ChooseAttention(config, config.Model.Attention, Spec, Model, compute));
+        attention = new(() => ChooseAttention(config, config.Model.Attention, Positions, Model, compute));
     }
 
     /// <summary>The configuration.</summary>
@@ -50,11 +49,8 @@ public sealed class FinetunePlan : IDisposable
     /// <summary>Device and dtype.</summary>
     public DeviceAndDtype Compute { get; }
 
-    /// <summary>The position method with every default filled in.</summary>
-    public PositionSpec Spec { get; }
-
-    /// <summary>The length whose positions are trained.</summary>
-    public int TargetLength => TargetOf(Config);
+    /// <summary>The position method; its target length is the one whose positions are trained.</summary>
+    public PositionSetup Positions { get; }
 
     /// <summary>The tokenized data.</summary>
     public TokenizedDocuments Documents { get; }
@@ -117,19 +113,13 @@ public sealed class FinetunePlan : IDisposable
         }
     }
 
-    /// <summary>The length whose positions are trained.</summary>
-    internal static int TargetOf(RunConfig config) => config.Data.TargetLen ?? config.Data.CutoffLen!.Value;
-
-    /// <summary>The position method of a configuration with every default filled in.</summary>
-    internal static PositionSpec SpecOf(RunConfig config, LlamaConfig model)
-    {
-        var spec = model.PositionConfig.Resolve(PositionSpec.Parse(config.Model.Rope));
-        return PositionMethods.Resolve(spec, model.Positions, TargetOf(config));
-    }
+    /// <summary>The position method of a configuration, for the length whose positions are trained.</summary>
+    internal static PositionSetup PositionsOf(RunConfig config, LlamaConfig model) =>
+        model.SetupFor(PositionMethods.Parse(config.Model.Rope), config.Data.TargetLen ?? config.Data.CutoffLen!.Value);
 
     /// <summary>What computes attention in training.</summary>
-    internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSpec spec, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
-        asked, PositionMethods.Create(spec, model.Positions, TargetOf(config)), model, compute.Device, compute.Dtype,
+    internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSetup positions, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
+        asked, positions.Method, model, compute.Device, compute.Dtype,
         config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
 
     /// <summary>The data of a configuration, tokenized.</summary>
@@ -164,8 +154,8 @@ public sealed class FinetunePlan : IDisposable
     }
 
     /// <summary>The trainer of a model that <see cref="LoadModel(string?)"/> gave.</summary>
-    internal Trainer CreateTrainer(TrainableModel model, Positions.PositionMethod method, AttentionPath path) => new(
-        model, method, Sequences, Steps, TrainingPositionsSpec.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
+    internal Trainer CreateTrainer(TrainableModel model, AttentionPath path) => new(
+        model, Positions.Method, Sequences, Steps, PositionIdSamplers.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
 
     private LineBreaks? LineBreaks() => Config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
         ? new LineBreaks(Model.VocabSize, id => Base.Tokenizer.TextOf(id))

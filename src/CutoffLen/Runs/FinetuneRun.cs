@@ -72,11 +72,11 @@ public sealed class FinetuneRun
     {
         Begin();
         var config = Plan.Config;
-        var outlook = MemoryOutlook.Of(config, Plan.Model, Plan.Spec, Plan.Compute);
+        var outlook = MemoryOutlook.Of(config, Plan.Model, Plan.Positions, Plan.Compute);
         var peak = new PeakMemory(Plan.Compute);
         using var model = Plan.LoadModel(from);
-        var positioned = new PositionedModel(model.Network, Plan.Spec, Plan.TargetLength, attention.Path.ToString());
-        using var trainer = Plan.CreateTrainer(model, positioned.Method, attention.Path);
+        var positioned = new PositionedModel(model.Network, Plan.Positions, attention);
+        using var trainer = Plan.CreateTrainer(model, attention.Path);
         var ledger = TokenLedger.Of(Plan.Documents, Plan.Sequences, Plan.Model.NativeLength, config.Data.TargetLen);
         Resume(trainer);
         Folder.Write(RunFolder.LedgerFile, (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
@@ -84,7 +84,7 @@ public sealed class FinetuneRun
         FinetuneLog.Memory(outlook);
         ModelSession.LogProof(Plan.Base.Name, Plan.Compute, positioned);
         ModelSession.LogAttention(attention);
-        var saved = Plan.Model.With(PositionConfig.Of(Plan.Spec, Plan.Model.Positions, Plan.TargetLength));
+        var saved = Plan.Model.With(PositionConfig.Of(Plan.Positions));
         var (folder, finished) = display.Show("finetune", trainer.TotalSteps, progress =>
             new TrainingRun(trainer, Folder, saved, config, settings, machine)
             {
@@ -138,7 +138,7 @@ public sealed class FinetuneRun
     /// <summary>A resumed run keeps its path: measured again, another one might be faster.</summary>
     private static AttentionChoice AttentionOf(FinetunePlan plan, TrainingState? state) =>
         plan.Config.Model.Attention == AttentionChoice.Auto && state?.Settings.GetValueOrDefault(RunSettings.Attention) is { } before
-            ? FinetunePlan.ChooseAttention(plan.Config, before, plan.Spec, plan.Model, plan.Compute)
+            ? FinetunePlan.ChooseAttention(plan.Config, before, plan.Positions, plan.Model, plan.Compute)
             : plan.Attention;
 
     private static Dictionary<string, string> Machine(DeviceAndDtype compute) => new()

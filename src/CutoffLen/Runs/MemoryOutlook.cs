@@ -6,7 +6,6 @@ using CutoffLen.Memory;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
-using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
 using TorchSharp;
 
@@ -15,11 +14,11 @@ namespace CutoffLen.Runs;
 /// <summary>A run's predicted memory, against what the device has.</summary>
 /// <param name="Config">The run.</param>
 /// <param name="Model">The architecture.</param>
-/// <param name="Spec">The position method, resolved.</param>
+/// <param name="Positions">The position method.</param>
 /// <param name="Settings">What decides the memory.</param>
 /// <param name="Plan">The plan.</param>
 /// <param name="Budget">Bytes that the device has for it.</param>
-public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, PositionSpec Spec, MemorySettings Settings, MemoryPlan Plan, long Budget)
+public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, PositionSetup Positions, MemorySettings Settings, MemoryPlan Plan, long Budget)
 {
     private readonly MemoryAdvice advice = new(Model, Settings, Budget);
 
@@ -48,12 +47,12 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"));
         FinetunePlan.CheckOffload(config);
         var model = HuggingFaceCheckpoint.ReadConfig(config.Model.Model!, out _);
-        var spec = FinetunePlan.SpecOf(config, model);
+        var positions = FinetunePlan.PositionsOf(config, model);
         var isCuda = config.Model.Device.StartsWith("cuda", StringComparison.Ordinal);
         if (isCuda && deviceMemory is { } memory && !onThisMachine)
         {
             // A GPU multiplies bfloat16.
-            return Of(config, model, spec, onGpu: true, config.Model.Dtype == "fp32" ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, memory);
+            return Of(config, model, positions, onGpu: true, config.Model.Dtype == "fp32" ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, memory);
         }
 
         if (isCuda && CudaDriver.Devices().Count == 0)
@@ -64,12 +63,12 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
 
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
-        return Of(config, model, spec, compute, deviceMemory);
+        return Of(config, model, positions, compute, deviceMemory);
     }
 
     /// <summary>Predicts a run's memory on a device of this machine.</summary>
-    internal static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, DeviceAndDtype compute, long? budget = null) =>
-        Of(config, model, spec, compute.Device.type != DeviceType.CPU, compute.Dtype, budget ?? PeakMemory.FreeBytes(compute)) with { Compute = compute };
+    internal static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, DeviceAndDtype compute, long? budget = null) =>
+        Of(config, model, positions, compute.Device.type != DeviceType.CPU, compute.Dtype, budget ?? PeakMemory.FreeBytes(compute)) with { Compute = compute };
 
     /// <summary>In a sentence: what to do where it does not fit.</summary>
     public string Remedy()
@@ -81,10 +80,10 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             : $"the smallest change that makes it fit: {string.Join(", ", change)}; {shorter}";
     }
 
-    private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSpec spec, bool onGpu, torch.ScalarType dtype, long budget)
+    private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, bool onGpu, torch.ScalarType dtype, long budget)
     {
         var (training, cutoff) = (config.Training, config.Data.CutoffLen!.Value);
-        var settings = new MemorySettings(cutoff, BandShape.Of(PositionMethods.Create(spec, model.Positions, FinetunePlan.TargetOf(config))))
+        var settings = new MemorySettings(cutoff, BandShape.Of(positions.Method))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
             AccumulationSteps = training.AccumulationSteps(cutoff),
@@ -98,6 +97,6 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             MayFuse = onGpu && !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
         };
-        return new MemoryOutlook(config, model, spec, settings, MemoryPlan.Of(model, settings), budget);
+        return new MemoryOutlook(config, model, positions, settings, MemoryPlan.Of(model, settings), budget);
     }
 }

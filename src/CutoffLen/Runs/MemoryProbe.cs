@@ -22,7 +22,7 @@ public static class MemoryProbe
     /// <param name="stop">Stops it between steps.</param>
     public static long Run(MemoryOutlook outlook, CancellationToken stop = default)
     {
-        var (config, model, spec, compute) = (outlook.Config, outlook.Model, outlook.Spec, outlook.Compute!);
+        var (config, model, positions, compute) = (outlook.Config, outlook.Model, outlook.Positions, outlook.Compute!);
         var peak = new PeakMemory(compute);
         var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
         try
@@ -30,11 +30,11 @@ public static class MemoryProbe
             using var documents = OpenDocuments(config, model, folder.FullName, stop);
             var sequences = new TrainingSequences(documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed);
             var steps = new TrainingSteps(config.Training with { MaxSteps = Steps }, sequences.Count, sequences.Cutoff);
-            var attention = FinetunePlan.ChooseAttention(config, config.Model.Attention, spec, model, compute);
+            var attention = FinetunePlan.ChooseAttention(config, config.Model.Attention, positions, model, compute);
             using var trainable = OpenModel(config, model, compute);
             using var trainer = new Trainer(
-                trainable, PositionMethods.Create(spec, model.Positions, FinetunePlan.TargetOf(config)), sequences, steps,
-                TrainingPositionsSpec.Parse(config.Data.Positions), attention.Path, config.Data.TargetLen);
+                trainable, positions.Method, sequences, steps,
+                PositionIdSamplers.Parse(config.Data.Positions), attention.Path, config.Data.TargetLen);
             for (var step = 0; step < Steps && !stop.IsCancellationRequested; step++)
             {
                 trainer.TrainStep();

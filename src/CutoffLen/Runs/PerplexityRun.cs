@@ -5,7 +5,7 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Runs;
 
@@ -34,7 +34,7 @@ public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> 
     {
         var tokenizer = model.Folder.Tokenizer;
         var plan = new SweepPlan([PerplexityProtocols.Parse(protocol)], lengths, SpecialTokens.Of(tokenizer), DependsOnLength: false);
-        var positioned = model.Under(PositionSpec.Parse(rope), lengths[^1]);
+        var positioned = model.Under(model.Folder.Config.SetupFor(PositionMethods.Parse(rope), lengths[^1]));
         using var log = new ResultLog();
         var run = new PerplexityRun(
             plan, EvaluationTexts.Read(data, tokenizer, documents, cancel: stop).Texts, log, PerplexitySweep.StandardBatchTokens, display ?? RunProgress.None, stop);
@@ -42,8 +42,8 @@ public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> 
     }
 
     /// <summary>The result that the log has, without reading the model's weights; null while it is not whole.</summary>
-    public ModelSweep? Recall(ModelSession model, PositionSpec spec) =>
-        ModelSweep.Recall(model.Folder, spec, model.Compute, plan, texts, log, batchTokens);
+    public ModelSweep? Recall(ModelSession model, PositionSetup positions) =>
+        ModelSweep.Recall(model.Folder, positions, model.Compute, plan, texts, log, batchTokens);
 
     /// <summary>Measures a model under a method.</summary>
     /// <param name="name">What to call it on the bar.</param>

@@ -17,7 +17,7 @@ public static class RunSettings
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
             ["model"] = plan.BaseIdentity,
-            ["rope"] = plan.Spec.ToString(),
+            ["rope"] = plan.Positions.Spec.ToString(),
             ["dtype"] = plan.Compute.DtypeName,
             [Attention] = attention.ToString().ToLowerInvariant(),
             ["data"] = plan.DataIdentity,

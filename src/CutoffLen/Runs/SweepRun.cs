@@ -8,7 +8,7 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Files;
 using CutoffLen.Hardware;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
 using Serilog;
 
 namespace CutoffLen.Runs;
@@ -172,7 +172,8 @@ public sealed partial class SweepRun : IDisposable
 
     private ScoredCell Before(GridCell cell)
     {
-        var sweep = perplexity.Recall(model, cell.Spec) ?? perplexity.Measure(Model.Name, model, model.Under(cell.Spec, Lengths[^1]));
+        var positions = Model.Config.SetupFor(cell.Spec, Lengths[^1]);
+        var sweep = perplexity.Recall(model, positions) ?? perplexity.Measure(Model.Name, model, model.Under(positions));
         return new ScoredCell(cell, sweep, null);
     }
 
@@ -187,9 +188,9 @@ public sealed partial class SweepRun : IDisposable
 
         using var tuned = ModelSession.Open(run.Folder.Final, Compute, config.Model.Attention);
         // The checkpoint's own method is the one it was trained with, whatever words its config.json has for it.
-        var own = PositionSpec.Parse("auto");
+        var own = tuned.Folder.Config.SetupFor(PositionMethods.Auto, Lengths[^1]);
         var recalled = perplexity.Recall(tuned, own);
-        var sweep = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own, Lengths[^1]));
+        var sweep = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
         return (new ScoredCell(cell, sweep, CostOf(run.Folder)), !isTrained || recalled is null);
     }
 
