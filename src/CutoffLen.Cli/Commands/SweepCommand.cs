@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Diagnostics;
-using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Reports;
