@@ -1,5 +1,4 @@
 using CutoffLen.Common;
-using CutoffLen.Positions.Methods;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Evaluation.Protocols;
@@ -7,6 +6,7 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Tokenization;
 using Serilog;
 
@@ -27,7 +27,7 @@ internal sealed class FinetuneEvaluation
     /// <param name="config">The run's.</param>
     /// <param name="tokenizer">The model's.</param>
     /// <param name="positions">The position method of the run.</param>
-    /// <param name="stop">Ctrl-C.</param>
+    /// <param name="stop">Stops tokenizing.</param>
     /// <returns>null without eval_steps.</returns>
     /// <exception cref="UserException">No texts, texts that cannot be read, or none that is long enough.</exception>
     public static FinetuneEvaluation? Open(RunConfig config, CheckpointTokenizer tokenizer, PositionSetup positions, CancellationToken stop)

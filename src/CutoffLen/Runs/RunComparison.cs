@@ -8,10 +8,10 @@ namespace CutoffLen.Runs;
 /// <summary>Values of two runs, compared bit by bit.</summary>
 /// <param name="What">Weights, a part of the optimizer's state, or a column of the log.</param>
 /// <param name="Values">How many numbers.</param>
-/// <param name="Different">How many of them differ in any bit, or are there on one side only.</param>
+/// <param name="Different">How many of them differ in any bit, or are in one run only.</param>
 public sealed record ComparedValues(string What, long Values, long Different);
 
-/// <summary>Whether two runs made the same: every bit of weights, optimizer state and log.</summary>
+/// <summary>Compares two runs: every bit of weights, optimizer state and log.</summary>
 public static class RunComparison
 {
     private const long Chunk = 1 << 26; // elements, so that a slice's bytes fit a span

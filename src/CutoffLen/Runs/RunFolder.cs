@@ -61,7 +61,7 @@ public sealed class RunFolder(string path)
     /// <exception cref="UserException">It is there and holds anything else.</exception>
     public void Begin(bool mayRestart = false)
     {
-        // A kill while the first file was written leaves that one's temporary name only.
+        // A kill while the first file is written leaves only its temporary name.
         var isEmpty = !Directory.Exists(Path) || Directory.EnumerateFileSystemEntries(Path).All(entry => entry == Temporary(ConfigFile));
         var isRun = Checkpoints().Count > 0 || File.Exists(In(ConfigFile));
         if (!isEmpty && !(mayRestart && isRun && Checkpoints().Count == 0))
@@ -78,16 +78,16 @@ public sealed class RunFolder(string path)
     /// <summary>Makes the folder if it is not there.</summary>
     public void Create() => OutputFolder.Create(Path);
 
-    /// <summary>Deletes the oldest checkpoints but for <paramref name="keep"/>.</summary>
+    /// <summary>Keeps the newest <paramref name="keep"/> checkpoints and deletes the rest.</summary>
     public void Keep(int keep)
     {
         foreach (var (_, folder) in Checkpoints().SkipLast(keep))
         {
-            // Under another name first, so that a kill on the way leaves no checkpoint that looks whole.
+            // Renamed first, so that a kill leaves no checkpoint that looks whole.
             Directory.Move(folder, In($".{System.IO.Path.GetFileName(folder)}.deleting"));
         }
 
-        // With them what a kill left of earlier ones.
+        // Also what a kill left of an earlier deletion.
         foreach (var gone in Directory.EnumerateDirectories(Path, $".{CheckpointPrefix}*.deleting"))
         {
             Directory.Delete(gone, recursive: true);
@@ -128,7 +128,7 @@ public sealed class RunFolder(string path)
         return (seconds, lines[^1].Loss);
     }
 
-    /// <summary>Takes the lines out of log.jsonl that a run wrote after the step it now goes on from.</summary>
+    /// <summary>Removes the lines of log.jsonl after the step that the run is resumed from.</summary>
     public void ForgetAfter(long step)
     {
         if (File.Exists(In(LogFile)))

@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 namespace CutoffLen.Runs;
 
 /// <summary>
-/// What a checkpoint holds besides the model so that training goes on in the same bits: the optimizer's state, the
-/// step, and what it was run with. Random numbers and the order of data follow from seed and step.
+/// What a checkpoint has besides the model, so that training is resumed in the same bits: the optimizer's state, the
+/// step and the settings. Random numbers and the order of the data follow from seed and step.
 /// </summary>
 /// <param name="Step">Optimizer steps made.</param>
 /// <param name="Settings">Every key that decides the run, as text; a resumed run must have the same.</param>
@@ -26,7 +26,7 @@ public sealed record TrainingState(
 
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
-    /// <summary>Whether a folder holds a state to go on from.</summary>
+    /// <summary>Whether a folder has a state to resume from.</summary>
     public static bool ExistsIn(string folder) => File.Exists(Path.Combine(folder, StateFile));
 
     /// <summary>The files for a checkpoint folder: name, and what writes it to a path.</summary>
