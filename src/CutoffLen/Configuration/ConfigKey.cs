@@ -1,4 +1,5 @@
 using System.Collections;
+using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
@@ -50,6 +51,9 @@ public sealed class ConfigKey
 
     /// <summary>Other names that are accepted.</summary>
     public IReadOnlyList<string> Aliases { get; }
+
+    /// <summary>What it is, for people; empty for keys that only files have.</summary>
+    public string Description => property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "";
 
     /// <summary>Whether its value is a list.</summary>
     public bool IsList { get; }

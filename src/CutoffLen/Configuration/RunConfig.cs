@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
@@ -46,13 +47,16 @@ public sealed record RunConfig
 public sealed record ModelConfig
 {
     /// <summary>Folder of a checkpoint in Hugging Face layout.</summary>
+    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout.")]
     [Also("model_name_or_path", "base_model")]
     public string? Model { get; init; }
 
     /// <summary>Position method, METHOD[:key=value,...][+MODIFIER[:...]]; auto reads the checkpoint's own.</summary>
+    [Description("Position method, METHOD[:key=value,...][+MODIFIER[:...]]; see 'cutoff rope list'. auto is the checkpoint's own.")]
     public string Rope { get; init; } = "auto";
 
     /// <summary>Number format of the model; auto takes bf16 where the hardware has it.</summary>
+    [Description("Number format of the model: auto, fp32 or bf16.")]
     [OneOf("auto", "fp32", "bf16")]
     [Synonym("float32", "fp32")]
     [Synonym("bfloat16", "bf16")]
@@ -60,13 +64,16 @@ public sealed record ModelConfig
     public string Dtype { get; init; } = "auto";
 
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
+    [Description("Where the model lives: auto, cpu, cuda or cuda:N.")]
     public string Device { get; init; } = "auto";
 
     /// <summary>What computes plain causal attention: libtorch's sdpa, ours blocked, or auto, measured at start where it matters.</summary>
+    [Description("What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto, the faster one.")]
     [OneOf("auto", "sdpa", "blocked")]
     public string Attention { get; init; } = "auto";
 
     /// <summary>CPU threads of one operation; 0 leaves the choice to torch.</summary>
+    [Description("CPU threads; 0: OMP_NUM_THREADS where set, else one a core.")]
     [Range(Least = 0, Most = 4096)]
     public int Threads { get; init; }
 }
@@ -75,10 +82,12 @@ public sealed record ModelConfig
 public sealed record DataConfig
 {
     /// <summary>Files (.txt, .jsonl), folders and globs to train on.</summary>
+    [Description("Files (.txt, .jsonl), folders or globs to train on.")]
     [NotCompared("compared by the tokens")]
     public IReadOnlyList<string> Data { get; init; } = [];
 
     /// <summary>The cutoff length: tokens of a training sequence.</summary>
+    [Description("The cutoff length: tokens of a training sequence, 8192 or 8k.")]
     [Tokens]
     [Range(Least = 2)]
     [Also("max_seq_len", "max_seq_length", "sequence_len", "model_max_length", "cutoff")]
@@ -93,6 +102,7 @@ public sealed record DataConfig
     public Packing Packing { get; init; } = Packing.Documents;
 
     /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align.</summary>
+    [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align.")]
     public string Positions { get; init; } = "plain";
 
     /// <summary>Folder of the token caches; null is the user's cache folder.</summary>

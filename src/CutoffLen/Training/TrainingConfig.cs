@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using CutoffLen.Common;
 using CutoffLen.Training.Optimizers;
 
@@ -37,11 +38,13 @@ public sealed record TrainingConfig
     private const string InAccumulation = "compared as accumulation_steps";
 
     /// <summary>Where the run is written.</summary>
+    [Description("Folder of the run.")]
     [Also("out")]
     [NotCompared(SameBits)]
     public string? OutputDir { get; init; }
 
     /// <summary>full or lora.</summary>
+    [Description("full or lora.")]
     [Also("finetuning_type")]
     public TrainingMethod Method { get; init; } = TrainingMethod.Full;
 
@@ -94,6 +97,7 @@ public sealed record TrainingConfig
     public double MaxGradNorm { get; init; } = 1;
 
     /// <summary>Optimizer steps; null leaves it to num_train_epochs.</summary>
+    [Description("Optimizer steps; else passes over the data as num_train_epochs says.")]
     [Range(Least = 1)]
     [NotCompared(InRates)]
     public int? MaxSteps { get; init; }
@@ -124,6 +128,7 @@ public sealed record TrainingConfig
     public bool DataloaderDropLast { get; init; }
 
     /// <summary>Seed of every random draw.</summary>
+    [Description("Seed of every random draw.")]
     [Range(Least = 0)]
     public int Seed { get; init; } = 42;
 

@@ -58,7 +58,15 @@ public sealed class ResultLog : IDisposable
             throw new UserException($"cannot write {path}: {problem.Message}", problem);
         }
 
-        Read(file);
+        try
+        {
+            Read(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The score of a window, or null while it is not finished.</summary>
