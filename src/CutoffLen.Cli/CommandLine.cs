@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using CutoffLen.Cli.Commands;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 
 namespace CutoffLen.Cli;
@@ -46,25 +48,33 @@ internal static class CommandLine
         return root;
     }
 
-    /// <summary>Runs one command line and returns its exit code; exceptions of the command pass through.</summary>
-    public static async Task<int> Run(string[] args, CancellationToken interrupted)
+    /// <summary>Runs one command line to its exit code.</summary>
+    public static ExitCodes Run(string[] args, Terminal terminal, Interruption interruption)
     {
-        var root = Create();
-        // '@name' is text like any other, not a file with arguments.
-        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
-        if (parsed.Action is ParseErrorAction)
+        try
         {
-            foreach (var problem in Problems(parsed))
-            {
-                await Console.Error.WriteLineAsync(problem);
-            }
+            // '@name' is text like any other, not a file with arguments.
+            var parsed = Create().Parse(args.Length == 0 ? ["--help"] : args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            return parsed.Action is ParseErrorAction ? Refuse(parsed, terminal) : (ExitCodes)parsed.InvokeAsync(terminal, interruption.Token).GetAwaiter().GetResult();
+        }
+        catch (Exception failure)
+        {
+            return Failure.Report(failure, interruption, terminal.Error);
+        }
+        finally
+        {
+            Logging.Stop();
+        }
+    }
 
-            return Outcome.UserError;
+    private static ExitCodes Refuse(ParseResult parsed, Terminal terminal)
+    {
+        foreach (var problem in Problems(parsed))
+        {
+            terminal.Error.WriteLine(problem);
         }
 
-        // Signals are ours (see Interruption): a training run needs longer than the library's two seconds to save.
-        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
-        return await parsed.InvokeAsync(configuration, interrupted);
+        return ExitCodes.UserError;
     }
 
     private static IEnumerable<string> Problems(ParseResult parsed)

@@ -1,22 +1,16 @@
+using System.Globalization;
+using CutoffLen.Cli.Interaction;
+
 namespace CutoffLen.Cli;
 
-/// <summary>The program <c>cutoff</c>: parse, run one command, turn every outcome into an exit code.</summary>
+/// <summary>The program <c>cutoff</c>.</summary>
 internal static class Program
 {
-    private static async Task<int> Main(string[] args)
+    private static int Main(string[] args)
     {
+        // Numbers are written and read the same everywhere.
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         using var interruption = new Interruption();
-        try
-        {
-            return await CommandLine.Run(args, interruption.Token);
-        }
-        catch (Exception failure)
-        {
-            return Outcome.Of(failure, interruption, Console.Error);
-        }
-        finally
-        {
-            Logging.Stop();
-        }
+        return (int)CommandLine.Run(args, new Terminal(), interruption);
     }
 }

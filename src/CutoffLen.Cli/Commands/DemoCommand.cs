@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Evaluation.Sweeps;
@@ -25,15 +27,15 @@ internal static class DemoCommand
         }
         .Runs((parsed, stop) =>
         {
-            var (folder, json) = (Find(), parsed.GetValue(CommonOptions.Json));
-            if (!json)
+            var folder = Find();
+            if (!parsed.GetValue(CommonOptions.Json))
             {
-                InspectCommand.Show(Path.Combine(folder, "model"));
-                Console.Out.WriteLine();
+                parsed.Terminal().PrintFields(Inspection.Fields(Inspection.Of(Path.Combine(folder, "model"))));
+                parsed.Terminal().Output.WriteLine();
             }
 
             var resolved = RunConfigReader.Resolve(Path.Combine(folder, "demo.yaml"), Paths(folder, parsed.GetValue(Out)!));
-            SweepCommand.Run(resolved, PerplexitySweep.StandardBatchTokens, json, stop);
+            ConfiguredSweep.Run(parsed, resolved, PerplexitySweep.StandardBatchTokens, stop);
         });
 
     /// <summary>The file's own paths hold from the repository's folder; these hold from anywhere.</summary>

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Hardware;
 using TorchSharp;
 
@@ -19,24 +21,13 @@ internal static class EnvCommand
             CommonOptions.Threads,
             CommonOptions.Json,
         }
-        .Runs((parsed, _) =>
-        {
-            var report = Examine(parsed);
-            if (parsed.GetValue(CommonOptions.Json))
-            {
-                Terminal.PrintJson(report);
-            }
-            else
-            {
-                Print(report);
-            }
-        });
+        .Runs((parsed, _) => parsed.Print(Examine(parsed), Fields));
 
     private static Report Examine(ParseResult parsed)
     {
         var library = TorchLibrary.Load();
         var report = new Report(
-            CutoffVersion.Text, library, [], Cpu.Detect(), null, null, null, null,
+            Failure.Version, library, [], Cpu.Detect(), null, null, null, null,
             RuntimeInformation.FrameworkDescription, $"{RuntimeInformation.OSDescription}, {RuntimeInformation.ProcessArchitecture}", HostMemory.Read());
         return library.Problem is null ? WithTorch(report, parsed) : report;
     }
@@ -57,7 +48,7 @@ internal static class EnvCommand
         };
     }
 
-    private static void Print(Report report)
+    private static IReadOnlyList<(string, string)> Fields(Report report)
     {
         var fields = new List<(string, string)>
         {
@@ -82,7 +73,7 @@ internal static class EnvCommand
         fields.Add(("memory", $"{report.Memory.AvailableBytes / Gibibyte:0.0} GiB available of {report.Memory.TotalBytes / Gibibyte:0.0} GiB"));
         fields.Add((".NET", report.Dotnet));
         fields.Add(("system", report.System));
-        Terminal.PrintFields(fields);
+        return fields;
     }
 
     private static string Describe(DeviceReport device)

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
@@ -88,7 +90,7 @@ internal static class EvalPplCommand
             var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
             (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
             var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
-            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(), interrupted);
+            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
@@ -105,11 +107,11 @@ internal static class EvalPplCommand
         }
 
         var report = new PerplexityReport(
-            DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", compute.DtypeName, Settings(parsed, compute, started), notes, lengths,
+            DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName, Settings(parsed, compute, started), notes, lengths,
             Corpus.Of(first!),
             measured, comparisons, [.. PerplexityReporting.Notes(measured, first!)]);
         ReportFiles.Write(report, folder);
-        Show(report, folder, parsed.GetValue(CommonOptions.Json));
+        Show(report, folder, parsed);
     }
 
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
@@ -127,28 +129,28 @@ internal static class EvalPplCommand
 
     private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>
     [
-        new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
+        new("command", parsed.Line()),
         new("device", compute.DeviceName),
         new("threads", $"{TorchSharp.torch.get_num_threads()}"),
         new("batch", $"{parsed.GetValue(EvaluationOptions.BatchTokens)} tokens"),
         new("bootstrap", "2000 draws, 95% percentile intervals"),
-        new("time", Progress.Format(started.Elapsed)),
+        new("time", RunDisplay.Format(started.Elapsed)),
     ];
 
-    private static void Show(PerplexityReport report, string folder, bool json)
+    private static void Show(PerplexityReport report, string folder, ParseResult parsed)
     {
-        if (json)
+        var terminal = parsed.Terminal();
+        if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(PerplexityJson.Of(report));
+            terminal.PrintJson(PerplexityJson.Of(report));
             return;
         }
 
         foreach (var part in PerplexityConsole.Of(report))
         {
-            Terminal.Out.Write(part);
-            Terminal.Out.WriteLine();
+            terminal.Print(part, Text.NewLine);
         }
 
-        Terminal.Out.WriteLine($"written: {Path.Combine(folder, "report.html")}, ppl.csv, ppl.json");
+        terminal.Output.WriteLine($"written: {Path.Combine(folder, "report.html")}, ppl.csv, ppl.json");
     }
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Runs;
 using Serilog;
 
@@ -18,7 +20,7 @@ internal static class FinetuneCommand
         {
             var config = parsed.ResolveTraining();
             using var plan = FinetunePlan.Open(config, stop);
-            var run = new FinetuneRun(plan, parsed.GetValue(Resume), display: new RunDisplay()) { OnEvaluation = Line };
+            var run = new FinetuneRun(plan, parsed.GetValue(Resume), display: new RunDisplay(parsed.Terminal())) { OnEvaluation = Line };
             FinetuneLog.Ending(run, run.Run(stop));
         });
 
@@ -26,5 +28,5 @@ internal static class FinetuneCommand
     private static void Line(EvaluationLine line) => Log.Information(
         "step {Step}: perplexity {Lengths:l} ({Protocol:l}, {Documents} document{Plural:l}, {Time:l})", line.Step,
         string.Join(", ", line.Eval.Lengths.Select(length => FormattableString.Invariant($"{length.Ppl:0.00} at {length.Length}"))),
-        line.Eval.Protocol, line.Eval.Lengths[0].Documents, line.Eval.Lengths[0].Documents == 1 ? "" : "s", Progress.Format(TimeSpan.FromSeconds(line.EvalSeconds)));
+        line.Eval.Protocol, line.Eval.Lengths[0].Documents, line.Eval.Lengths[0].Documents == 1 ? "" : "s", RunDisplay.Format(TimeSpan.FromSeconds(line.EvalSeconds)));
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
@@ -52,6 +54,7 @@ internal static class GenerateCommand
         var sampler = new TokenSampler(model.Model, model.Method, new Sampling(
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
+        var terminal = parsed.Terminal();
         var stream = tokenizer.DecodeStream(afterText: text.Length > 0);
         var (ids, continuation) = (new List<int>(), new System.Text.StringBuilder());
         Emit(text);
@@ -65,19 +68,19 @@ internal static class GenerateCommand
         Emit(stream.Flush(), continuation);
         if (json)
         {
-            Terminal.PrintJson(new { Prompt = text, Text = continuation.ToString(), PromptIds = prompt, Ids = ids, Run = new ModelRun(session, model) });
+            terminal.PrintJson(new { Prompt = text, Text = continuation.ToString(), PromptIds = prompt, Ids = ids, Run = new ModelRun(session, model) });
             return;
         }
 
-        Console.Out.WriteLine();
+        terminal.Output.WriteLine();
 
         void Emit(string piece, System.Text.StringBuilder? to = null)
         {
             to?.Append(piece);
             if (!json)
             {
-                Console.Out.Write(piece);
-                Console.Out.Flush();
+                terminal.Output.Write(piece);
+                terminal.Output.Flush();
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
@@ -39,7 +40,7 @@ internal static class InitCommand
         {
             var config = HuggingFaceCheckpoint.ReadConfig(parsed.GetValue(Config)!, out var folder);
             CheckTokenizer(folder, config);
-            TorchLibrary.Load();
+            TorchLibrary.Require();
             using var scope = NewDisposeScope();
             var weights = InitialWeights.Draw(config, parsed.GetValue(CommonOptions.Seed));
             CheckpointWriter.Save(parsed.GetValue(Out)!, config, weights, parsed.GetValue(Dtype), source: folder);
@@ -61,13 +62,7 @@ internal static class InitCommand
     private static void Print(ParseResult parsed, LlamaConfig config)
     {
         var result = new Initialised(Path.GetFullPath(parsed.GetValue(Out)!), LlamaParameters.Count(config), parsed.GetValue(CommonOptions.Seed));
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            Terminal.PrintJson(result);
-            return;
-        }
-
-        Terminal.PrintFields(
+        parsed.Print(result, _ =>
         [
             ("checkpoint", parsed.GetValue(Out)!),
             ("parameters", FormattableString.Invariant($"{result.Parameters:N0}")),

@@ -1,6 +1,7 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Runs;
-using CutoffLen.Training;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -30,22 +31,12 @@ internal static class MergeCommand
         .Runs((parsed, stop) =>
         {
             var text = parsed.GetValue(TextFile) is { } path ? Utf8Text.Read(path) : null;
-            Print(parsed, MergeRun.Run(parsed.GetValue(CommonOptions.Model)!, parsed.GetValue(Out)!, parsed.GetValue(Base), text, parsed.GetCompute, stop));
+            var report = MergeRun.Run(parsed.GetValue(CommonOptions.Model)!, parsed.GetValue(Out)!, parsed.GetValue(Base), text, parsed.GetCompute, stop);
+            parsed.Print(report, _ =>
+            [
+                ("merged", parsed.GetValue(Out)!),
+                ("perplexity with adapters", FormattableString.Invariant($"{report.PerplexityBefore:0.0000} over {report.Tokens} tokens")),
+                ("perplexity merged", FormattableString.Invariant($"{report.PerplexityAfter:0.0000}")),
+            ]);
         });
-
-    private static void Print(ParseResult parsed, MergeReport report)
-    {
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            Terminal.PrintJson(report);
-            return;
-        }
-
-        Terminal.PrintFields(
-        [
-            ("merged", parsed.GetValue(Out)!),
-            ("perplexity with adapters", FormattableString.Invariant($"{report.PerplexityBefore:0.0000} over {report.Tokens} tokens")),
-            ("perplexity merged", FormattableString.Invariant($"{report.PerplexityAfter:0.0000}")),
-        ]);
-    }
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Positions.Spec;
@@ -42,6 +44,8 @@ internal static class PasskeyCommand
             parsed.GetValue(LengthsOption)!, parsed.GetValue(Depths), parsed.GetValue(Trials), parsed.GetValue(Alternatives), parsed.GetValue(CommonOptions.Seed));
         var specs = parsed.Specs();
         var folder = parsed.PrepareFolder();
+        var terminal = parsed.Terminal();
+        var display = new RunDisplay(terminal);
         var compute = parsed.GetCompute();
         var folders = parsed.GetValue(EvaluationOptions.Models)!;
         var measured = new List<MeasuredMethod>();
@@ -49,38 +53,37 @@ internal static class PasskeyCommand
         {
             using var model = ModelSession.Open(path, compute);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
-            measured.AddRange(specs.Select(spec => Measure(name, model, spec, passkey, interrupted)));
+            measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, interrupted)));
         }
 
-        var report = new PasskeyReport(DateTimeOffset.Now, $"cutoff {CutoffVersion.Text}", compute.DtypeName,
+        var report = new PasskeyReport(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
         [
-            new("command", $"cutoff {string.Join(' ', Environment.GetCommandLineArgs().Skip(1))}"),
+            new("command", parsed.Line()),
             new("device", compute.DeviceName),
             new("seed", $"{passkey.Seed}"),
         ], measured);
         report.Write(folder);
         if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(report.ToJson());
+            terminal.PrintJson(report.ToJson());
             return;
         }
 
         foreach (var result in measured)
         {
-            Terminal.Out.Write(PasskeyConsole.Table(report.LabelOf(result), result.Passkey!));
-            Terminal.Out.WriteLine();
+            terminal.Print(PasskeyConsole.Table(report.LabelOf(result), result.Passkey!), Text.NewLine);
         }
 
-        Terminal.Out.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");
+        terminal.Output.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");
     }
 
-    private static MeasuredMethod Measure(string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
+    private static MeasuredMethod Measure(RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
     {
         var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;
-        var result = Progress.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
+        var result = display.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
             scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), interrupted));
         return new MeasuredMethod(
             name, model.Spec.ToString(), session.Folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []) { Passkey = result };

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Runs;
 
@@ -23,15 +24,7 @@ internal static class PlanCommand
             var probe = parsed.GetValue(Probe);
             var outlook = MemoryOutlook.Open(config, parsed.GetValue(DeviceMemory), onThisMachine: probe);
             var report = new PlanReport(outlook) { MeasuredBytes = probe ? MemoryProbe.Run(outlook, stop) : null };
-            if (parsed.GetValue(CommonOptions.Json))
-            {
-                Terminal.PrintJson(report);
-            }
-            else
-            {
-                Terminal.PrintFields(report.Fields());
-            }
-
+            parsed.Print(report, answer => answer.Fields());
             if (!report.Fits)
             {
                 throw new UserException($"cutoff {report.CutoffLen} does not fit: {ByteCount.Gigabytes(report.PeakBytes)} of {ByteCount.Gigabytes(report.DeviceMemoryBytes)}; {report.Remedy}");

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
@@ -14,6 +16,9 @@ internal static class RopeCommand
     // Tables of longer rows would fill memory just to be summed up.
     private const int LongestRow = 1 << 18;
 
+    private const int PlotColumns = 64;
+    private const int PlotRows = 32;
+
     private static readonly Argument<string> Spec = new("SPEC") { Description = "METHOD[:key=value,...][+MODIFIER[:...]]; see 'cutoff rope list'." };
     private static readonly Option<int> HeadDim = CommonOptions.Whole("--head-dim", "Dimension of a head.", 4, 4096, 128);
     private static readonly Option<int> Heads = CommonOptions.Whole("--heads", "Heads, for methods that tell them apart.", 1, 4096, 32);
@@ -27,7 +32,7 @@ internal static class RopeCommand
     /// <summary>The command with its two verbs.</summary>
     public static Command Create() => new("rope", "List the position methods, or show what one of them computes.")
     {
-        new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed.GetValue(CommonOptions.Json))),
+        new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed)),
         new Command("show", "Exact frequencies, bands and theory of one method.")
         {
             Spec, HeadDim, Heads, Base, Original, Length, CommonOptions.Json,
@@ -35,11 +40,11 @@ internal static class RopeCommand
         .Runs((parsed, _) => Show(parsed)),
     };
 
-    private static void List(bool json)
+    private static void List(ParseResult parsed)
     {
-        if (json)
+        if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(new
+            parsed.Terminal().PrintJson(new
             {
                 Methods = PositionMethods.All.Select(Described),
                 Modifiers = PositionMethods.Modifiers.Select(Described),
@@ -54,7 +59,7 @@ internal static class RopeCommand
             grid.AddRow(new Text(entry is ModifierEntry ? $"+{names}" : names), new Text(string.Join('\n', LinesOf(entry))));
         }
 
-        Terminal.Out.Write(grid);
+        parsed.Terminal().Print(grid);
     }
 
     private static IEnumerable<string> LinesOf(SpecEntry entry)
@@ -87,22 +92,48 @@ internal static class RopeCommand
         var report = RopeReport.Of(new PositionSetup(PositionMethods.Parse(parsed.GetValue(Spec)!), model, length));
         if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(report);
+            parsed.Terminal().PrintJson(report);
             return;
         }
 
-        Terminal.Out.WriteLine($"{report.Spec}   head dimension {model.HeadDim}, base {SpecKey.Text(model.Base)}, native {model.NativeLength} tokens, seen at {report.Length}");
-        Terminal.Out.WriteLine($"hash {report.Hash}{(report.DiffersFromVanilla ? "" : ", the same as vanilla RoPE here")}; attention scale {report.AttentionScale:0.######}");
+        var output = parsed.Terminal().Output;
+        output.WriteLine($"{report.Spec}   head dimension {model.HeadDim}, base {SpecKey.Text(model.Base)}, native {model.NativeLength} tokens, seen at {report.Length}");
+        output.WriteLine($"hash {report.Hash}{(report.DiffersFromVanilla ? "" : ", the same as vanilla RoPE here")}; attention scale {report.AttentionScale:0.######}");
         foreach (var band in report.Bands)
         {
-            Terminal.Out.WriteLine($"band: queries {band.Queries}, keys {band.Keys}, distances {band.Nearest} to {band.Farthest}, {band.Pairs} pairs{(band.Slopes is null ? "" : ", biased by distance")}");
+            output.WriteLine($"band: queries {band.Queries}, keys {band.Keys}, distances {band.Nearest} to {band.Farthest}, {band.Pairs} pairs{(band.Slopes is null ? "" : ", biased by distance")}");
         }
 
         if (report.Theory is { } theory)
         {
-            Terminal.Out.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {theory.ExtrapolationBound:0} tokens (arXiv 2310.05209)");
-            Terminal.Out.WriteLine($"least base for {report.Length} tokens {theory.LeastBase:0} (arXiv 2405.14591); {100 * theory.ShareWithoutFullTurn:0}% of the pairs never turn once in {model.NativeLength} tokens");
-            WavelengthPlot.Print(report, model);
+            output.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {theory.ExtrapolationBound:0} tokens (arXiv 2310.05209)");
+            output.WriteLine($"least base for {report.Length} tokens {theory.LeastBase:0} (arXiv 2405.14591); {100 * theory.ShareWithoutFullTurn:0}% of the pairs never turn once in {model.NativeLength} tokens");
+            Plot(report, model, output);
         }
     }
+
+    /// <summary>
+    /// The wavelengths of a method's pairs on a logarithmic axis of tokens: <c>●</c> the method's, <c>·</c> vanilla RoPE's where it
+    /// is elsewhere, <c>│</c> the native length. Pairs to the right of the line never turn once in it.
+    /// </summary>
+    private static void Plot(RopeReport report, PositionModel model, TextWriter output)
+    {
+        var vanilla = RopeTheory.Wavelengths(new Frequencies(model.InverseFrequencies()));
+        var least = report.Wavelengths.Concat(vanilla).Min();
+        var most = report.Wavelengths.Concat(vanilla).Append(model.NativeLength * 2.0).Where(double.IsFinite).Max();
+        var every = (report.Wavelengths.Count + PlotRows - 1) / PlotRows;
+        output.WriteLine($"{"pair",5} {"wavelength",12}  tokens from {least:0} to {most:0}, │ at {model.NativeLength}");
+        for (var pair = 0; pair < report.Wavelengths.Count; pair += every)
+        {
+            var line = new string(' ', PlotColumns).ToCharArray();
+            line[ColumnOf(model.NativeLength, least, most)] = '│';
+            line[ColumnOf(vanilla[pair], least, most)] = '·';
+            line[ColumnOf(report.Wavelengths[pair], least, most)] = '●';
+            var wavelength = double.IsFinite(report.Wavelengths[pair]) ? $"{report.Wavelengths[pair]:0.0}" : "never";
+            output.WriteLine($"{pair,5} {wavelength,12}  {new string(line).TrimEnd()}");
+        }
+    }
+
+    private static int ColumnOf(double wavelength, double least, double most) =>
+        (int)Math.Clamp(Math.Round((PlotColumns - 1) * Math.Log(wavelength / least) / Math.Log(most / least)), 0, PlotColumns - 1);
 }

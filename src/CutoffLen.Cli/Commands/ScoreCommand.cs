@@ -1,5 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Models;
 using CutoffLen.Models.Llama;
@@ -52,13 +54,7 @@ internal static class ScoreCommand
         var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length));
         var nll = Likelihoods(model, ids, parsed.GetValue(PositionOffset), parsed.GetValue(LogitsFile));
         var mean = nll.Average(value => (double)value);
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            Terminal.PrintJson(new { Nll = nll, MeanNll = mean, Ppl = Math.Exp(mean), Run = new ModelRun(session, model) });
-            return;
-        }
-
-        Terminal.PrintFields(
+        parsed.Print(new { Nll = nll, MeanNll = mean, Ppl = Math.Exp(mean), Run = new ModelRun(session, model) }, _ =>
         [
             ("tokens", $"{ids.Length}, {nll.Length} scored"),
             ("positions", $"{model.Spec} (tables {model.Proof.Hash})"),

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Tokenization;
 
@@ -40,11 +42,13 @@ internal static class TokenizeCommand
             var tokenizer = CheckpointTokenizer.Open(parsed.GetValue(CommonOptions.Model)!);
             if (parsed.GetValue(Decode))
             {
-                Print(parsed, new Decoded(tokenizer.Decode(TokenIds.Parse(input, source), parsed.GetValue(NoSpecial))));
+                var text = tokenizer.Decode(TokenIds.Parse(input, source), parsed.GetValue(NoSpecial));
+                Print(parsed, new { Text = text }, text);
             }
             else
             {
-                Print(parsed, new Encoded(tokenizer.Encode(input, addSpecial: !parsed.GetValue(NoSpecial))));
+                var ids = tokenizer.Encode(input, addSpecial: !parsed.GetValue(NoSpecial));
+                Print(parsed, new { Ids = ids }, string.Join(' ', ids));
             }
         });
 
@@ -56,31 +60,15 @@ internal static class TokenizeCommand
         _ => throw new UserException("TEXT and --file are both given; give one"),
     };
 
-    private static void Print(ParseResult parsed, Encoded encoded)
+    private static void Print<T>(ParseResult parsed, T result, string text)
     {
         if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(encoded);
+            parsed.Terminal().PrintJson(result);
         }
         else
         {
-            Console.Out.WriteLine(string.Join(' ', encoded.Ids));
+            parsed.Terminal().Output.WriteLine(text);
         }
     }
-
-    private static void Print(ParseResult parsed, Decoded decoded)
-    {
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            Terminal.PrintJson(decoded);
-        }
-        else
-        {
-            Console.Out.WriteLine(decoded.Text);
-        }
-    }
-
-    private sealed record Encoded(int[] Ids);
-
-    private sealed record Decoded(string Text);
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using CutoffLen.Cli.Interaction;
+using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Runs;
 using Spectre.Console;
@@ -23,7 +25,7 @@ internal static class VerifyResumeCommand
         {
             var config = parsed.ResolveTraining();
             var half = config.Training.MaxSteps ?? StandardSteps;
-            Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(), stop));
+            Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(parsed.Terminal()), stop));
         });
 
     private static void Show(ParseResult parsed, int half, IReadOnlyList<ComparedValues> compared)
@@ -31,7 +33,7 @@ internal static class VerifyResumeCommand
         var isExact = compared.All(values => values.Different == 0);
         if (parsed.GetValue(CommonOptions.Json))
         {
-            Terminal.PrintJson(new { Exact = isExact, Steps = 2 * half, ResumedAt = half, Compared = compared });
+            parsed.Terminal().PrintJson(new { Exact = isExact, Steps = 2 * half, ResumedAt = half, Compared = compared });
         }
         else
         {
@@ -41,8 +43,8 @@ internal static class VerifyResumeCommand
                 table.AddRow(Markup.Escape(what), $"{values:N0}", $"{different:N0}");
             }
 
-            Terminal.Out.Write(table);
-            Terminal.Out.WriteLine(isExact ? "resuming is exact: every bit is the same" : "resuming is not exact");
+            parsed.Terminal().Print(table);
+            parsed.Terminal().Output.WriteLine(isExact ? "resuming is exact: every bit is the same" : "resuming is not exact");
         }
 
         if (compared.FirstOrDefault(values => values.Different > 0) is { } first)

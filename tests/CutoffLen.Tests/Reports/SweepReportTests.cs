@@ -9,7 +9,6 @@ using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 using CutoffLen.Reports.Html;
-using CutoffLen.Tests.Checkpoints;
 
 namespace CutoffLen.Tests.Reports;
 

@@ -1,0 +1,49 @@
+using System.Runtime.InteropServices;
+
+namespace CutoffLen.Cli.Interaction;
+
+/// <summary>
+/// Ctrl-C and SIGTERM as a cancellation token: the first asks the command to save and end, a second Ctrl-C ends the
+/// process at once.
+/// </summary>
+internal sealed class Interruption : IDisposable
+{
+    private readonly CancellationTokenSource source = new();
+    private readonly PosixSignalRegistration[] registrations;
+
+    /// <summary>Starts listening.</summary>
+    public Interruption() => registrations =
+    [
+        PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
+        PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+    ];
+
+    /// <summary>Cancelled at the first signal.</summary>
+    public CancellationToken Token => source.Token;
+
+    /// <summary>The exit code of the signal that came.</summary>
+    public ExitCodes ExitCode { get; private set; } = ExitCodes.Interrupted;
+
+    /// <summary>Stops listening.</summary>
+    public void Dispose()
+    {
+        foreach (var registration in registrations)
+        {
+            registration.Dispose();
+        }
+
+        source.Dispose();
+    }
+
+    internal void Handle(PosixSignalContext context)
+    {
+        if (source.IsCancellationRequested)
+        {
+            return; // not cancelled: the signal's own action, the end of the process, follows
+        }
+
+        context.Cancel = true;
+        ExitCode = context.Signal == PosixSignal.SIGTERM ? ExitCodes.Terminated : ExitCodes.Interrupted;
+        source.Cancel();
+    }
+}

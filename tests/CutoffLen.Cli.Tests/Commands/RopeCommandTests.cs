@@ -1,0 +1,101 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
+
+namespace CutoffLen.Cli.Tests.Commands;
+
+public sealed class RopeCommandTests
+{
+    [Fact]
+    public void List_names_every_method_and_modifier_with_its_keys()
+    {
+        var output = Cutoff.Run("rope", "list").Exits(0).Output;
+        Assert.All(PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers), entry =>
+        {
+            Assert.Contains(entry.Name, output, StringComparison.Ordinal);
+            Assert.Contains(entry.Summary, output, StringComparison.Ordinal);
+            Assert.All(entry.Keys, key => Assert.Contains($"{key.Name} ({key.DefaultText})", output, StringComparison.Ordinal));
+        });
+    }
+
+    [Fact]
+    public void List_as_json_has_what_a_program_needs_to_write_a_spec()
+    {
+        var list = JsonNode.Parse(Cutoff.Run("rope", "list", "--json").Exits(0).Output)!;
+        Assert.Equal(PositionMethods.All.Select(entry => entry.Name), list["methods"]!.AsArray().Select(entry => (string)entry!["name"]!));
+        Assert.Equal(PositionMethods.Modifiers.Select(entry => entry.Name), list["modifiers"]!.AsArray().Select(entry => (string)entry!["name"]!));
+        var dca = list["methods"]!.AsArray().Single(entry => (string)entry!["name"]! == "dca")!;
+        Assert.Equal((true, true, "2402.17463"), ((bool)dca["depends_on_length"]!, (bool)dca["alters_attention"]!, (string)dca["paper"]!));
+        var mscale = dca["keys"]!.AsArray().Single(key => (string)key!["name"]! == "mscale")!;
+        Assert.Equal(("false", "true or false"), ((string)mscale["default"]!, (string)mscale["allowed"]!));
+        Assert.Equal("DistanceOnly", (string)dca["exceptions"]![0]!["theory"]!);
+    }
+
+    [Fact]
+    public void Show_as_json_gives_exact_frequencies_and_fills_in_the_factor()
+    {
+        var shown = JsonNode.Parse(Cutoff.Run(
+            "rope", "show", "yarn", "--head-dim", "64", "--base", "500000", "--original", "2k", "--length", "8k", "--json").Exits(0).Output)!;
+        var model = new PositionModel(64, 500_000, 2048, 1, 1);
+        var expected = new PositionSetup(PositionMethods.Parse("yarn:factor=4"), model).Method.RotaryFrequencies(8192)!;
+        Assert.Equal("yarn:factor=4,original=2048", (string)shown["spec"]!);
+        Assert.Equal(8192, (int)shown["length"]!);
+        Assert.Equal(expected.AttentionScale, (double)shown["attention_scale"]!);
+        Assert.Equal(expected.InverseFrequencies, shown["inv_freq"]!.AsArray().Select(value => (double)value!));
+        var band = Assert.Single(shown["bands"]!.AsArray())!;
+        Assert.Equal(("rotation", 0, 8191, 8192L * 8193 / 2), ((string)band["queries"]!, (int)band["nearest"]!, (int)band["farthest"]!, (long)band["pairs"]!));
+        Assert.True((bool)shown["differs_from_vanilla"]!);
+        Assert.Equal(RopeTheory.LeastBase(64, 8192), (double)shown["theory"]!["least_base"]!);
+    }
+
+    [Fact]
+    public void Show_gives_the_bands_of_methods_with_several()
+    {
+        var shown = JsonNode.Parse(Cutoff.Run("rope", "show", "rerope:window=100+bca:window=1000", "--original", "2000", "--json").Exits(0).Output)!;
+        var bands = shown["bands"]!.AsArray();
+        Assert.Equal([(0, 99), (100, 999)], bands.Select(band => ((int)band!["nearest"]!, (int)band["farthest"]!)));
+        Assert.Equal("unchanged", (string)bands[1]!["keys"]!);
+    }
+
+    [Fact]
+    public void Show_works_for_methods_that_do_not_rotate()
+    {
+        var shown = JsonNode.Parse(Cutoff.Run("rope", "show", "alibi", "--heads", "8", "--length", "64", "--json").Exits(0).Output)!;
+        Assert.Empty(shown["inv_freq"]!.AsArray());
+        Assert.Equal(0.5, (double)shown["bands"]![0]!["slopes"]![0]!);
+        Assert.Contains("biased by distance", Cutoff.Run("rope", "show", "alibi", "--length", "64").Exits(0).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Show_plots_wavelengths_against_the_native_context()
+    {
+        var output = Cutoff.Run("rope", "show", "p-rope", "--original", "4096").Exits(0).Output;
+        Assert.Contains("p-rope", output, StringComparison.Ordinal);
+        Assert.Contains("critical dimension 92 of 128", output, StringComparison.Ordinal);
+        Assert.Equal(32, output.Split('\n').Count(line => line.Contains('●')));
+        Assert.Contains("never", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("yarn:factor=0", "yarn's factor must be a number from 1 to 65536, not '0'")]
+    [InlineData("yarm", "unknown method 'yarm' (did you mean yarn?)")]
+    [InlineData("longrope:long=1/2", "longrope's long must have 64 factors")]
+    [InlineData("auto", "needs a checkpoint")]
+    public void A_wrong_spec_is_one_line_and_exit_1(string spec, string part)
+    {
+        var result = Cutoff.Run("rope", "show", spec).Exits(1);
+        Assert.Contains(part, Assert.Single(result.ErrorLines), StringComparison.Ordinal);
+        Assert.Empty(result.Output);
+    }
+
+    [Fact]
+    public void Wrong_options_are_one_line_and_exit_1()
+    {
+        Assert.Contains("--head-dim", Assert.Single(Cutoff.Run("rope", "show", "rope", "--head-dim", "3").Exits(1).ErrorLines), StringComparison.Ordinal);
+        Assert.Contains("even head dimension", Assert.Single(Cutoff.Run("rope", "show", "rope", "--head-dim", "5").Exits(1).ErrorLines), StringComparison.Ordinal);
+        Assert.Contains("--base", Assert.Single(Cutoff.Run("rope", "show", "rope", "--base", "nan").Exits(1).ErrorLines), StringComparison.Ordinal);
+        Assert.Contains("256k", Assert.Single(Cutoff.Run("rope", "show", "rope", "--length", "1m").Exits(1).ErrorLines), StringComparison.Ordinal);
+    }
+}
