@@ -9,7 +9,8 @@ internal static class Program
     private static int Main(string[] args)
     {
         // Numbers are written and read the same everywhere.
-        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
+        CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         using var interruption = new Interruption();
         return (int)CommandLine.Run(args, new Terminal(), interruption);
     }

@@ -84,6 +84,7 @@ internal static class CutoffProcess
             WorkingDirectory = workingDirectory ?? AppContext.BaseDirectory,
         };
         start.Environment["DOTNET_ROOT"] = DotnetRoot;
+        start.Environment["XDG_CACHE_HOME"] = Path.Combine(AppContext.BaseDirectory, "cache");
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>())
         {
             start.Environment[name] = value;

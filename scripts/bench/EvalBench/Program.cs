@@ -3,27 +3,29 @@
 //        EvalBench windows TOKENS LONGEST           tokens that a pi-s256 sweep reads, all lengths together and each alone
 //        EvalBench score LENGTH ROUNDS DTYPE        tokens a second of scoring windows of LENGTH (one line of JSON)
 using System.Diagnostics;
+using System.Globalization;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Tokenization;
 using static TorchSharp.torch;
 
 switch (args)
 {
     case ["memory", var length, var vocabulary, var dtype]:
-        Memory(int.Parse(length), int.Parse(vocabulary), dtype);
+        Memory(int.Parse(length, CultureInfo.InvariantCulture), int.Parse(vocabulary, CultureInfo.InvariantCulture), dtype);
         break;
     case ["cost", var longest, var rounds, var dtype]:
-        Cost(int.Parse(longest), int.Parse(rounds), dtype);
+        Cost(int.Parse(longest, CultureInfo.InvariantCulture), int.Parse(rounds, CultureInfo.InvariantCulture), dtype);
         break;
     case ["windows", var tokens, var longest]:
-        Windows(int.Parse(tokens), int.Parse(longest));
+        Windows(int.Parse(tokens, CultureInfo.InvariantCulture), int.Parse(longest, CultureInfo.InvariantCulture));
         break;
     case ["score", var length, var rounds, var dtype]:
-        Score(int.Parse(length), int.Parse(rounds), dtype);
+        Score(int.Parse(length, CultureInfo.InvariantCulture), int.Parse(rounds, CultureInfo.InvariantCulture), dtype);
         break;
     default:
         Console.Error.WriteLine("EvalBench memory|cost|windows|score ...");
@@ -126,7 +128,7 @@ static void Sweep(INllScorer scorer, PerplexityProtocol protocol, int[] tokens, 
     File.Delete(file);
     using (var log = new ResultLog(file))
     {
-        var plan = new SweepPlan([protocol], lengths, new SpecialTokens(null, null, false), scorer.DependsOnLength);
+        var plan = new SweepPlan([protocol], lengths, SpecialTokens.None, scorer.DependsOnLength);
         new PerplexitySweep(scorer, plan, log, "bench", 8192).Run([new EvaluationText("bench", tokens, 1, 1)]);
     }
 
@@ -141,7 +143,7 @@ static double Seconds(Action action)
 }
 
 static long Status(string name) =>
-    long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+    long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
 /// <summary>Counts what it is asked to read.</summary>
 internal sealed class Counting : INllScorer

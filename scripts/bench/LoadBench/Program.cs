@@ -2,6 +2,7 @@
 // One line of numbers: seconds until the model is there, seconds until every byte of it was looked at, peak resident
 // bytes of this process, bytes of the weights, and a sum over all of them as 64-bit numbers.
 using System.Diagnostics;
+using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using CutoffLen.Checkpoints;
@@ -11,7 +12,7 @@ using static TorchSharp.torch;
 switch (args)
 {
     case ["make", var folder, var layers]:
-        Make(folder, int.Parse(layers));
+        Make(folder, int.Parse(layers, CultureInfo.InvariantCulture));
         break;
     case ["read", var folder]:
         Read(folder);
@@ -103,6 +104,6 @@ static ulong Sum(ReadOnlySpan<byte> bytes)
 static void Report(TimeSpan built, TimeSpan touched, long bytes, ulong sum)
 {
     var peak = File.ReadLines("/proc/self/status").Single(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));
-    var kilobytes = long.Parse(peak.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+    var kilobytes = long.Parse(peak.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
     Console.WriteLine($"{built.TotalSeconds:0.000} {touched.TotalSeconds:0.000} {kilobytes * 1024} {bytes} {sum:x16}");
 }

@@ -3,6 +3,7 @@
 // changing every round; attention: one attention alone. The ratio is the median of the rounds', with its 95 % interval.
 // memory: the peak of resident memory above the start during one attention, forward and backward, for each length.
 using System.Diagnostics;
+using System.Globalization;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
@@ -24,8 +25,8 @@ if (args[0] == "memory")
 }
 else
 {
-    var length = int.Parse(args[1]);
-    Compare(args[0] == "forward" ? Forward(length) : Attention(length), length, int.Parse(args[2]), args[3..]);
+    var length = int.Parse(args[1], CultureInfo.InvariantCulture);
+    Compare(args[0] == "forward" ? Forward(length) : Attention(length), length, int.Parse(args[2], CultureInfo.InvariantCulture), args[3..]);
 }
 
 PositionMethod Method(string spec, int length) => new PositionSetup(PositionMethods.Parse(spec), config.Positions, length).Method;
@@ -100,4 +101,4 @@ void Memory(string spec, int[] lengths)
 }
 
 static long Status(string name) =>
-    long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+    long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name, StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);

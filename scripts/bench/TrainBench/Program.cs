@@ -4,6 +4,7 @@
 // share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
 // of two square matrices.
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using CutoffLen.Bench;
 using CutoffLen.Hardware;
@@ -18,11 +19,11 @@ using static TorchSharp.torch;
 CpuThreads.Use(0);
 if (args[0] == "head")
 {
-    HeadBench.Run(args[1], long.Parse(args[2]), long.Parse(args[3]));
+    HeadBench.Run(args[1], long.Parse(args[2], CultureInfo.InvariantCulture), long.Parse(args[3], CultureInfo.InvariantCulture));
     return;
 }
 
-var (size, cutoff, steps) = (args[0], int.Parse(args[1]), int.Parse(args[2]));
+var (size, cutoff, steps) = (args[0], int.Parse(args[1], CultureInfo.InvariantCulture), int.Parse(args[2], CultureInfo.InvariantCulture));
 string Option(string name, string standard) => Array.IndexOf(args, name) is var at and > 0 ? args[at + 1] : standard;
 
 var config = size switch
@@ -33,7 +34,7 @@ var config = size switch
 };
 var dtype = Option("--dtype", "fp32") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
 var recompute = Enum.Parse<Recompute>(Option("--recompute", "none"), ignoreCase: true);
-var batch = Math.Max(1, int.Parse(Option("--tokens", "4096")) / cutoff);
+var batch = Math.Max(1, int.Parse(Option("--tokens", "4096"), CultureInfo.InvariantCulture) / cutoff);
 var method = new PositionSetup(PositionMethods.Parse(Option("--rope", "rope")), config.Positions, cutoff).Method;
 
 var shapes = new List<ParameterShape>();

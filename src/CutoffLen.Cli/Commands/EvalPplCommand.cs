@@ -30,6 +30,7 @@ internal static class EvalPplCommand
     private static readonly Option<int?> Stride = CommonOptions.Parsed<int?>("--stride", "Stride of the protocol in tokens; changes the protocol's name.", "TOKENS", null, text => Lengths.ParseOne(text));
     private static readonly Option<int?> Documents = CommonOptions.Parsed<int?>("--documents", "Measure on the first N documents only.", "N", null, text => Lengths.ParseOne(text));
     private static readonly Option<bool> Concatenate = CommonOptions.Flag("Make one text of all documents, one after another.", "--concatenate");
+    private static readonly Option<string?> CacheDir = new("--cache-dir") { Description = "Folder of the token caches; the user's cache folder when not given.", HelpName = "DIR" };
     private static readonly Option<double> Delta = CommonOptions.Parsed(
         "--delta", "The rise in nats that ends the effective context. Default 0.1.", "NATS", EffectiveContext.StandardDelta,
         text => double.TryParse(text, out var nats) && nats > 0 && double.IsFinite(nats) ? nats : throw new UserException($"'{text}' is not a number of nats above 0"));
@@ -52,6 +53,7 @@ internal static class EvalPplCommand
             Stride,
             Documents,
             Concatenate,
+            CacheDir,
             Delta,
             LongPplLength,
             ResolutionLength,
@@ -86,8 +88,8 @@ internal static class EvalPplCommand
         {
             using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
-            var special = SpecialTokens.Of(model.Folder.Tokenizer);
-            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), interrupted);
+            var special = model.Folder.Tokenizer.SpecialTokens;
+            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
             (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
             var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
             var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted);

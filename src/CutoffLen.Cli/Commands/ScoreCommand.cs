@@ -82,7 +82,7 @@ internal static class ScoreCommand
         using var scope = NewDisposeScope();
         var model = positioned.Model;
         using var plan = positioned.Plan(TokenPositions.Sequential(ids.Length, offset));
-        var tokens = tensor(Array.ConvertAll(ids, id => (long)id)).to(model.Device);
+        var tokens = tensor(ids, ScalarType.Int64).to(model.Device);
         var hidden = model.Hidden(tokens.unsqueeze(0), plan)[0]; // [T, C]
         if (logitsFile is not null)
         {

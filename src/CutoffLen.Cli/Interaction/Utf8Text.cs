@@ -1,13 +1,12 @@
 using System.Text;
 using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Cli.Interaction;
 
 /// <summary>Text that must be UTF-8: nothing is replaced silently.</summary>
 internal static class Utf8Text
 {
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     /// <summary>A file's text without a byte order mark.</summary>
     /// <exception cref="UserException">The file is not there, can't be read, or is not UTF-8.</exception>
     public static string Read(string path)
@@ -34,7 +33,7 @@ internal static class Utf8Text
     {
         try
         {
-            using var reader = new StreamReader(stream, Strict, detectEncodingFromByteOrderMarks: false);
+            using var reader = new StreamReader(stream, StrictUtf8.Encoding, detectEncodingFromByteOrderMarks: false);
             var text = reader.ReadToEnd();
             return text.StartsWith('\uFEFF') ? text[1..] : text;
         }

@@ -9,8 +9,8 @@ namespace CutoffLen.Checkpoints;
 
 /// <summary>
 /// A checkpoint folder in Hugging Face's layout: config.json, safetensors (one file, or shards with an index),
-/// generation_config.json and tokenizer files. Opening checks everything but the weights' values and reads none of
-/// them; an open checkpoint can be loaded as often as wanted.
+/// generation_config.json and tokenizer files. Opening checks everything but the values of the weights, which it does not
+/// read. An open checkpoint can be loaded several times.
 /// </summary>
 public sealed class HuggingFaceCheckpoint : IDisposable
 {
@@ -53,7 +53,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     /// <summary>Tokens that end a text: generation_config.json's where it has any, else config.json's.</summary>
     public IReadOnlyList<int> EosTokenIds =>
         GenerationConfig is null ? Config.EosTokenIds
-        : new ConfigReader(GenerationConfig).TokenIds("eos_token_id", Config.VocabSize) is { Length: > 0 } ids ? ids : Config.EosTokenIds;
+        : new JsonKeys(GenerationConfig).TokenIds("eos_token_id", Config.VocabSize) is { Length: > 0 } ids ? ids : Config.EosTokenIds;
 
     /// <summary>Opens a folder and checks it.</summary>
     /// <exception cref="UserException">All that is wrong with it, one line each.</exception>
@@ -144,7 +144,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         try
         {
             var json = File.Exists(path) ? JsonFile.ReadObject(path) : null;
-            var reader = new ConfigReader(json ?? []);
+            var reader = new JsonKeys(json ?? []);
             _ = reader.TokenIds("eos_token_id", config.VocabSize);
             problems.AddRange(reader.Problems.Select(problem => $"{path}: {problem}"));
             return json;

@@ -7,9 +7,9 @@ using CutoffLen.Positions.HuggingFace;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// config.json to <see cref="LlamaConfig"/>. Understood are model types that are the same network: llama, mistral
-/// without an effective sliding window, qwen2 (biases on q, k, v) without one. Each key is used, or known not to
-/// matter (<see cref="UnusedKeys"/>), or named in the error.
+/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral and qwen2 (biases on q, k, v), the
+/// latter two without an effective sliding window. Each key is used, or known to change nothing
+/// (<see cref="UnusedKeys"/>), or named in the error.
 /// </summary>
 internal static class LlamaConfigFile
 {
@@ -26,7 +26,7 @@ internal static class LlamaConfigFile
     /// <returns>The architecture, meaningless when there are problems.</returns>
     public static LlamaConfig Read(JsonObject json, List<string> problems)
     {
-        var reader = new ConfigReader(json);
+        var reader = new JsonKeys(json);
         var type = reader.Text("model_type") ?? "";
         if (type is not ("llama" or "mistral" or "qwen2"))
         {
@@ -49,7 +49,7 @@ internal static class LlamaConfigFile
         return config;
     }
 
-    private static LlamaConfig Architecture(ConfigReader reader, string type)
+    private static LlamaConfig Architecture(JsonKeys reader, string type)
     {
         var vocabulary = reader.Int("vocab_size", 1, MostTokens);
         // Not a second complaint about token ids when the size itself is wrong.
@@ -81,7 +81,7 @@ internal static class LlamaConfigFile
         };
     }
 
-    private static LlamaConfig ReadPositions(ConfigReader reader, JsonObject json, LlamaConfig config)
+    private static LlamaConfig ReadPositions(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
         reader.Ignore(PositionKeys);
         try
@@ -95,7 +95,7 @@ internal static class LlamaConfigFile
         }
     }
 
-    private static int HeadDim(ConfigReader reader, int hidden, int heads, int keyHeads)
+    private static int HeadDim(JsonKeys reader, int hidden, int heads, int keyHeads)
     {
         if (heads % keyHeads != 0)
         {
@@ -116,33 +116,33 @@ internal static class LlamaConfigFile
     }
 
     /// <summary>Keys whose other values make another network than the one this program has.</summary>
-    private static void RefuseOtherNetworks(ConfigReader reader, LlamaConfig config)
+    private static void RefuseOtherNetworks(JsonKeys reader, LlamaConfig config)
     {
-        Require(reader, "hidden_act", "silu (the network's only activation)", node => Text(node) is "silu" or "swish");
-        Require(reader, "attention_dropout", "0 (dropout is not supported)", node => ConfigReader.Number(node) == 0);
-        Require(reader, "partial_rotary_factor", "1: rotating a part of each head is not supported", node => ConfigReader.Number(node) == 1);
-        Require(reader, "pretraining_tp", "1 or more", node => ConfigReader.Number(node) >= 1);
+        Require(reader, "hidden_act", "silu (the network's only activation)", node => node.AsText() is "silu" or "swish");
+        Require(reader, "attention_dropout", "0 (dropout is not supported)", node => node.AsNumber() == 0);
+        Require(reader, "partial_rotary_factor", "1: rotating a part of each head is not supported", node => node.AsNumber() == 1);
+        Require(reader, "pretraining_tp", "1 or more", node => node.AsNumber() >= 1);
         Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", _ => false);
         Require(reader, "layer_types", "a list of \"full_attention\"", node =>
-            node is JsonArray layers && layers.All(layer => Text(layer) == "full_attention"));
+            node is JsonArray layers && layers.All(layer => layer.AsText() == "full_attention"));
         if (config.ModelType == "mistral")
         {
-            Require(reader, "attention_bias", "false in mistral", node => Flag(node) == false);
+            Require(reader, "attention_bias", "false in mistral", node => node.AsFlag() == false);
         }
         else if (config.ModelType == "qwen2")
         {
-            Require(reader, "attention_bias", "true in qwen2", node => Flag(node) == true);
+            Require(reader, "attention_bias", "true in qwen2", node => node.AsFlag() == true);
         }
 
         if (config.ModelType != "llama")
         {
-            Require(reader, "mlp_bias", $"false in {config.ModelType}", node => Flag(node) == false);
+            Require(reader, "mlp_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
 
         RefuseSlidingWindow(reader, config);
     }
 
-    private static void RefuseSlidingWindow(ConfigReader reader, LlamaConfig config)
+    private static void RefuseSlidingWindow(JsonKeys reader, LlamaConfig config)
     {
         // qwen2 writes a window and a layer to begin it at, and says with this flag whether it means them.
         var switchedOff = config.ModelType == "qwen2" && !reader.Flag("use_sliding_window", false);
@@ -156,20 +156,16 @@ internal static class LlamaConfigFile
             reader,
             "sliding_window",
             $"null, or at least max_position_embeddings ({config.MaxPositionEmbeddings}): attention over a shorter window is not supported",
-            node => ConfigReader.Number(node) >= config.MaxPositionEmbeddings);
+            node => node.AsNumber() >= config.MaxPositionEmbeddings);
     }
 
-    private static void Require(ConfigReader reader, string key, string allowed, Func<JsonNode, bool> accept)
+    private static void Require(JsonKeys reader, string key, string allowed, Func<JsonNode, bool> accept)
     {
         if (reader.Node(key) is { } node && !accept(node))
         {
             reader.Wrong(key, node, allowed, 0);
         }
     }
-
-    private static string? Text(JsonNode? node) => node is JsonValue value && value.TryGetValue(out string? text) ? text : null;
-
-    private static bool? Flag(JsonNode node) => node is JsonValue value && value.TryGetValue(out bool flag) ? flag : null;
 
     /// <summary>
     /// The configuration in the form Hugging Face reads. Keys of the checkpoint it came from

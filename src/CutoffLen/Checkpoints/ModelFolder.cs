@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// A folder that a model is loaded from: a checkpoint in Hugging Face's layout, or low-rank adapters in PEFT's, which are
-/// added into the weights of their base checkpoint on loading. Opening checks everything and reads no weights.
+/// A folder that a model is loaded from: a checkpoint in Hugging Face's layout, or LoRA adapters in PEFT's, which loading
+/// merges into the weights of their base checkpoint. Opening checks everything and reads no weights.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -46,8 +46,8 @@ public sealed class ModelFolder : IDisposable
     public CheckpointTokenizer Tokenizer => tokenizer.Value;
 
     /// <summary>
-    /// A hash of the settings and of samples of the weights: another model, or the same folder after it was trained on, has
-    /// another one; a copy has the same.
+    /// A hash of the settings and of samples of the weights. A copy has the same hash; another model, or the same folder
+    /// after training, has another.
     /// </summary>
     public string Identity
     {
@@ -92,7 +92,7 @@ public sealed class ModelFolder : IDisposable
     public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null)
     {
         var weights = Checkpoint.Weights(device, dtype);
-        return new LlamaForCausalLM(Config, Adapters is null ? weights : AdapterCheckpoint.Merged(Folder, Config, Adapters, weights));
+        return Adapters is null ? new LlamaForCausalLM(Config, weights) : AdapterCheckpoint.LoadMerged(Folder, Config, Adapters, weights);
     }
 
     /// <summary>Lets go of the files; loaded models stay valid.</summary>

@@ -44,7 +44,7 @@ internal static class ShardIndex
     }
 
     private static string? PlainName(JsonNode? node) =>
-        node is JsonValue value && value.TryGetValue(out string? name) && name.Length <= 255
+        node.AsText() is { Length: <= 255 } name
         && name.EndsWith(".safetensors", StringComparison.Ordinal)
         && name.AsSpan().IndexOfAny("/\\:\0") < 0
             ? name

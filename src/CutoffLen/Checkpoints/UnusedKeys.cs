@@ -4,8 +4,8 @@ namespace CutoffLen.Checkpoints;
 internal static class UnusedKeys
 {
     /// <summary>
-    /// Who wrote the file, and with what. auto_map points at Python code beside the weights, which is not run; the
-    /// tensors must fit the network here all the same.
+    /// Who wrote the file, and with what. auto_map points at Python code beside the weights, which is not run. The tensors
+    /// are checked against this network all the same.
     /// </summary>
     private static readonly string[] Provenance =
     [

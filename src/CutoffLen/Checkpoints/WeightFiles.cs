@@ -137,12 +137,12 @@ internal sealed class WeightFiles : IDisposable
     }
 
     /// <summary>
-    /// Compares with what the configuration asks for: every parameter must be there in its shape and as a floating
-    /// point type, and nothing else may be, but for what old checkpoints have and the network computes itself.
+    /// Compares with the configuration. Every parameter must be there in its shape and as a floating point type. No other
+    /// tensor may be, except those that old checkpoints store and the network computes itself.
     /// </summary>
     public void Compare(LlamaConfig config, string folder, List<string> problems)
     {
-        // Before the expected names are listed: a damaged count of layers may be in the millions.
+        // Checked before the expected names are listed, because a damaged count of layers may be in the millions.
         if (config.NumHiddenLayers > tensors.Count)
         {
             problems.Add($"{folder}: config.json says {config.NumHiddenLayers} layers, but the files hold only {tensors.Count} tensors");
@@ -206,15 +206,15 @@ internal sealed class WeightFiles : IDisposable
     }
 
     /// <summary>
-    /// Rotary frequencies, which old checkpoints stored and config.json determines; CLEX's layer, which <see cref="Clex"/> reads;
-    /// and the head of a model whose head is the embedding, which <see cref="CheckTiedHead"/> looks at.
+    /// Rotary frequencies, which old checkpoints stored and config.json determines; CLEX's layer, which <see cref="Clex"/>
+    /// reads; and the head of a model with tied embeddings, which <see cref="CheckTiedHead"/> checks.
     /// </summary>
     private static bool IsSuperfluous(string name, LlamaConfig config) =>
         (name.StartsWith("model.", StringComparison.Ordinal) && name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
         || name is ClexUp or ClexDown or "model.clex_layer.inv_freq"
         || (config.TieWordEmbeddings && name == "lm_head.weight");
 
-    /// <summary>A stored head that differs from the embedding it is said to be is an error.</summary>
+    /// <summary>A stored head that differs from the embedding it is tied to is an error.</summary>
     public void CheckTiedHead(LlamaConfig config)
     {
         if (!config.TieWordEmbeddings || !tensors.TryGetValue("lm_head.weight", out var head))

@@ -1,42 +1,5 @@
 namespace CutoffLen.Common;
 
-/// <summary>The numbers that a key of the configuration may have.</summary>
-[AttributeUsage(AttributeTargets.Property)]
-public sealed class RangeAttribute : Attribute
-{
-    /// <summary>The smallest allowed number.</summary>
-    public double Least { get; init; } = double.NegativeInfinity;
-
-    /// <summary>The largest allowed number.</summary>
-    public double Most { get; init; } = double.PositiveInfinity;
-
-    /// <summary>All allowed numbers are larger than this.</summary>
-    public double Above { get; init; } = double.NegativeInfinity;
-
-    /// <summary>All allowed numbers are smaller than this.</summary>
-    public double Below { get; init; } = double.PositiveInfinity;
-
-    /// <summary>Whether a number is allowed; NaN and the infinities never are.</summary>
-    public bool Holds(double number) =>
-        double.IsFinite(number) && number >= Least && number <= Most && number > Above && number < Below;
-
-    /// <inheritdoc/>
-    public override string ToString()
-    {
-        var ends = new[] { (Least, "at least"), (Above, "above"), (Most, "at most"), (Below, "below") };
-        var words = ends.Where(end => double.IsFinite(end.Item1)).Select(end => $"{end.Item2} {end.Item1}");
-        return string.Join(" and ", words);
-    }
-}
-
-/// <summary>The words that a key of the configuration may have.</summary>
-[AttributeUsage(AttributeTargets.Property)]
-public sealed class OneOfAttribute(params string[] words) : Attribute
-{
-    /// <summary>All of them.</summary>
-    public IReadOnlyList<string> Words { get; } = words;
-}
-
 /// <summary>Another word that is read as one of a key's words.</summary>
 [AttributeUsage(AttributeTargets.Property, AllowMultiple = true)]
 public sealed class SynonymAttribute(string word, string meaning) : Attribute

@@ -5,8 +5,8 @@ namespace CutoffLen.Common;
 
 /// <summary>
 /// CRC-32C (Castagnoli polynomial 0x1EDC6F41, reflected, initial value and final complement all ones; RFC 3720
-/// appendix B.4), in hardware where the processor has it. Several spans given one after the other have the checksum
-/// of their concatenation.
+/// appendix B.4), in hardware where the processor has it. Spans appended one after another have the checksum of their
+/// concatenation.
 /// </summary>
 public struct Crc32C
 {

@@ -3,9 +3,9 @@ using System.Numerics;
 namespace CutoffLen.Common;
 
 /// <summary>
-/// Random numbers that are a pure function of a seed, a purpose and some keys (epoch, step, sequence, ...): no state
-/// outlives a draw, so a resumed run draws what an undisturbed one would have drawn. xoshiro256** (Blackman and
-/// Vigna, arXiv 1805.01407) started from SplitMix64 over the keys; the same numbers on every machine and .NET.
+/// Random numbers that are a pure function of a seed, a purpose and keys (epoch, step, sequence, ...). No state outlives
+/// a draw, so a resumed run draws what an undisturbed one does. The generator is xoshiro256** (Blackman and Vigna,
+/// arXiv 1805.01407), seeded by SplitMix64 over the keys: the same numbers on every machine and .NET.
 /// </summary>
 public struct KeyedRandom
 {

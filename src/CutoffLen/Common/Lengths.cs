@@ -11,7 +11,7 @@ public static class Lengths
     private const string Allowed =
         "a length is a whole number of tokens such as 8192 or 8k (1k = 1024); several are written 512,2k,6k, 1k..32k (doubling) or 1k..8k:1k (steps)";
 
-    // More points than any sweep can mean; 1..1m:1 is a typing error, not a wish.
+    // More than any sweep needs; 1..1m:1 is a typing error.
     private const int MostLengths = 10_000;
 
     /// <summary>One length in tokens, at least 1.</summary>

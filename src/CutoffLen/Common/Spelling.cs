@@ -13,8 +13,8 @@ public static class Spelling
     }
 
     /// <summary>
-    /// Insertions, deletions and replacements of letters and exchanges of neighbours, the fewest that make one word of the
-    /// other without touching a letter twice (optimal string alignment).
+    /// The optimal string alignment distance: the fewest insertions, deletions, replacements and exchanges of neighbours that
+    /// turn one word into the other and touch no letter twice.
     /// </summary>
     private static int Distance(string from, string to)
     {

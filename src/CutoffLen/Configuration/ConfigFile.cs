@@ -11,8 +11,9 @@ namespace CutoffLen.Configuration;
 internal sealed record ConfigSetting(string Name, ConfigText Text, string Place);
 
 /// <summary>
-/// Reads a YAML file of flat keys with texts or lists of texts. Only the parser's events are used: nothing is built
-/// from anchors, tags or nesting, so that a file can be no bomb.
+/// Reads a YAML file of flat keys with texts or lists of texts. It walks the parser's events and builds nothing from
+/// anchors, tags or nesting, so that no file is a bomb. YamlDotNet's representation model would stop at a key given twice,
+/// resolve aliases without a word, and recurse as deep as the file.
 /// </summary>
 internal sealed class ConfigFile
 {
@@ -139,7 +140,7 @@ internal sealed class ConfigFile
         }
     }
 
-    /// <summary>Passes over a value that is wrong here; the parser takes quadratic time for deep nesting, so not far.</summary>
+    /// <summary>Skips a wrong value. The parser takes quadratic time for deep nesting, so depth is limited.</summary>
     private static void Skip(Parser parser)
     {
         var depth = 0;

@@ -1,4 +1,5 @@
 using System.Collections;
+using System.ComponentModel.DataAnnotations;
 using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
@@ -26,9 +27,9 @@ public sealed class ConfigKey
     private readonly PropertyInfo property;
     private readonly Type type;
     private readonly bool canBeNull;
-    private readonly RangeAttribute range;
+    private readonly RangeAttribute? range;
     private readonly bool isLength;
-    private readonly IReadOnlyList<string> words;
+    private readonly List<string> words;
     private readonly IReadOnlyList<SynonymAttribute> synonyms;
 
     internal ConfigKey(PropertyInfo section, PropertyInfo property)
@@ -40,9 +41,9 @@ public sealed class ConfigKey
         var written = IsList ? property.PropertyType.GetGenericArguments()[0] : property.PropertyType;
         type = Nullable.GetUnderlyingType(written) ?? written;
         canBeNull = new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
-        range = property.GetCustomAttribute<RangeAttribute>() ?? new RangeAttribute();
+        range = property.GetCustomAttribute<RangeAttribute>();
         isLength = property.IsDefined(typeof(TokensAttribute));
-        words = type.IsEnum ? [.. Enum.GetNames(type).Select(SnakeCase)] : property.GetCustomAttribute<OneOfAttribute>()?.Words ?? [];
+        words = type.IsEnum ? [.. Enum.GetNames(type).Select(SnakeCase)] : property.GetCustomAttribute<AllowedValuesAttribute>()?.Values.Cast<string>().ToList() ?? [];
         synonyms = [.. property.GetCustomAttributes<SynonymAttribute>()];
     }
 
@@ -75,9 +76,7 @@ public sealed class ConfigKey
                 : type == typeof(double) ? "a number"
                 : type == typeof(string) ? "text"
                 : "a whole number";
-            var ends = range.ToString();
-            return (IsList ? "a list of " : "") + (words.Count > 0 && !IsList ? "one of " : "") + kind
-                + (ends.Length > 0 ? $", {ends}" : "") + (canBeNull ? ", or null" : "");
+            return (IsList ? "a list of " : "") + (words.Count > 0 && !IsList ? "one of " : "") + kind + Ends() + (canBeNull ? ", or null" : "");
         }
     }
 
@@ -149,6 +148,12 @@ public sealed class ConfigKey
         return text.Contains('e') && !text.Contains('.') ? text.Replace("e", ".0e") : text;
     }
 
+    // The largest number of the type stands for no bound.
+    private string Ends() => range is null ? "" : FormattableString.Invariant(
+        $", {(range.MinimumIsExclusive ? "above" : "at least")} {range.Minimum}")
+        + (range.Maximum is int.MaxValue or double.MaxValue ? "" : FormattableString.Invariant(
+            $" and {(range.MaximumIsExclusive ? "below" : "at most")} {range.Maximum}"));
+
     private object ParseItem(string text)
     {
         if (isLength)
@@ -176,12 +181,12 @@ public sealed class ConfigKey
 
     private object Number(string text)
     {
-        if (type == typeof(int) && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) && range.Holds(whole))
+        if (type == typeof(int) && int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) && range?.IsValid(whole) != false)
         {
             return whole;
         }
 
-        return type == typeof(double) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && range.Holds(number)
+        return type == typeof(double) && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && range?.IsValid(number) != false
             ? number
             : throw Wrong(text);
     }
@@ -191,7 +196,7 @@ public sealed class ConfigKey
         try
         {
             var lengths = Lengths.Parse(text);
-            return lengths.All(length => range.Holds(length)) ? lengths : throw Wrong(text);
+            return lengths.All(length => range?.IsValid(length) != false) ? lengths : throw Wrong(text);
         }
         catch (UserException fault)
         {

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.ComponentModel;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
@@ -57,7 +58,7 @@ public sealed record ModelConfig
 
     /// <summary>Number format of the model; auto takes bf16 where the hardware has it.</summary>
     [Description("Number format of the model: auto, fp32 or bf16.")]
-    [OneOf("auto", "fp32", "bf16")]
+    [AllowedValues("auto", "fp32", "bf16")]
     [Synonym("float32", "fp32")]
     [Synonym("bfloat16", "bf16")]
     [Also("torch_dtype")]
@@ -69,12 +70,12 @@ public sealed record ModelConfig
 
     /// <summary>What computes plain causal attention: libtorch's sdpa, ours blocked, or auto, measured at start where it matters.</summary>
     [Description("What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto, the faster one.")]
-    [OneOf("auto", "sdpa", "blocked")]
+    [AllowedValues("auto", "sdpa", "blocked")]
     public string Attention { get; init; } = "auto";
 
     /// <summary>CPU threads of one operation; 0 leaves the choice to torch.</summary>
     [Description("CPU threads; 0: OMP_NUM_THREADS where set, else one a core.")]
-    [Range(Least = 0, Most = 4096)]
+    [Range(0, 4096)]
     public int Threads { get; init; }
 }
 
@@ -89,13 +90,13 @@ public sealed record DataConfig
     /// <summary>The cutoff length: tokens of a training sequence.</summary>
     [Description("The cutoff length: tokens of a training sequence, 8192 or 8k.")]
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     [Also("max_seq_len", "max_seq_length", "sequence_len", "model_max_length", "cutoff")]
     public int? CutoffLen { get; init; }
 
     /// <summary>The length whose positions are trained, where positions reach further than the cutoff; null is the cutoff.</summary>
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     public int? TargetLen { get; init; }
 
     /// <summary>How documents become sequences: documents, concat or pad.</summary>
@@ -114,20 +115,20 @@ public sealed record DataConfig
 public sealed record LoraConfig
 {
     /// <summary>Rank of the adapters.</summary>
-    [Range(Least = 1, Most = 65536)]
+    [Range(1, 65536)]
     [Also("lora_rank")]
     public int LoraR { get; init; } = 8;
 
     /// <summary>The adapters' product is scaled by lora_alpha / lora_r.</summary>
-    [Range(Above = 0)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     public double LoraAlpha { get; init; } = 16;
 
     /// <summary>Share of an adapter's inputs that is dropped in training.</summary>
-    [Range(Least = 0, Below = 1)]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
     public double LoraDropout { get; init; }
 
     /// <summary>The projections that get adapters.</summary>
-    [OneOf("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
+    [AllowedValues("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
     [Also("target_modules", "lora_target")]
     public IReadOnlyList<string> LoraTargetModules { get; init; } = ["q_proj", "k_proj", "v_proj", "o_proj"];
 
@@ -135,7 +136,7 @@ public sealed record LoraConfig
     /// Modules trained whole: long-context adapters fail without embeddings and norms (LongLoRA, arXiv 2309.12307,
     /// table 2).
     /// </summary>
-    [OneOf("embed_tokens", "lm_head", "norm", "input_layernorm", "post_attention_layernorm")]
+    [AllowedValues("embed_tokens", "lm_head", "norm", "input_layernorm", "post_attention_layernorm")]
     [Also("lora_modules_to_save")]
     public IReadOnlyList<string> ModulesToSave { get; init; } = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
 
@@ -143,7 +144,7 @@ public sealed record LoraConfig
     public bool UseRslora { get; init; }
 
     /// <summary>How many times larger the learning rate of the B matrices is (LoRA+, arXiv 2402.12354); 1 for LoRA's own.</summary>
-    [Range(Least = 1, Most = 1000)]
+    [Range(1.0, 1000.0)]
     public double LoraplusLrRatio { get; init; } = 1;
 
     /// <summary>The same as PEFT's adapter_config.json has it.</summary>
@@ -158,34 +159,34 @@ public sealed record EvaluationConfig
 
     /// <summary>The lengths to measure at, ascending.</summary>
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     public IReadOnlyList<int> Lengths { get; init; } = [1024, 2048, 4096, 8192];
 
     /// <summary>Perplexity protocol.</summary>
     public string Protocol { get; init; } = "pi-s256";
 
     /// <summary>Stride of the protocol, in tokens; null is the protocol's own.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     public int? Stride { get; init; }
 
     /// <summary>Nats above its running minimum that a loss curve must rise to have reached its limit.</summary>
-    [Range(Above = 0)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     public double Delta { get; init; } = 0.1;
 
     /// <summary>Steps between short perplexity sweeps on eval_data during training; 0 for none.</summary>
-    [Range(Least = 0)]
+    [Range(0, int.MaxValue)]
     public int EvalSteps { get; init; }
 
     /// <summary>The lengths of these sweeps; none means the native length, the cutoff (or target_len) and twice that.</summary>
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     public IReadOnlyList<int> EvalLengths { get; init; } = [];
 
     /// <summary>The protocol of these sweeps; with prefix one pass over each document gives every length.</summary>
     public string EvalProtocol { get; init; } = "prefix";
 
     /// <summary>Documents of a sweep during training, the first of eval_data; null for all, as it is for cutoff sweep when it is not given.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     public int? MaxEvalDocuments { get; init; } = 8;
 }
 
@@ -200,6 +201,6 @@ public sealed record SweepConfig
 
     /// <summary>The cutoff lengths to fine-tune at, ascending; none to measure the checkpoint as it is only.</summary>
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     public IReadOnlyList<int> Cutoffs { get; init; } = [];
 }

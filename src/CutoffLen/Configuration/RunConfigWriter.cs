@@ -16,10 +16,10 @@ public static partial class RunConfigWriter
         var yaml = new StringBuilder();
         foreach (var section in ConfigKeys.All.GroupBy(key => key.Section))
         {
-            yaml.Append(yaml.Length > 0 ? "\n" : "").Append($"# {section.Key}\n");
+            yaml.Append(yaml.Length > 0 ? "\n" : "").Append("# ").Append(section.Key).Append('\n');
             foreach (var key in section)
             {
-                yaml.Append($"{key.Name}: {Write(key.Format(key.Get(config)))}\n");
+                yaml.Append(key.Name).Append(": ").Append(Write(key.Format(key.Get(config)))).Append('\n');
             }
         }
 

@@ -4,10 +4,10 @@ using CutoffLen.Common;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Best-fit packing (Ding et al., arXiv 2404.10830): documents are split only where they are longer than the row; the
-/// pieces are placed from the longest to the shortest, each into the row that has the least room that still holds it.
-/// The number of rows depends on the lengths alone, so it is the same in every epoch, while pieces of one length change
-/// places by the epoch's random numbers: rows are composed anew each epoch at no cost.
+/// Best-fit packing (Ding et al., arXiv 2404.10830). Documents are split only where they are longer than the row. Pieces
+/// are placed from the longest to the shortest, each into the row with the least room that still holds it.
+/// The number of rows depends on the lengths alone, so every epoch has the same. Pieces of one length are shuffled by the
+/// epoch's random numbers, so every epoch has other rows.
 /// </summary>
 internal sealed class BestFitPlan : RowPlan
 {
@@ -138,7 +138,7 @@ internal sealed class BestFitPlan : RowPlan
         return (start, pieces);
     }
 
-    /// <summary>Open rows by the room they have left, with the least sufficient room found by scanning bits.</summary>
+    /// <summary>Open rows by the room they have left. The least sufficient room is found by scanning bits.</summary>
     private sealed class RoomIndex(int cutoff)
     {
         private readonly int[] top = [.. Enumerable.Repeat(-1, cutoff + 1)];

@@ -20,9 +20,9 @@ public sealed record DataFile(string Path, DataFormat Format);
 
 /// <summary>
 /// Finds the files that the user's paths mean: files, folders (every .txt and .jsonl below) and globs with
-/// <c>*</c> and <c>**</c>. The order is that of the paths, and ordinal by relative path inside a folder or glob, the
-/// same on every machine. A file reached twice is taken once. Names that begin with a dot are left out of folders and
-/// globs, and links to folders are not followed, so that no loop can be walked.
+/// <c>*</c> and <c>**</c>. The order is that of the paths, and ordinal by relative path inside a folder or glob, so it is
+/// the same on every machine. A file reached twice is taken once. Folders and globs leave out names that begin with a
+/// dot, and do not follow links to folders, which could form loops.
 /// </summary>
 public static class DataFiles
 {
@@ -63,7 +63,7 @@ public static class DataFiles
 
     private static List<DataFile> Glob(string path)
     {
-        // Matching happens below the last folder that is written out, on relative paths with forward slashes.
+        // Matched are relative paths below the last folder without a wildcard, with forward slashes.
         var parts = path.Split('/', Path.DirectorySeparatorChar);
         var plain = parts.TakeWhile(part => !part.Contains('*')).ToArray();
         var root = plain.Length == 0 ? "." : plain is [""] ? "/" : string.Join('/', plain);

@@ -1,22 +1,40 @@
 using System.Text;
 using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Reads documents in order and in constant memory: what is held is one piece of about a million characters, and the
-/// longest line. Text is UTF-8, with or without a byte order mark; anything that is not is an error that names the
-/// line, never replaced silently. In .txt files Windows line ends (CR LF) become LF, as Python's text mode and the
-/// tools built on it have it; the strings of .jsonl lines are taken as they are written.
+/// Reads documents in order and in constant memory: one piece of about a million characters, and the longest line.
+/// Text is UTF-8, with or without a byte order mark. Invalid bytes are an error that names the line. In .txt files
+/// Windows line ends (CR LF) become LF, as in Python's text mode. The strings of .jsonl lines are taken as written.
 /// </summary>
 public static class Documents
 {
-    /// <summary>The pieces of all documents of all files.</summary>
+    /// <summary>The pieces of the documents of all files.</summary>
+    /// <param name="files">The files, in order.</param>
+    /// <param name="most">Stops after so many documents with text; null for all.</param>
     /// <exception cref="UserException">
     /// While enumerating: a file that cannot be read, is not UTF-8, or a line that is not an object with a text.
     /// </exception>
-    public static IEnumerable<TextPiece> Read(IReadOnlyList<DataFile> files) =>
-        files.SelectMany((file, index) => Read(file, index));
+    public static IEnumerable<TextPiece> Read(IReadOnlyList<DataFile> files, int? most = null)
+    {
+        var (count, hasText) = (0, false);
+        foreach (var piece in files.SelectMany(Read))
+        {
+            yield return piece;
+            hasText = hasText || !string.IsNullOrWhiteSpace(piece.Text);
+            if (piece.Ends)
+            {
+                count += hasText ? 1 : 0;
+                hasText = false;
+                if (count == most)
+                {
+                    yield break;
+                }
+            }
+        }
+    }
 
     private static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
@@ -35,7 +53,7 @@ public static class Documents
         }
         catch (DecoderFallbackException fault)
         {
-            throw new UserException(Utf8Fault.Describe(file.Path), fault);
+            throw new UserException(StrictUtf8.DescribeFault(file.Path), fault);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
@@ -31,8 +32,8 @@ internal static class JsonLinesFile
     }
 
     /// <summary>
-    /// Where the piece from <paramref name="start"/> ends: the last place within two pieces' length, else, in text of
-    /// very long lines, the first place after; 0 when there is none.
+    /// Where the piece from <paramref name="start"/> ends: the last cut place within two pieces' length, or the first one
+    /// after it in text of very long lines. 0 when there is none.
     /// </summary>
     private static int CutAfter(string text, int start)
     {
@@ -51,7 +52,7 @@ internal static class JsonLinesFile
     {
         if (!Utf8.IsValid(line))
         {
-            throw new UserException(Utf8Fault.Describe(path));
+            throw new UserException(StrictUtf8.DescribeFault(path));
         }
 
         try
@@ -69,7 +70,7 @@ internal static class JsonLinesFile
         }
     }
 
-    /// <summary>The value of the outermost <c>text</c>; the whole line is read, so that a fault anywhere is seen.</summary>
+    /// <summary>The value of the outermost <c>text</c>. The whole line is read, so that a fault anywhere is found.</summary>
     private static string? FindText(ReadOnlySpan<byte> line)
     {
         var reader = new Utf8JsonReader(line);
@@ -104,7 +105,7 @@ internal static class JsonLinesFile
         _ => "truth value",
     };
 
-    /// <summary>The lines with their numbers from 1; the bytes are good until the next line is asked for.</summary>
+    /// <summary>The lines with their numbers from 1. The bytes are valid until the next line is asked for.</summary>
     private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(string path)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);

@@ -3,8 +3,8 @@ using System.Collections;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Finds where lines begin in tokens, for training positions that skip between the units of a text: a token begins a
-/// line when the token before it, in the same document, has a line feed in its text.
+/// Finds the tokens that begin a line, for training positions that skip between units of a text. A token begins a line
+/// when the token before it, in the same document, has a line feed in its text.
 /// </summary>
 public sealed class LineBreaks
 {
@@ -22,7 +22,7 @@ public sealed class LineBreaks
         }
     }
 
-    /// <summary>Ascending row indices at which a line begins; the first token of a document is none of them.</summary>
+    /// <summary>The row indices at which a line begins, ascending, without the first token of a document.</summary>
     public int[] Of(TrainingSequence sequence)
     {
         var starts = new List<int>();

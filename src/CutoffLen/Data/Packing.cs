@@ -6,8 +6,8 @@ namespace CutoffLen.Data;
 public enum Packing
 {
     /// <summary>
-    /// Whole documents side by side, attention kept inside each; longer ones are split. Which go together is chosen by
-    /// best-fit packing, so that little is padded and nothing cut that fits.
+    /// Whole documents side by side, attention kept inside each. Documents longer than the cutoff are split. Best-fit
+    /// packing chooses which go together, so that little is padded.
     /// </summary>
     Documents,
 
@@ -18,7 +18,7 @@ public enum Packing
     Pad,
 }
 
-/// <summary>Which stretches of which documents stand in each row of an epoch.</summary>
+/// <summary>Which spans of which documents stand in each row of an epoch.</summary>
 internal abstract class RowPlan
 {
     /// <summary>Rows of every epoch.</summary>

@@ -1,16 +1,15 @@
 using System.Text;
+using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
 /// <summary>Reads a .txt file: one document, with CR LF made LF.</summary>
 internal static class TextFile
 {
-    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     public static IEnumerable<TextPiece> Read(string path, int file)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
-        using var reader = new StreamReader(stream, StrictUtf8, detectEncodingFromByteOrderMarks: false, bufferSize: 1 << 16);
+        using var reader = new StreamReader(stream, StrictUtf8.Encoding, detectEncodingFromByteOrderMarks: false, bufferSize: 1 << 16);
         var text = new StringBuilder();
         var begins = true;
         var nextLook = 2 * TextPiece.LongPiece;
@@ -26,7 +25,7 @@ internal static class TextFile
             var place = TextPiece.CutPlace(all, TextPiece.LongPiece);
             if (place == 0)
             {
-                // Looking again only after it has doubled keeps text without line ends from costing quadratic time.
+                // Text without line ends is searched again only after it has doubled, else time would be quadratic.
                 nextLook = TextPiece.CheckedLength(path, 2L * all.Length);
                 continue;
             }
@@ -39,7 +38,7 @@ internal static class TextFile
         yield return new TextPiece(file, 1, text.ToString(), begins, Ends: true);
     }
 
-    /// <summary>The characters in blocks that are good until the next, without byte order mark, CR LF made LF.</summary>
+    /// <summary>The characters in blocks, each valid until the next, without byte order mark, CR LF made LF.</summary>
     private static IEnumerable<ReadOnlyMemory<char>> UnixLines(StreamReader reader)
     {
         var block = new char[1 << 16];

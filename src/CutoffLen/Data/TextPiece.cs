@@ -3,7 +3,7 @@ using CutoffLen.Common;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// A part of a document: all of it, or, of a long one, a stretch that ends at a line's end. Pieces come in order.
+/// A part of a document: all of it, or a part of a long one that ends at a line's end. Pieces come in order.
 /// </summary>
 /// <param name="File">Index of the file among those read.</param>
 /// <param name="Line">The line, from 1, where the document begins.</param>
@@ -16,10 +16,10 @@ public sealed record TextPiece(int File, int Line, string Text, bool Begins, boo
     public const int LongPiece = 1 << 20;
 
     /// <summary>
-    /// Where a text may be cut so that tokenizing the parts gives the tokens of the whole: the last place, at or after
-    /// <paramref name="least"/>, between a line feed and a letter or digit. There no tokenizer in use merges across:
-    /// byte-level BPE's patterns split before a letter that follows a line feed, and in SentencePiece vocabularies a
-    /// line feed is a piece of its own or a space. 0 when there is none.
+    /// Where a text may be cut so that the tokens of the parts are the tokens of the whole: the last place, at or after
+    /// <paramref name="least"/>, between a line feed and a letter or digit. 0 when there is none. No tokenizer in use
+    /// merges across it: byte-level BPE's patterns split before a letter that follows a line feed, and in SentencePiece
+    /// vocabularies a line feed is a piece of its own or a space.
     /// </summary>
     public static int CutPlace(ReadOnlySpan<char> text, int least)
     {

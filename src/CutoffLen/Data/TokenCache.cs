@@ -4,8 +4,8 @@ using CutoffLen.Common;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// The tokens of a set of documents, in a memory-mapped file: any stretch of any document is read without loading the
-/// rest. Tokens are as the tokenizer gives them without special tokens. Reading is safe from several threads.
+/// The tokens of a set of documents, without special tokens, in a memory-mapped file. Any part of any document is read
+/// without loading the rest. Reading is safe from several threads.
 /// </summary>
 public sealed unsafe class TokenCache : IDisposable
 {
@@ -58,9 +58,18 @@ public sealed unsafe class TokenCache : IDisposable
     /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
     public string Describe(int document)
     {
-        var (_, file, line) = Entry(document);
-        return files[file].Format == DataFormat.JsonLines ? $"{files[file].Path} line {line}" : files[file].Path;
+        var (file, line) = Source(document);
+        return file.Format == DataFormat.JsonLines ? $"{file.Path} line {line}" : file.Path;
     }
+
+    /// <summary>The file and the line, from 1, where a document begins.</summary>
+    public (DataFile File, int Line) Source(int document) => (files[Entry(document).File], Entry(document).Line);
+
+    /// <summary>Pieces of a document between white space, as the lm-evaluation-harness counts words.</summary>
+    public long Words(int document) => Entry(document).Words;
+
+    /// <summary>UTF-8 bytes of a document.</summary>
+    public long Bytes(int document) => Entry(document).Bytes;
 
     /// <inheritdoc/>
     public void Dispose()

@@ -12,16 +12,13 @@ namespace CutoffLen.Data;
 public readonly record struct TokenizingProgress(long Characters, long Tokens, long TotalBytes);
 
 /// <summary>
-/// The folder of token caches. A cache belongs to the SHA-256 of the files' contents, in order, and of the tokenizer's
-/// fingerprint; names and times of files don't matter. Runs that need one cache at once make it once: the others wait.
+/// The folder of token caches. The key of a cache is a SHA-256 over the files' contents, in order, and the tokenizer's
+/// fingerprint; names and times of files don't matter. Of several runs that need a cache one makes it, the others wait.
 /// </summary>
 /// <param name="folder">The folder, made when needed.</param>
 public sealed class TokenCacheFolder(string folder)
 {
-    // What the systems say when another process holds the lock file.
-    private const int LinuxWouldBlock = 11;
-    private const int MacWouldBlock = 35;
-    private const int WindowsSharingViolation = 32;
+    private const int WouldBlock = 11; // EAGAIN: another process holds the lock file
 
     /// <summary><c>cutoff/tokens</c> in the user's cache folder: XDG_CACHE_HOME, else <c>~/.cache</c>.</summary>
     public static string DefaultPath
@@ -40,18 +37,19 @@ public sealed class TokenCacheFolder(string folder)
     /// <param name="encoder">The tokenizer.</param>
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="progress">Told how far tokenizing is.</param>
+    /// <param name="most">Only the first so many documents with text; null for all.</param>
     /// <param name="stop">Stops the work; nothing is left behind.</param>
     /// <exception cref="UserException">A file cannot be read, the folder cannot be written, or no text is in the files.</exception>
     public TokenCache Open(
         IReadOnlyList<DataFile> files, ITextEncoder encoder, Action<string>? say = null,
-        IProgress<TokenizingProgress>? progress = null, CancellationToken stop = default)
+        IProgress<TokenizingProgress>? progress = null, int? most = null, CancellationToken stop = default)
     {
         var contents = files.Select(file => FileContent.Of(file, stop)).ToList();
-        var key = Key(contents, encoder);
+        var key = Key(contents, encoder, most);
         var path = Path.Combine(folder, Convert.ToHexStringLower(key) + ".tokens");
         try
         {
-            var cache = Existing(path, key, files, say: null) ?? Make(path, key, contents, encoder, say, progress, stop);
+            var cache = Existing(path, key, files, say: null) ?? Make(path, key, contents, encoder, say, progress, most, stop);
             if (cache.Documents > 0)
             {
                 return cache;
@@ -68,12 +66,12 @@ public sealed class TokenCacheFolder(string folder)
         throw new UserException($"{files[0].Path}{others}: no text; all documents are empty");
     }
 
-    private static byte[] Key(IEnumerable<FileContent> contents, ITextEncoder encoder)
+    private static byte[] Key(IEnumerable<FileContent> contents, ITextEncoder encoder, int? most)
     {
-        var text = new StringBuilder($"tokens 1 {encoder.VocabularySize} {encoder.Fingerprint}\n");
+        var text = new StringBuilder($"tokens 2 {encoder.VocabularySize} {encoder.Fingerprint} {most}\n");
         foreach (var content in contents)
         {
-            text.Append($"{content.File.Format} {Convert.ToHexStringLower(content.Sha256)}\n");
+            text.Append(content.File.Format).Append(' ').Append(Convert.ToHexStringLower(content.Sha256)).Append('\n');
         }
 
         return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
@@ -97,7 +95,7 @@ public sealed class TokenCacheFolder(string folder)
 
     private TokenCache Make(
         string path, byte[] key, IReadOnlyList<FileContent> contents, ITextEncoder encoder, Action<string>? say,
-        IProgress<TokenizingProgress>? progress, CancellationToken stop)
+        IProgress<TokenizingProgress>? progress, int? most, CancellationToken stop)
     {
         Directory.CreateDirectory(folder);
         using var alone = Lock(path + ".lock", say, stop);
@@ -109,13 +107,13 @@ public sealed class TokenCacheFolder(string folder)
 
         using (var writer = new TokenCacheWriter(path, encoder.VocabularySize))
         {
-            new Tokenizing(encoder, contents.Sum(content => content.Length), progress).Write(Documents.Read(files), writer, stop);
+            new Tokenizing(encoder, contents.Sum(content => content.Length), progress).Write(Documents.Read(files, most), writer, stop);
             foreach (var content in contents)
             {
                 content.ThrowIfChanged();
             }
 
-            writer.Commit(path, key);
+            writer.Commit(key);
         }
 
         return TokenCache.TryOpen(path, key, files)
@@ -123,8 +121,8 @@ public sealed class TokenCacheFolder(string folder)
     }
 
     /// <summary>
-    /// Holds the lock file open alone; the system lets go of it when the process ends, however it ends. The file stays:
-    /// removing it would let a third run lock a new one while the second still waits on the old.
+    /// Holds the lock file open alone. The system releases it however the process ends. The file stays, because after
+    /// removing it a third run could lock a new one while the second still waits for the old.
     /// </summary>
     private static FileStream Lock(string path, Action<string>? say, CancellationToken stop)
     {
@@ -135,7 +133,7 @@ public sealed class TokenCacheFolder(string folder)
             {
                 return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
             }
-            catch (IOException fault) when ((fault.HResult & 0xFFFF) is LinuxWouldBlock or MacWouldBlock or WindowsSharingViolation)
+            catch (IOException fault) when ((fault.HResult & 0xFFFF) == WouldBlock)
             {
                 if (!waited)
                 {

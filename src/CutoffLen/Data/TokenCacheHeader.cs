@@ -22,7 +22,7 @@ internal sealed record TokenCacheHeader(
     private const int ChecksumAt = Size - sizeof(uint);
 
     // Changes with the layout and with the way in which documents are read and cut.
-    private const int Version = 1;
+    private const int Version = 2;
 
     private static ReadOnlySpan<byte> Magic => "CutoffTk"u8;
 
@@ -68,19 +68,25 @@ internal sealed record TokenCacheHeader(
 /// <param name="Start">Index of the document's first token.</param>
 /// <param name="File">Index of its file among those read.</param>
 /// <param name="Line">The line, from 1, where it begins in the file.</param>
-internal readonly record struct CachedDocument(long Start, int File, int Line)
+/// <param name="Words">Its pieces between white space.</param>
+/// <param name="Bytes">Its length in UTF-8 bytes.</param>
+internal readonly record struct CachedDocument(long Start, int File, int Line, long Words, long Bytes)
 {
-    public const int Size = 16;
+    public const int Size = 32;
 
     public void WriteTo(Span<byte> bytes)
     {
         BinaryPrimitives.WriteInt64LittleEndian(bytes, Start);
         BinaryPrimitives.WriteInt32LittleEndian(bytes[8..], File);
         BinaryPrimitives.WriteInt32LittleEndian(bytes[12..], Line);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[16..], Words);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[24..], Bytes);
     }
 
     public static CachedDocument ReadFrom(ReadOnlySpan<byte> bytes) => new(
         BinaryPrimitives.ReadInt64LittleEndian(bytes),
         BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]),
-        BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]));
+        BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]),
+        BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
+        BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]));
 }

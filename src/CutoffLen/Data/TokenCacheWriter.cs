@@ -1,16 +1,16 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Writes a token cache file front to back in constant memory. Nothing stands under the final name before
-/// <see cref="Commit"/>, so a kill at any moment leaves either no cache or a whole one.
+/// Writes a token cache file front to back in constant memory. <see cref="Commit"/> gives it its name, so a kill at any
+/// moment leaves no cache or a whole one.
 /// </summary>
 internal sealed class TokenCacheWriter : IDisposable
 {
-    private readonly string partialPath;
-    private readonly FileStream tokens;
+    private readonly AtomicFile file;
     private readonly FileStream documents;
     private readonly int vocabularySize;
     private readonly int tokenBytes;
@@ -24,12 +24,11 @@ internal sealed class TokenCacheWriter : IDisposable
     {
         this.vocabularySize = vocabularySize;
         tokenBytes = vocabularySize <= ushort.MaxValue + 1 ? sizeof(ushort) : sizeof(int);
-        partialPath = path + ".partial";
         documents = new FileStream(
             path + ".documents.partial", FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
         try
         {
-            tokens = new FileStream(partialPath, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20);
+            file = new AtomicFile(path, bufferBytes: 1 << 20);
         }
         catch
         {
@@ -37,7 +36,7 @@ internal sealed class TokenCacheWriter : IDisposable
             throw;
         }
 
-        tokens.Write(new byte[TokenCacheHeader.Size]);
+        file.Stream.Write(new byte[TokenCacheHeader.Size]);
     }
 
     public long Tokens => tokenCount;
@@ -59,7 +58,7 @@ internal sealed class TokenCacheWriter : IDisposable
     }
 
     /// <summary>Ends the document that is being written; without tokens it is left out and counted.</summary>
-    public void EndDocument(int file, int line)
+    public void EndDocument(int file, int line, long words, long bytes)
     {
         if (tokenCount == documentStart)
         {
@@ -67,44 +66,28 @@ internal sealed class TokenCacheWriter : IDisposable
             return;
         }
 
-        WriteEntry(new CachedDocument(documentStart, file, line));
+        WriteEntry(new CachedDocument(documentStart, file, line, words, bytes));
         documentStart = tokenCount;
         documentCount = checked(documentCount + 1);
     }
 
     /// <summary>Completes the file, brings it to the disk and gives it its name.</summary>
-    public void Commit(string path, byte[] key)
+    public void Commit(byte[] key)
     {
-        WriteEntry(new CachedDocument(tokenCount, 0, 0));
+        WriteEntry(new CachedDocument(tokenCount, 0, 0, 0, 0));
         var fill = new byte[(8 - (int)(tokenCount * tokenBytes % 8)) % 8];
         Append(fill);
         CopyDocuments();
-        tokens.Position = 0;
-        tokens.Write(new TokenCacheHeader(key, tokenBytes, documentCount, tokenCount, emptyDocuments, crc.Value).ToBytes());
-        tokens.Flush(flushToDisk: true);
-        tokens.Dispose();
-        File.Move(partialPath, path, overwrite: true);
+        file.Stream.Position = 0;
+        file.Stream.Write(new TokenCacheHeader(key, tokenBytes, documentCount, tokenCount, emptyDocuments, crc.Value).ToBytes());
+        file.Commit();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        Close(documents);
-        Close(tokens);
-        File.Delete(partialPath);
-    }
-
-    /// <summary>Closes a stream even when the rest of its buffer finds no room on the disk: the file goes anyway.</summary>
-    private static void Close(FileStream stream)
-    {
-        try
-        {
-            stream.Dispose();
-        }
-        catch (IOException)
-        {
-            stream.SafeFileHandle.Dispose();
-        }
+        AtomicFile.Close(documents);
+        file.Dispose();
     }
 
     private int Checked(int id) => (uint)id < (uint)vocabularySize
@@ -132,7 +115,7 @@ internal sealed class TokenCacheWriter : IDisposable
     private void Append(ReadOnlySpan<byte> bytes)
     {
         crc.Append(bytes);
-        tokens.Write(bytes);
+        file.Stream.Write(bytes);
     }
 
     private void WriteEntry(CachedDocument document)

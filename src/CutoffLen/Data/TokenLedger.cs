@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// What became of the data: written as ledger.json beside every run, so that nobody has to guess what was dropped, cut
-/// or padded, or whether a token was ever trained beyond the native context.
+/// What became of the data, written as ledger.json beside every run: what was dropped, cut or padded, and how many tokens
+/// were trained beyond the native context.
 /// </summary>
 /// <param name="CutoffLen">T, tokens of a sequence.</param>
 /// <param name="NativeLength">Tokens the model was trained at before.</param>
@@ -51,7 +51,7 @@ public sealed record TokenLedger(
         return new TokenLedger(
             sequences.Cutoff, nativeLength, sequences.Packing,
             new DocumentCounts(documents.Count + documents.EmptyDocuments, documents.EmptyDocuments, pads ? cut : 0, pads ? 0 : cut),
-            new TokenCounts(documents.Tokens, documents.Markers, used, documents.Tokens - used, ((long)sequences.Count * sequences.Cutoff) - used),
+            new TokenCounts(documents.Tokens, documents.SpecialTokens, used, documents.Tokens - used, ((long)sequences.Count * sequences.Cutoff) - used),
             new SequenceCounts(sequences.Count, longest, longer),
             [.. Warn(documents, sequences, nativeLength, target, longest)],
             TrainedCounts.None(nativeLength, target ?? sequences.Cutoff));
@@ -78,7 +78,7 @@ public sealed record TokenLedger(
                 + "sequences reach further only by joining documents, which have nothing to say to each other";
         }
 
-        if (sequences.AttentionCrosses && documents.Markers == 0 && documents.Count > 1)
+        if (sequences.AttentionCrosses && documents.SpecialTokens == 0 && documents.Count > 1)
         {
             yield return "the tokenizer prescribes neither BOS nor EOS, so nothing marks where one joined document ends and the next begins";
         }
@@ -93,8 +93,8 @@ public sealed record TokenLedger(
 public sealed record DocumentCounts(long Read, long Dropped, long Truncated, long Split);
 
 /// <summary>Tokens of one epoch by what happened to them.</summary>
-/// <param name="In">Of all documents, markers included.</param>
-/// <param name="Markers">Of these, put around the documents by the tokenizer.</param>
+/// <param name="In">Of all documents, special tokens included.</param>
+/// <param name="Markers">Of these, special tokens around the documents.</param>
 /// <param name="Out">Standing in sequences.</param>
 /// <param name="Truncated">Cut off.</param>
 /// <param name="Padding">Padding in the sequences, not among those above.</param>

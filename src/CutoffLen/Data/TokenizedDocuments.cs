@@ -8,25 +8,26 @@ namespace CutoffLen.Data;
 /// trained and measured on.
 /// </summary>
 /// <param name="cache">The tokens of the text.</param>
-/// <param name="markers">What stands around every document.</param>
-public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers) : IDisposable
+/// <param name="special">What the tokenizer puts around every document.</param>
+public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special) : IDisposable
 {
-    private readonly int[] before = [.. markers.Before];
-    private readonly int[] after = [.. markers.After];
+    private readonly int[] before = [.. special.Before];
+    private readonly int[] after = [.. special.After];
 
     /// <summary>Finds the user's files, and their tokens in the cache or makes them now.</summary>
     /// <param name="paths">Files, folders and globs.</param>
     /// <param name="encoder">The tokenizer.</param>
-    /// <param name="markers">What stands around every document.</param>
+    /// <param name="special">What the tokenizer puts around every document.</param>
     /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="progress">Told how far tokenizing is.</param>
+    /// <param name="most">Only the first so many documents with text; null for all.</param>
     /// <param name="stop">Stops the work.</param>
     /// <exception cref="UserException">What is wrong with the paths, the files or the folder.</exception>
     public static TokenizedDocuments Open(
-        IEnumerable<string> paths, ITextEncoder encoder, DocumentMarkers markers, string? cacheFolder = null,
-        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, CancellationToken stop = default) =>
-        new(new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(DataFiles.Find(paths), encoder, say, progress, stop), markers);
+        IEnumerable<string> paths, ITextEncoder encoder, SpecialTokens special, string? cacheFolder = null,
+        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, int? most = null, CancellationToken stop = default) =>
+        new(new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(DataFiles.Find(paths), encoder, say, progress, most, stop), special);
 
     /// <summary>Number of documents, those without text not counted.</summary>
     public int Count => cache.Documents;
@@ -34,13 +35,13 @@ public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers
     /// <summary>Documents without text, left out.</summary>
     public long EmptyDocuments => cache.EmptyDocuments;
 
-    /// <summary>Tokens of all documents, markers included.</summary>
+    /// <summary>Tokens of all documents, special tokens included.</summary>
     public long Tokens => Start(Count - 1) + Length(Count - 1);
 
-    /// <summary>Markers around all documents together.</summary>
-    public long Markers => (long)Count * (before.Length + after.Length);
+    /// <summary>Special tokens around all documents together.</summary>
+    public long SpecialTokens => (long)Count * (before.Length + after.Length);
 
-    /// <summary>Tokens of a document, markers included; at least 1.</summary>
+    /// <summary>Tokens of a document, special tokens included; at least 1.</summary>
     public long Length(int document) => before.Length + cache.Length(document) + after.Length;
 
     /// <summary>Index of a document's first token when all documents stand one after the other.</summary>
@@ -98,6 +99,15 @@ public sealed class TokenizedDocuments(TokenCache cache, DocumentMarkers markers
 
     /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
     public string Describe(int document) => cache.Describe(document);
+
+    /// <summary>The file and the line, from 1, where a document begins.</summary>
+    public (DataFile File, int Line) Source(int document) => cache.Source(document);
+
+    /// <summary>Words of a document, special tokens not counted.</summary>
+    public long Words(int document) => cache.Words(document);
+
+    /// <summary>UTF-8 bytes of a document's text.</summary>
+    public long Bytes(int document) => cache.Bytes(document);
 
     /// <summary>Closes the cache.</summary>
     public void Dispose() => cache.Dispose();

@@ -1,4 +1,6 @@
 using System.Runtime.ExceptionServices;
+using System.Text;
+using System.Text.RegularExpressions;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Data;
@@ -7,7 +9,7 @@ namespace CutoffLen.Data;
 /// <param name="encoder">The tokenizer.</param>
 /// <param name="totalBytes">Bytes of all files, for the progress.</param>
 /// <param name="progress">Told after every batch.</param>
-internal sealed class Tokenizing(ITextEncoder encoder, long totalBytes, IProgress<TokenizingProgress>? progress)
+internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, IProgress<TokenizingProgress>? progress)
 {
     private const int MostPieces = 8192;
     private const int ManyCharacters = 4 * TextPiece.LongPiece;
@@ -16,16 +18,18 @@ internal sealed class Tokenizing(ITextEncoder encoder, long totalBytes, IProgres
 
     public void Write(IEnumerable<TextPiece> pieces, TokenCacheWriter writer, CancellationToken stop)
     {
-        var characters = 0L;
+        var (characters, spaces, bytes) = (0L, 0L, 0L);
         foreach (var batch in Batches(pieces))
         {
-            var ids = EncodeAll(batch, stop);
+            var encoded = EncodeAll(batch, stop);
             for (var i = 0; i < batch.Count; i++)
             {
-                writer.Add(ids[i]);
+                writer.Add(encoded[i].Ids);
+                (spaces, bytes) = (spaces + encoded[i].Spaces, bytes + encoded[i].Bytes);
                 if (batch[i].Ends)
                 {
-                    writer.EndDocument(batch[i].File, batch[i].Line);
+                    writer.EndDocument(batch[i].File, batch[i].Line, words: spaces + 1, bytes);
+                    (spaces, bytes) = (0, 0);
                 }
 
                 characters += batch[i].Text.Length;
@@ -53,19 +57,20 @@ internal sealed class Tokenizing(ITextEncoder encoder, long totalBytes, IProgres
         yield return batch;
     }
 
-    private IReadOnlyList<int>[] EncodeAll(List<TextPiece> batch, CancellationToken stop)
+    private EncodedPiece[] EncodeAll(List<TextPiece> batch, CancellationToken stop)
     {
-        var ids = new IReadOnlyList<int>[batch.Count];
+        var encoded = new EncodedPiece[batch.Count];
         try
         {
-            Parallel.For(0, batch.Count, new ParallelOptions { CancellationToken = stop }, i => ids[i] = Encode(batch[i]));
+            Parallel.For(0, batch.Count, new ParallelOptions { CancellationToken = stop }, i => encoded[i] = new EncodedPiece(
+                Encode(batch[i]), WhiteSpace().Count(batch[i].Text), Encoding.UTF8.GetByteCount(batch[i].Text)));
         }
         catch (AggregateException faults)
         {
             ExceptionDispatchInfo.Throw(faults.InnerExceptions[0]);
         }
 
-        return ids;
+        return encoded;
     }
 
     private IReadOnlyList<int> Encode(TextPiece piece)
@@ -79,12 +84,18 @@ internal sealed class Tokenizing(ITextEncoder encoder, long totalBytes, IProgres
     }
 
     /// <summary>
-    /// The ids of a piece that follows a line feed. Encoded on its own it would look like the start of a text, where
-    /// SentencePiece tokenizers put a space; behind the line feed it does not, and the line feed's own ids come off.
+    /// The ids of a piece that follows a line feed. SentencePiece tokenizers put a space before a text, so the piece is
+    /// encoded with the line feed in front, and the line feed's ids are removed.
     /// </summary>
     private IReadOnlyList<int> EncodeContinuation(string text)
     {
         var ids = encoder.Encode("\n" + text);
         return ids.Take(lineFeed.Count).SequenceEqual(lineFeed) ? [.. ids.Skip(lineFeed.Count)] : encoder.Encode(text);
     }
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex WhiteSpace();
+
+    /// <summary>A piece of a document: its ids, its runs of white space, its UTF-8 bytes. No piece ends inside a run.</summary>
+    private readonly record struct EncodedPiece(IReadOnlyList<int> Ids, long Spaces, long Bytes);
 }

@@ -9,12 +9,12 @@ namespace CutoffLen.Data;
 public sealed record PositionBucket(int From, int To, long Tokens);
 
 /// <summary>
-/// What a run has trained so far; part of its checkpoints, so that the count goes on after a resume. Counted are tokens
-/// with a target, at the position id they were given.
+/// What a run has trained so far: tokens with a target, by their position id. Part of the run's checkpoints, so that the
+/// count goes on after a resume.
 /// </summary>
 /// <param name="Sequences">Sequences seen.</param>
 /// <param name="Targets">Tokens with a target.</param>
-/// <param name="BeyondNative">Of these, at positions that the model did not know natively.</param>
+/// <param name="BeyondNative">Of these, at positions beyond the native length.</param>
 /// <param name="Positions">
 /// All of them by position: buckets end at powers of two from 64 up, and at the native length.
 /// </param>

@@ -4,8 +4,8 @@ using CutoffLen.Positions;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// The training sequences of a set of documents, by index: which sequence stands where is a function of seed, epoch and
-/// index alone, so a run goes on after any step as if it had never stopped.
+/// The training sequences of a set of documents, by index. A sequence is a function of seed, epoch and index alone, so a
+/// run goes on after any step as if it had never stopped.
 /// </summary>
 public sealed class TrainingSequences
 {
@@ -19,7 +19,7 @@ public sealed class TrainingSequences
     /// <param name="cutoff">T, tokens of a sequence.</param>
     /// <param name="packing">How documents become sequences.</param>
     /// <param name="seed">Decides the order.</param>
-    /// <param name="paddingToken">Fills what is left of a row; nothing attends to it and nothing is learned from it.</param>
+    /// <param name="paddingToken">Fills the rest of a row; nothing attends to it and it has no loss.</param>
     public TrainingSequences(TokenizedDocuments documents, int cutoff, Packing packing, long seed, int paddingToken = 0)
     {
         (this.documents, Cutoff, Packing, this.seed, this.paddingToken) = (documents, cutoff, packing, seed, paddingToken);

@@ -3,10 +3,9 @@ using CutoffLen.Common;
 namespace CutoffLen.Files;
 
 /// <summary>
-/// Writes a folder so that at every moment, whatever is killed or fails, the path holds the whole old folder or the
-/// whole new one: everything goes to a hidden sibling, is flushed to disk, and then takes the path in one step
-/// (an exchange where the file system has it, else two renames). A sibling left by a killed process is removed by
-/// the next write to the same path.
+/// Writes a folder whole or not at all: at every moment the path holds the old folder or the new one. Files go to a
+/// hidden sibling, are flushed to disk, and take the path in one exchange, or in two renames where the file system has
+/// no exchange. The next write to the path removes what a killed process left.
 /// </summary>
 public static class AtomicFolder
 {
@@ -41,7 +40,7 @@ public static class AtomicFolder
         }
     }
 
-    /// <summary>A file larger than the file system (FAT32: 4 GiB) or the user's limit allows: .NET's word for EFBIG.</summary>
+    /// <summary>EFBIG, as .NET reports it: a file larger than the file system (FAT32: 4 GiB) or the user's limit allows.</summary>
     private static bool IsTooLarge(Exception fault) => fault is ArgumentOutOfRangeException { ParamName: "value" };
 
     /// <summary>The full path, links followed: a link to a folder stays one, and what it points to is replaced.</summary>
@@ -75,7 +74,7 @@ public static class AtomicFolder
         }
     }
 
-    /// <summary>Held while a path is written; the system drops it when the process ends in any way.</summary>
+    /// <summary>A lock on the path, which the system releases however the process ends.</summary>
     private static FileStream Lock(string target)
     {
         try
@@ -135,7 +134,7 @@ public static class AtomicFolder
         }
     }
 
-    /// <summary>The previous folder, where a kill came between the two renames of a system that can't exchange.</summary>
+    /// <summary>The previous folder, where a kill came between the two renames.</summary>
     public static string? InterruptedPrevious(string folder)
     {
         var previous = Sibling(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), "previous");
@@ -153,7 +152,7 @@ public static class AtomicFolder
             }
         }
 
-        // The previous folder is the only good one until the new one has its place.
+        // Until the new folder has the path, the previous one is the only good one.
         if (Directory.Exists(target) && Sibling(target, "previous") is var previous && Directory.Exists(previous))
         {
             Directory.Delete(previous, recursive: true);

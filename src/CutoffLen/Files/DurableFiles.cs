@@ -8,24 +8,16 @@ internal static partial class DurableFiles
     private const int CurrentFolder = -100; // AT_FDCWD
     private const uint Exchange = 2; // RENAME_EXCHANGE
 
-    /// <summary>Flushes a written file's bytes to the disk.</summary>
+    /// <summary>Flushes a written file to the disk.</summary>
     public static void Flush(string path)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
         RandomAccess.FlushToDisk(file);
     }
 
-    /// <summary>
-    /// Flushes a folder's entries (new names, renames) to the disk. Windows has no such call and needs none: there a
-    /// rename is in the file system's journal.
-    /// </summary>
+    /// <summary>Flushes a folder's entries (new names, renames) to the disk.</summary>
     public static void FlushFolder(string folder)
     {
-        if (OperatingSystem.IsWindows())
-        {
-            return;
-        }
-
         var descriptor = OpenFile(folder, 0);
         if (descriptor < 0)
         {
@@ -37,13 +29,13 @@ internal static partial class DurableFiles
         _ = CloseFile(descriptor);
     }
 
-    /// <summary>Exchanges two folders in one step (Linux).</summary>
-    /// <returns>False where the system or the file system can't.</returns>
+    /// <summary>Exchanges two folders in one step.</summary>
+    /// <returns>False where the file system can't.</returns>
     public static bool TryExchange(string one, string other)
     {
         try
         {
-            return OperatingSystem.IsLinux() && RenameAt(CurrentFolder, one, CurrentFolder, other, Exchange) == 0;
+            return RenameAt(CurrentFolder, one, CurrentFolder, other, Exchange) == 0;
         }
         catch (EntryPointNotFoundException)
         {

@@ -2,13 +2,13 @@ using System.Security.Cryptography;
 
 namespace CutoffLen.Files;
 
-/// <summary>Tells large files apart without reading all of them: their length, and pieces spread over them evenly.</summary>
+/// <summary>Tells large files apart without reading all of them.</summary>
 internal static class FileSample
 {
     private const int Pieces = 256;
     private const int PieceBytes = 4096;
 
-    /// <summary>A hash of the file's length and of 256 pieces of 4 KiB, the whole of a file that is not larger than these.</summary>
+    /// <summary>A hash of the file's length and of 256 pieces of 4 KiB, evenly spread. A smaller file is hashed whole.</summary>
     public static string HashOf(string path)
     {
         using var file = File.OpenHandle(path);

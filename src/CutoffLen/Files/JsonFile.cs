@@ -7,8 +7,8 @@ using CutoffLen.Common;
 namespace CutoffLen.Files;
 
 /// <summary>
-/// Reads the JSON files of a checkpoint folder. They come from strangers: a size limit, a depth limit, no duplicate
-/// keys, valid UTF-8 and UTF-16 only, and every fault is a <see cref="UserException"/> that names the file.
+/// Reads the JSON files of a checkpoint folder. They come from strangers, so size and depth are limited, and duplicate
+/// keys and invalid UTF-8 or UTF-16 refused. Every fault is a <see cref="UserException"/> that names the file.
 /// </summary>
 internal static class JsonFile
 {
@@ -58,8 +58,8 @@ internal static class JsonFile
     }
 
     /// <summary>
-    /// Bytes of a file, links followed (Hugging Face's cache is made of links). To be asked before opening: a named pipe
-    /// has none, and opening one would wait for a writer.
+    /// Bytes of a file, links followed: Hugging Face's cache is made of links. Ask before opening, because opening a named
+    /// pipe, which has no bytes, waits for a writer.
     /// </summary>
     public static long LengthOf(string path)
     {
@@ -67,7 +67,7 @@ internal static class JsonFile
         return file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target.Length : file.Length;
     }
 
-    /// <summary>A name from a file as it may be shown: escaped, so that it can't disturb a terminal, and cut.</summary>
+    /// <summary>A name from a file for a message: escaped, so that it can't disturb a terminal, and cut.</summary>
     public static string Show(string text) =>
         '\'' + JsonEncodedText.Encode(text.Length <= 100 ? text : text[..100] + "...", Readable).ToString() + '\'';
 
@@ -114,7 +114,7 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>Fails on half a surrogate pair, which JSON's grammar allows and .NET strings refuse when read.</summary>
+    /// <summary>Fails on half a surrogate pair, which JSON's grammar allows and .NET refuses when the string is read.</summary>
     private static void ReadSurrogates(JsonElement root, ReadOnlySpan<byte> json)
     {
         if (json.IndexOf("\\ud"u8) >= 0 || json.IndexOf("\\uD"u8) >= 0)

@@ -2,7 +2,7 @@ using CutoffLen.Common;
 
 namespace CutoffLen.Files;
 
-/// <summary>A folder that the user names for results.</summary>
+/// <summary>The folder of --out.</summary>
 public static class OutputFolder
 {
     /// <summary>Makes it if it is not there.</summary>

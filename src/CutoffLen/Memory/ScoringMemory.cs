@@ -34,7 +34,7 @@ public sealed class ScoringMemory(LlamaConfig config, ScalarType dtype)
         if (Bytes(tokens) > available)
         {
             throw new UserException(
-                $"reading {tokens} tokens at once needs about {Bytes(tokens) / 1e9:0.0} GB beside the weights, and {available / 1e9:0.0} GB are free; "
+                FormattableString.Invariant($"reading {tokens} tokens at once needs about {Bytes(tokens) / 1e9:0.0} GB beside the weights, and {available / 1e9:0.0} GB are free; ")
                 + $"lengths and --batch-tokens up to {LongestWithin(available)} would fit");
         }
     }

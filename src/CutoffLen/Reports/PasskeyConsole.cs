@@ -32,7 +32,8 @@ public static class PasskeyConsole
         return table;
     }
 
-    private static string Rank(IReadOnlyList<PasskeyCell> cells) => $"{cells.Average(cell => cell.MeanRank):0.0} of {cells.Max(cell => cell.Candidates)}";
+    private static string Rank(IReadOnlyList<PasskeyCell> cells) =>
+        FormattableString.Invariant($"{cells.Average(cell => cell.MeanRank):0.0} of {cells.Max(cell => cell.Candidates)}");
 
     private static Style Shade(double accuracy) => accuracy switch { >= 0.995 => new Style(Color.Green), >= PasskeyResult.LeastAccuracy => new Style(Color.Yellow), _ => new Style(Color.Grey) };
 }

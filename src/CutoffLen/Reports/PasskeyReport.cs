@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Files;
 using CutoffLen.Reports.Html;
 
 namespace CutoffLen.Reports;
@@ -35,8 +36,8 @@ public sealed record PasskeyReport(
     /// <summary>Writes <c>passkey.json</c> and <c>passkey.html</c>.</summary>
     public void Write(string folder)
     {
-        ReportFiles.Replace(Path.Combine(folder, "passkey.json"), ToJson().ToJsonString(PerplexityJson.Options) + "\n");
-        ReportFiles.Replace(Path.Combine(folder, "passkey.html"), PerplexityPage.OfPasskey(AsPerplexity()));
+        AtomicFile.WriteText(Path.Combine(folder, "passkey.json"), ToJson().ToJsonString(PerplexityJson.Options) + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, "passkey.html"), PerplexityPage.OfPasskey(AsPerplexity()));
     }
 
     private PerplexityReport AsPerplexity() => new(Made, Program, Dtype, Settings, [], [], new Corpus([], 0, 0, 0, 0), Measured, [], []);

@@ -8,6 +8,7 @@ using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Reports;
 

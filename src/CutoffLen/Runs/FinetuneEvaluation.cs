@@ -46,7 +46,7 @@ internal sealed class FinetuneEvaluation
         var (native, target) = (positions.Model.NativeLength, positions.TargetLength);
         var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { native, target, 2 * target }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
-        var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cancel: stop).Texts;
+        var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop).Texts;
         var longest = texts.Max(text => text.Tokens.Length);
         if (longest < lengths[0])
         {
@@ -54,7 +54,7 @@ internal sealed class FinetuneEvaluation
         }
 
         Warn(config, lengths, longest);
-        return new FinetuneEvaluation(new SweepPlan([protocol], lengths, SpecialTokens.Of(tokenizer), DependsOnLength: false), texts);
+        return new FinetuneEvaluation(new SweepPlan([protocol], lengths, tokenizer.SpecialTokens, DependsOnLength: false), texts);
     }
 
     /// <summary>Measures the model as it is now.</summary>

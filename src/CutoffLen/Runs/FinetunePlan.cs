@@ -1,5 +1,4 @@
 using CutoffLen.Checkpoints;
-using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
@@ -29,7 +28,7 @@ public sealed class FinetunePlan : IDisposable
         Positions = PositionsOf(config, Model);
         Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Positions, stop);
         Documents = documents();
-        Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.EosId ?? 0);
+        Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.SpecialTokens.Eos ?? 0);
         Steps = new TrainingSteps(config.Training, Sequences.Count, Sequences.Cutoff);
         attention = new(() => ChooseAttention(config, config.Model.Attention, Positions, Model, compute));
     }
@@ -123,12 +122,8 @@ public sealed class FinetunePlan : IDisposable
         config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
 
     /// <summary>The data of a configuration, tokenized.</summary>
-    internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop)
-    {
-        var markers = DocumentMarkers.Of(tokenizer.Encode("a", addSpecial: false), tokenizer.Encode("a"));
-        return TokenizedDocuments.Open(
-            config.Data.Data, tokenizer, markers, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
-    }
+    internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop) => TokenizedDocuments.Open(
+        config.Data.Data, tokenizer, tokenizer.SpecialTokens, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
 
     /// <summary>The model that a configuration trains, around its weights.</summary>
     internal static TrainableModel LoadModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute) =>

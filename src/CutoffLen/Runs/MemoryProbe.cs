@@ -58,7 +58,7 @@ public static class MemoryProbe
         var rows = config.Training.PerDeviceTrainBatchSize * config.Training.AccumulationSteps(config.Data.CutoffLen!.Value);
         var file = Path.Combine(folder, "random.txt");
         File.WriteAllText(file, new string('x', checked((rows * config.Data.CutoffLen.Value) + 1)));
-        return TokenizedDocuments.Open([file], new RandomTokens(model.VocabSize), DocumentMarkers.None, folder, stop: stop);
+        return TokenizedDocuments.Open([file], new RandomTokens(model.VocabSize), SpecialTokens.None, folder, stop: stop);
     }
 
     private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, DeviceAndDtype compute)

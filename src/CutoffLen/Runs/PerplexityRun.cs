@@ -33,7 +33,7 @@ public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> 
         string protocol = PerplexityProtocols.Default, int? documents = null, IRunDisplay? display = null, CancellationToken stop = default)
     {
         var tokenizer = model.Folder.Tokenizer;
-        var plan = new SweepPlan([PerplexityProtocols.Parse(protocol)], lengths, SpecialTokens.Of(tokenizer), DependsOnLength: false);
+        var plan = new SweepPlan([PerplexityProtocols.Parse(protocol)], lengths, tokenizer.SpecialTokens, DependsOnLength: false);
         var positioned = model.Under(model.Folder.Config.SetupFor(PositionMethods.Parse(rope), lengths[^1]));
         using var log = new ResultLog();
         var run = new PerplexityRun(

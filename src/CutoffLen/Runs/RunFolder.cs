@@ -62,7 +62,7 @@ public sealed class RunFolder(string path)
     public void Begin(bool mayRestart = false)
     {
         // A kill while the first file is written leaves only its temporary name.
-        var isEmpty = !Directory.Exists(Path) || Directory.EnumerateFileSystemEntries(Path).All(entry => entry == Temporary(ConfigFile));
+        var isEmpty = !Directory.Exists(Path) || Directory.EnumerateFileSystemEntries(Path).All(entry => entry == AtomicFile.TemporaryName(In(ConfigFile)));
         var isRun = Checkpoints().Count > 0 || File.Exists(In(ConfigFile));
         if (!isEmpty && !(mayRestart && isRun && Checkpoints().Count == 0))
         {
@@ -95,11 +95,7 @@ public sealed class RunFolder(string path)
     }
 
     /// <summary>Writes a file of the run, such as ledger.json, at once.</summary>
-    public void Write(string name, string text)
-    {
-        File.WriteAllText(Temporary(name), text);
-        File.Move(Temporary(name), In(name), overwrite: true);
-    }
+    public void Write(string name, string text) => AtomicFile.WriteText(In(name), text);
 
     /// <summary>Adds a line to log.jsonl.</summary>
     public void Log<T>(T entry) => File.AppendAllText(In(LogFile), JsonSerializer.Serialize(entry, OneLine) + "\n");
@@ -137,8 +133,6 @@ public sealed class RunFolder(string path)
             Write(LogFile, string.Concat(kept.Select(line => line + "\n")));
         }
     }
-
-    private string Temporary(string name) => In($".{name}.saving");
 
     private string In(string name) => System.IO.Path.Combine(Path, name);
 

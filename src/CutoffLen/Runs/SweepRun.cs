@@ -57,7 +57,7 @@ public sealed partial class SweepRun : IDisposable
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
         var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, Model.Config);
-        Texts = EvaluationTexts.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cancel: stop);
+        Texts = EvaluationTexts.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop);
         // The native length is always measured: what a method costs there is half of the question.
         Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
         Protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
@@ -68,7 +68,7 @@ public sealed partial class SweepRun : IDisposable
         this.display.Enter(folder);
         log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
         perplexity = new PerplexityRun(
-            new SweepPlan([Protocol], Lengths, SpecialTokens.Of(Model.Tokenizer), DependsOnLength: false), Texts.Texts, log, batchTokens, this.display, stop);
+            new SweepPlan([Protocol], Lengths, Model.Tokenizer.SpecialTokens, DependsOnLength: false), Texts.Texts, log, batchTokens, this.display, stop);
     }
 
     /// <summary>The model before fine-tuning.</summary>

@@ -1,14 +1,14 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-using System.Text;
 using CutoffLen.Common;
+using Google.Protobuf;
+using Tensorboard;
 
 namespace CutoffLen.Runs;
 
 /// <summary>
-/// Writes scalars to an event file that TensorBoard shows: TFRecord frames (tensorflow/core/lib/io/record_writer) around
-/// hand-encoded Event messages (tensorflow/core/util/event.proto). A resumed run opens another file in the same
-/// folder; TensorBoard joins them. Each call leaves whole records on disk.
+/// Writes scalars to a TensorBoard event file: Event messages in TFRecord frames (tensorflow/core/lib/io/record_writer).
+/// A resumed run opens another file in the same folder; TensorBoard joins them. Each call leaves whole records on disk.
+/// TorchSharp's SummaryWriter is not used, because it writes wrong times.
 /// </summary>
 public sealed class TensorBoardWriter : IDisposable
 {
@@ -32,8 +32,8 @@ public sealed class TensorBoardWriter : IDisposable
             throw new UserException($"{Path}: cannot write TensorBoard events: {fault.Message}", fault);
         }
 
-        // The first record of every event file names the format's version (field 3).
-        WriteRecord(Event(step: null, 3, "brain.Event:2"u8));
+        // The first record of every event file names the format's version.
+        WriteRecord(new Event { FileVersion = "brain.Event:2" });
     }
 
     /// <summary>The file's path.</summary>
@@ -42,17 +42,8 @@ public sealed class TensorBoardWriter : IDisposable
     /// <summary>Records the values of a step under their tags, such as <c>train/loss</c>.</summary>
     public void Write(long step, IEnumerable<KeyValuePair<string, double>> scalars)
     {
-        // Summary { repeated Value value = 1 }, Value { string tag = 1; float simple_value = 2 }
-        var summary = new ProtoWriter();
-        foreach (var (tag, number) in scalars)
-        {
-            var value = new ProtoWriter();
-            value.Bytes(1, Encoding.UTF8.GetBytes(tag));
-            value.Float(2, (float)number);
-            summary.Bytes(1, value.Written);
-        }
-
-        WriteRecord(Event(step, 5, summary.Written));
+        var values = scalars.Select(scalar => new Summary.Types.Value { Tag = scalar.Key, SimpleValue = (float)scalar.Value });
+        WriteRecord(new Event { Step = step, Summary = new Summary { Value = { values } } });
     }
 
     /// <inheritdoc/>
@@ -65,24 +56,12 @@ public sealed class TensorBoardWriter : IDisposable
         return unchecked(((crc >> 15) | (crc << 17)) + 0xA282EAD8);
     }
 
-    // Event { double wall_time = 1; int64 step = 2; oneof { string file_version = 3; Summary summary = 5 } }
-    private ReadOnlySpan<byte> Event(long? step, int field, ReadOnlySpan<byte> content)
+    // A frame, little-endian: length (8 bytes), masked CRC of the length, data, masked CRC of the data.
+    // One write call a frame, so that a reader of a live run never sees half of one.
+    private void WriteRecord(Event record)
     {
-        var message = new ProtoWriter();
-        message.Double(1, (clock.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds);
-        if (step is { } number)
-        {
-            message.Number(2, (ulong)number);
-        }
-
-        message.Bytes(field, content);
-        return message.Written;
-    }
-
-    // length (8 bytes), masked CRC of the length, data, masked CRC of the data; all little-endian. One write call, so
-    // that a reader never sees half a frame of a live run.
-    private void WriteRecord(ReadOnlySpan<byte> data)
-    {
+        record.WallTime = (clock.GetUtcNow() - DateTimeOffset.UnixEpoch).TotalSeconds;
+        var data = record.ToByteArray();
         var frame = new byte[data.Length + 16];
         BinaryPrimitives.WriteInt64LittleEndian(frame, data.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(8), MaskedCrc(frame.AsSpan(0, 8)));
@@ -90,52 +69,5 @@ public sealed class TensorBoardWriter : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(frame.AsSpan(12 + data.Length), MaskedCrc(data));
         file.Write(frame);
         file.Flush();
-    }
-
-    /// <summary>The few wire types of protocol buffers that an event needs.</summary>
-    private sealed class ProtoWriter
-    {
-        private readonly List<byte> bytes = [];
-
-        public ReadOnlySpan<byte> Written => CollectionsMarshal.AsSpan(bytes);
-
-        public void Number(int field, ulong value)
-        {
-            Varint((ulong)field << 3);
-            Varint(value);
-        }
-
-        public void Double(int field, double value)
-        {
-            Varint(((ulong)field << 3) | 1);
-            Span<byte> fixed64 = stackalloc byte[sizeof(double)];
-            BinaryPrimitives.WriteDoubleLittleEndian(fixed64, value);
-            bytes.AddRange(fixed64);
-        }
-
-        public void Float(int field, float value)
-        {
-            Varint(((ulong)field << 3) | 5);
-            Span<byte> fixed32 = stackalloc byte[sizeof(float)];
-            BinaryPrimitives.WriteSingleLittleEndian(fixed32, value);
-            bytes.AddRange(fixed32);
-        }
-
-        public void Bytes(int field, ReadOnlySpan<byte> value)
-        {
-            Varint(((ulong)field << 3) | 2);
-            Varint((ulong)value.Length);
-            bytes.AddRange(value);
-        }
-
-        private void Varint(ulong value)
-        {
-            for (; value >= 0x80; value >>= 7)
-            {
-                bytes.Add((byte)(value | 0x80));
-            }
-
-            bytes.Add((byte)value);
-        }
     }
 }

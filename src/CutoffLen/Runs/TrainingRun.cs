@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using CutoffLen.Checkpoints;
-using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;

@@ -2,22 +2,22 @@ using System.Buffers;
 
 namespace CutoffLen.Tokenization;
 
-/// <summary>A token that is found in the text as it stands, before (or beside) byte pair encoding.</summary>
+/// <summary>A token that is found in the text as it stands, before byte pair encoding.</summary>
 /// <param name="Id">Its id.</param>
 /// <param name="Content">What is looked for.</param>
 /// <param name="Special">Whether decoding may leave it out (BOS, EOS, roles).</param>
 /// <param name="StripLeft">Takes the white space before it.</param>
 /// <param name="StripRight">Takes the white space after it.</param>
-/// <param name="SingleWord">Only between characters that are no letters, digits or underscores.</param>
+/// <param name="SingleWord">Only where no letter, digit or underscore is next to it.</param>
 /// <param name="Normalized">Found in the normalized text, not in the original.</param>
 internal sealed record AddedToken(
     int Id, string Content, bool Special, bool StripLeft = false, bool StripRight = false, bool SingleWord = false, bool Normalized = false)
 {
-    /// <summary>What it stands for in decoded text; the content as it was before any normalization.</summary>
+    /// <summary>Its decoded text: the content before normalization.</summary>
     public string Text { get; init; } = Content;
 }
 
-/// <summary>Cuts text at added tokens: of those that begin at the leftmost place, the longest wins.</summary>
+/// <summary>Cuts text at added tokens. The leftmost match wins, and the longest of those that begin there.</summary>
 internal sealed class AddedTokens
 {
     private readonly Dictionary<string, AddedToken>.AlternateLookup<ReadOnlySpan<char>> byContent;

@@ -4,8 +4,8 @@ using System.Text.Unicode;
 namespace CutoffLen.Tokenization;
 
 /// <summary>
-/// GPT-2's way to write bytes as visible characters, in which byte-level vocabularies are stored: printable Latin-1
-/// stands for itself, the other 68 bytes are U+0100 onwards in order.
+/// GPT-2's byte alphabet, in which byte-level vocabularies are stored. Printable Latin-1 stands for itself; the other 68
+/// bytes are U+0100 onwards, in order.
 /// </summary>
 internal static class ByteAlphabet
 {

@@ -6,8 +6,8 @@ using Microsoft.ML.Tokenizers;
 namespace CutoffLen.Tokenization;
 
 /// <summary>
-/// Byte pair encoding over bytes, inside words that regular expressions cut out: LLaMA 3, Qwen 2, GPT-2. It runs in
-/// the package's <see cref="BpeTokenizer"/>.
+/// Byte-level BPE inside words that regular expressions cut out: LLaMA 3, Qwen 2, GPT-2. It runs in the package's
+/// <see cref="BpeTokenizer"/>.
 /// </summary>
 internal sealed class ByteLevelModel : TokenModel
 {
@@ -23,7 +23,7 @@ internal sealed class ByteLevelModel : TokenModel
             ByteLevel = true,
             Merges = parts.Merges,
             PreTokenizer = new RegexWords(parts.Words),
-            // The package takes a word that equals a "special token" whole, without merging: exactly ignore_merges.
+            // The package does not merge inside a word that equals a "special token", which is what ignore_merges means.
             SpecialTokens = parts.IgnoreMerges ? WholeWords(parts.Vocabulary) : null,
         });
     }
@@ -56,7 +56,7 @@ internal sealed class ByteLevelModel : TokenModel
         ByteAlphabet.Decode(token) ?? Encoding.UTF8.GetBytes(token);
 
     /// <inheritdoc/>
-    public override string Normalize(string text, bool first) => normalizeToC ? CanonicalForm.Of(text) : text;
+    public override string Normalize(string text, bool first) => normalizeToC ? Nfc.Of(text) : text;
 
     /// <inheritdoc/>
     public override void Encode(string normalized, List<int> ids)

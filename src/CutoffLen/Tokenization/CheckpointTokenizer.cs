@@ -7,8 +7,8 @@ namespace CutoffLen.Tokenization;
 
 /// <summary>
 /// The tokenizer of a checkpoint folder: tokenizer.model (SentencePiece) where there is one, else tokenizer.json, with
-/// the BOS and EOS rules of tokenizer_config.json. In text given to a SentencePiece model, "&lt;s&gt;" is plain text, as
-/// SentencePiece has it; tokenizer.json's added tokens are found in text, as Hugging Face has it.
+/// BOS and EOS by tokenizer_config.json. A SentencePiece model reads "&lt;s&gt;" in a text as plain text, as SentencePiece
+/// does. Added tokens of tokenizer.json are found in text, as Hugging Face does.
 /// </summary>
 public sealed class CheckpointTokenizer : ITextEncoder
 {
@@ -22,10 +22,8 @@ public sealed class CheckpointTokenizer : ITextEncoder
     private readonly AddedTokens inText;
     private readonly AddedTokens inNormalized;
     private readonly Dictionary<int, AddedToken> byId = [];
-    private readonly IReadOnlyList<int> before;
-    private readonly IReadOnlyList<int> after;
 
-    private CheckpointTokenizer(string path, ReadOnlySpan<byte> file, TokenizerDefinition definition, SpecialTokenRules rules, bool addByFlags)
+    private CheckpointTokenizer(string path, ReadOnlySpan<byte> file, TokenizerDefinition definition, TokenizerConfig config, bool addByFlags)
     {
         Path = path;
         model = definition.Model;
@@ -44,11 +42,8 @@ public sealed class CheckpointTokenizer : ITextEncoder
         }
 
         VocabularySize = model.Tokens.Keys.Concat(byId.Keys).Max() + 1;
-        BosId = rules.Bos is { } bos ? Find(bos) ?? throw Unknown("bos_token", bos) : definition.Bos;
-        EosId = rules.Eos is { } eos ? Find(eos) ?? throw Unknown("eos_token", eos) : definition.Eos;
-        before = !addByFlags ? definition.Before : rules.AddBos ? [BosId ?? throw Nothing("add_bos_token", "bos_token")] : [];
-        after = !addByFlags ? definition.After : rules.AddEos ? [EosId ?? throw Nothing("add_eos_token", "eos_token")] : [];
-        if (before.Concat(after).Any(id => !Contains(id)))
+        SpecialTokens = ReadSpecialTokens(definition, config, addByFlags);
+        if (SpecialTokens.Before.Concat(SpecialTokens.After).Any(id => !Contains(id)))
         {
             throw new UserException($"{path}: the post_processor adds ids that the vocabulary does not have");
         }
@@ -62,22 +57,16 @@ public sealed class CheckpointTokenizer : ITextEncoder
     /// <summary>The highest id plus one, added tokens included.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The token that begins texts, or null.</summary>
-    public int? BosId { get; }
+    /// <summary>BOS and EOS, and what <see cref="Encode"/> puts around a text.</summary>
+    public SpecialTokens SpecialTokens { get; }
 
-    /// <summary>The token that ends texts, or null.</summary>
-    public int? EosId { get; }
-
-    /// <summary>Whether <see cref="Encode"/> puts BOS (or whatever the checkpoint says) before a text.</summary>
-    public bool AddsBefore => before.Count > 0;
-
-    /// <summary>SHA-256 of the file and the rules, in hexadecimal: the same hash means the same ids for every text.</summary>
+    /// <summary>SHA-256 of the file and of the special tokens, in hexadecimal. The same hash means the same ids for every text.</summary>
     public string Fingerprint { get; }
 
     /// <summary>In words, for people.</summary>
     public string Description =>
-        $"{model.Kind}, {VocabularySize} tokens ({System.IO.Path.GetFileName(Path)}), BOS {Describe(BosId)}, EOS {Describe(EosId)}, "
-        + (before.Count + after.Count == 0 ? "adds nothing to texts" : $"puts {Ids(before)} before and {Ids(after)} after a text");
+        $"{model.Kind}, {VocabularySize} tokens ({System.IO.Path.GetFileName(Path)}), BOS {Describe(SpecialTokens.Bos)}, EOS {Describe(SpecialTokens.Eos)}, "
+        + (SpecialTokens is { Before: [], After: [] } ? "adds nothing to texts" : $"puts {Ids(SpecialTokens.Before)} before and {Ids(SpecialTokens.After)} after a text");
 
     /// <summary>Whether a folder has a file that <see cref="Open"/> would read.</summary>
     public static bool ExistsIn(string folder) =>
@@ -89,14 +78,14 @@ public sealed class CheckpointTokenizer : ITextEncoder
     /// <exception cref="UserException">There is none, or it is damaged or of a kind that is not supported.</exception>
     public static CheckpointTokenizer Open(string folder, int? vocabSize = null)
     {
-        var rules = SpecialTokenRules.Read(folder);
-        var tokenizer = Read(folder, rules);
+        var config = TokenizerConfig.Read(folder);
+        var tokenizer = Read(folder, config);
         return tokenizer.VocabularySize <= (vocabSize ?? int.MaxValue)
             ? tokenizer
             : throw new UserException($"{tokenizer.Path}: has ids up to {tokenizer.VocabularySize - 1}, but the model's vocab_size is {vocabSize}");
     }
 
-    private static CheckpointTokenizer Read(string folder, SpecialTokenRules rules)
+    private static CheckpointTokenizer Read(string folder, TokenizerConfig config)
     {
         var path = System.IO.Path.Combine(folder, ModelFile);
         if (File.Exists(path))
@@ -104,14 +93,14 @@ public sealed class CheckpointTokenizer : ITextEncoder
             var bytes = JsonFile.ReadBytes(path, JsonFile.LargeFile);
             var read = SentencePieceFile.Read(bytes, path);
             var pieces = read.Model.Tokens.Keys.Concat(read.Added.Concat(read.Controls).Select(token => token.Id)).Max() + 1;
-            return new CheckpointTokenizer(path, bytes, read with { Added = [.. read.Added, .. rules.AddedTo(pieces)] }, rules, addByFlags: true);
+            return new CheckpointTokenizer(path, bytes, read with { Added = [.. read.Added, .. config.AddedTo(pieces)] }, config, addByFlags: true);
         }
 
         path = System.IO.Path.Combine(folder, JsonFileName);
         if (File.Exists(path))
         {
             var bytes = JsonFile.ReadBytes(path, JsonFile.LargeFile);
-            return new CheckpointTokenizer(path, bytes, TokenizerJson.Read(bytes, path), rules, rules.IsLlamaClass);
+            return new CheckpointTokenizer(path, bytes, TokenizerJson.Read(bytes, path), config, config.IsLlamaClass);
         }
 
         throw new UserException(
@@ -125,15 +114,14 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
     /// <summary>The ids of a text. Safe from several threads at once.</summary>
     /// <param name="text">The text; half a surrogate pair is read as U+FFFD.</param>
-    /// <param name="addSpecial">Whether the checkpoint's rules about BOS and EOS are followed, or the text's own ids are all.</param>
+    /// <param name="addSpecial">Whether special tokens are put around the text, as the checkpoint says.</param>
     public int[] Encode(string text, bool addSpecial = true)
     {
-        // Through UTF-8, which puts U+FFFD for each half.
-        text = HasHalfPair(text) ? Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)) : text;
+        text = Nfc.WellFormed(text);
         var ids = new List<int>((text.Length / 3) + 8);
         if (addSpecial)
         {
-            ids.AddRange(before);
+            ids.AddRange(SpecialTokens.Before);
         }
 
         var first = true;
@@ -153,24 +141,10 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
         if (addSpecial)
         {
-            ids.AddRange(after);
+            ids.AddRange(SpecialTokens.After);
         }
 
         return [.. ids];
-    }
-
-    private static bool HasHalfPair(string text)
-    {
-        for (var at = 0; text.AsSpan(at).IndexOfAnyInRange('\ud800', '\udfff') is >= 0 and var step; at += 2)
-        {
-            at += step;
-            if (at + 1 == text.Length || !char.IsSurrogatePair(text[at], text[at + 1]))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 
     private void EncodePlain(string normalized, List<int> ids)
@@ -231,6 +205,16 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
     private bool Contains(int id) => byId.ContainsKey(id) || model.Tokens.ContainsKey(id);
 
+    private SpecialTokens ReadSpecialTokens(TokenizerDefinition definition, TokenizerConfig config, bool addByFlags)
+    {
+        var bos = config.Bos is { } bosToken ? Find(bosToken) ?? throw Unknown("bos_token", bosToken) : definition.Bos;
+        var eos = config.Eos is { } eosToken ? Find(eosToken) ?? throw Unknown("eos_token", eosToken) : definition.Eos;
+        return !addByFlags ? new(bos, eos, definition.Before, definition.After) : new(
+            bos, eos,
+            config.AddBos ? [bos ?? throw Nothing("add_bos_token", "bos_token")] : [],
+            config.AddEos ? [eos ?? throw Nothing("add_eos_token", "eos_token")] : []);
+    }
+
     private int? Find(string text)
     {
         foreach (var token in byId.Values)
@@ -257,7 +241,7 @@ public sealed class CheckpointTokenizer : ITextEncoder
 
     private string Hash(ReadOnlySpan<byte> file)
     {
-        var rules = $"{CodeVersion} {System.IO.Path.GetFileName(Path)} {VocabularySize} {BosId} {EosId} [{string.Join(',', before)}] [{string.Join(',', after)}] "
+        var rules = $"{CodeVersion} {System.IO.Path.GetFileName(Path)} {VocabularySize} {SpecialTokens.Bos} {SpecialTokens.Eos} [{string.Join(',', SpecialTokens.Before)}] [{string.Join(',', SpecialTokens.After)}] "
             + string.Join('\n', byId.Values.OrderBy(token => token.Id));
         return Convert.ToHexStringLower(SHA256.HashData([.. SHA256.HashData(file), .. Encoding.UTF8.GetBytes(rules)]));
     }

@@ -16,27 +16,16 @@ public interface ITextEncoder
     IReadOnlyList<int> Encode(string text);
 }
 
-/// <summary>The tokens that a tokenizer puts around every document.</summary>
-/// <param name="Before">In front of the document, usually BOS; empty where the tokenizer prescribes none.</param>
-/// <param name="After">Behind the document, usually EOS; empty where the tokenizer prescribes none.</param>
-public sealed record DocumentMarkers(IReadOnlyList<int> Before, IReadOnlyList<int> After)
+/// <summary>The special tokens of a tokenizer, and those that its post-processor puts around every text.</summary>
+/// <param name="Bos">The token that begins a text, or null where the vocabulary has none.</param>
+/// <param name="Eos">The token that ends a text, or null.</param>
+/// <param name="Before">Put before a text, usually BOS; may be empty.</param>
+/// <param name="After">Put after a text, usually EOS; may be empty.</param>
+public sealed record SpecialTokens(int? Bos, int? Eos, IReadOnlyList<int> Before, IReadOnlyList<int> After)
 {
-    /// <summary>No markers.</summary>
-    public static DocumentMarkers None { get; } = new([], []);
+    /// <summary>A tokenizer without any.</summary>
+    public static SpecialTokens None { get; } = new(null, null, [], []);
 
-    /// <summary>What a tokenizer adds, found by encoding a word with and without special tokens.</summary>
-    /// <param name="plain">The ids of a text without special tokens.</param>
-    /// <param name="withSpecial">The ids of the same text with them.</param>
-    public static DocumentMarkers Of(IReadOnlyList<int> plain, IReadOnlyList<int> withSpecial)
-    {
-        for (var before = 0; before + plain.Count <= withSpecial.Count; before++)
-        {
-            if (withSpecial.Skip(before).Take(plain.Count).SequenceEqual(plain))
-            {
-                return new([.. withSpecial.Take(before)], [.. withSpecial.Skip(before + plain.Count)]);
-            }
-        }
-
-        throw new ArgumentException("the ids with special tokens do not contain the ids without");
-    }
+    /// <summary>Whether texts begin with BOS.</summary>
+    public bool AddsBos => Bos is { } bos && Before is [var first, ..] && first == bos;
 }

@@ -27,11 +27,11 @@ internal enum SpacePrefix
 }
 
 /// <summary>
-/// Byte pair encoding over characters with U+2581 for spaces and a byte token for each byte of a character that the
-/// vocabulary lacks: LLaMA 1 and 2, Mistral. It runs in the package's <see cref="BpeTokenizer"/>, which knows
-/// neither, so both happen in <see cref="Normalize"/>: bytes are written as characters of a private range that the
-/// vocabulary does not use, and these stand for the byte tokens there. (The package's LlamaTokenizer is not used:
-/// it prefers the rightmost of equal merges where SentencePiece prefers the leftmost, and knows only model files.)
+/// SentencePiece BPE: LLaMA 1 and 2, Mistral. Spaces are U+2581. A character that the vocabulary lacks becomes its UTF-8
+/// bytes, a byte token each (byte fallback). The package's <see cref="BpeTokenizer"/> has neither, so <see cref="Normalize"/>
+/// does both: a byte is written as a character of a private range that the vocabulary does not use.
+/// The package's LlamaTokenizer is not used. It prefers the rightmost of equal merges, SentencePiece the leftmost, and it
+/// reads model files only.
 /// </summary>
 internal sealed class MetaspaceModel : TokenModel
 {
@@ -56,7 +56,7 @@ internal sealed class MetaspaceModel : TokenModel
             }
         }
 
-        // A literal U+2581 is the same as a space, whether or not a piece consists of it alone.
+        // A literal U+2581 in the text is a space too, even where no piece is U+2581 alone.
         var vocabulary = pieces.Concat(byteIds.Select((id, value) => KeyValuePair.Create(((char)(firstByte + value)).ToString(), id)));
         var everySpace = whitespace.SplitRuns || pieces.Keys.All(piece => !piece.AsSpan(1).Contains(Space));
         var onlyBeforeWords = pieces.Keys.All(piece => !HasSpaceInside(piece));
@@ -152,7 +152,7 @@ internal sealed class MetaspaceModel : TokenModel
         return whitespace.RemoveExtra ? result.TrimEnd(Space) : result;
     }
 
-    /// <summary>The text of a token that SentencePiece looks for in normalized text.</summary>
+    /// <summary>A token's text as it stands in normalized text.</summary>
     public string Escape(string token)
     {
         var escaped = new StringBuilder(token.Length);
@@ -188,7 +188,7 @@ internal sealed class MetaspaceModel : TokenModel
             }
             else if (char.IsSurrogate(c))
             {
-                // Half a pair is read as U+FFFD, as UTF-8 has it.
+                // Half a surrogate pair becomes U+FFFD.
                 _ = Rune.DecodeFromUtf16(text.AsSpan(i), out var rune, out var length);
                 i += length - 1;
                 AppendRune(normalized, rune);
@@ -221,8 +221,8 @@ internal sealed class MetaspaceModel : TokenModel
 }
 
 /// <summary>
-/// Cuts normalized text where no merge can reach across: around byte characters, and before spaces where the
-/// vocabulary has none inside or after a word. That keeps words short and lets the tokenizer remember them.
+/// Cuts normalized text where no merge can reach across: around byte characters, and before spaces where no piece has a
+/// space inside or at its end. Short words are what the tokenizer's cache can remember.
 /// </summary>
 /// <param name="firstByte">The character of byte 0.</param>
 /// <param name="everySpace">Cut before every space.</param>

@@ -6,13 +6,13 @@ using Microsoft.ML.Tokenizers;
 namespace CutoffLen.Tokenization;
 
 /// <summary>
-/// Cuts text with one expression after the other: each match is a word and so is what lies between two ("Isolated" in
-/// Hugging Face's words). The expressions are meant for code points, .NET's work on UTF-16: a character beyond U+FFFF is
-/// put before them as one character of its category, so that a mathematical letter is a letter.
+/// Cuts text with one expression after the other. Each match is a word, and so is the text between two matches (Hugging
+/// Face's "Isolated"). The expressions are meant for code points, but .NET matches UTF-16. A character beyond U+FFFF is
+/// therefore replaced by one of the same category, so that a mathematical letter is a letter.
 /// </summary>
 internal sealed class RegexWords(IReadOnlyList<Regex> expressions) : PreTokenizer
 {
-    // By UnicodeCategory; none of them is in a range that vocabularies' expressions name by its characters.
+    // Indexed by UnicodeCategory. The expressions of vocabularies name none of these characters by itself.
     private const string StandIns =
         "\u0100\u0101\u01C5\u02B0\u01BB" // letters: upper, lower, title, modifier, other
         + "\u0300\u0903\u0488" // marks: non-spacing, spacing, enclosing

@@ -1,5 +1,7 @@
 using System.Text;
 using CutoffLen.Common;
+using CutoffLen.Files;
+using Google.Protobuf;
 
 namespace CutoffLen.Tokenization;
 
@@ -9,7 +11,7 @@ namespace CutoffLen.Tokenization;
 /// </summary>
 internal static class SentencePieceFile
 {
-    // Trained models have at most 16; finding merges takes time with the square of it.
+    // Trained models have at most 16. Finding merges takes time quadratic in it.
     private const int LongestPiece = 512;
 
     private enum Kind
@@ -50,57 +52,63 @@ internal static class SentencePieceFile
     /// <summary>Reads a model.</summary>
     /// <param name="bytes">The file.</param>
     /// <param name="path">Its name in error messages.</param>
-    public static TokenizerDefinition Read(ReadOnlySpan<byte> bytes, string path)
+    public static TokenizerDefinition Read(byte[] bytes, string path)
     {
         try
         {
-            var model = new Model();
-            var fields = new ProtobufFields(bytes);
-            while (fields.Next())
-            {
-                ReadField(model, fields.Number, fields.Bytes);
-            }
-
+            var model = ReadModel(new CodedInputStream(bytes));
             return Check(model) is { } fault ? throw new InvalidDataException(fault) : Build(model);
         }
-        catch (Exception fault) when (fault is InvalidDataException or DecoderFallbackException or ArgumentException)
+        catch (Exception fault) when (fault is InvalidDataException or InvalidProtocolBufferException or DecoderFallbackException or ArgumentException)
         {
             throw new UserException($"{path}: not a SentencePiece model that can be used: {fault.Message}", fault);
         }
     }
 
-    private static void ReadField(Model model, int number, ReadOnlySpan<byte> bytes)
+    // A tag is (field number << 3) | wire type: 0 is a varint, 2 has a length, 5 is four bytes.
+    private static Model ReadModel(CodedInputStream message)
     {
-        switch (number)
+        var model = new Model();
+        while (message.ReadTag() is not 0 and var tag)
         {
-            case 1:
-                model.Pieces.Add(ReadPiece(bytes));
-                break;
-            case 2:
-                ReadTrainer(model, new ProtobufFields(bytes));
-                break;
-            case 3:
-                ReadNormalizer(model, new ProtobufFields(bytes));
-                break;
+            switch (tag)
+            {
+                case (1 << 3) | 2:
+                    model.Pieces.Add(ReadPiece(message.ReadBytes().CreateCodedInput()));
+                    break;
+                case (2 << 3) | 2:
+                    ReadTrainer(model, message.ReadBytes().CreateCodedInput());
+                    break;
+                case (3 << 3) | 2:
+                    ReadNormalizer(model, message.ReadBytes().CreateCodedInput());
+                    break;
+                default:
+                    message.SkipLastField();
+                    break;
+            }
         }
+
+        return model;
     }
 
-    private static Piece ReadPiece(ReadOnlySpan<byte> bytes)
+    private static Piece ReadPiece(CodedInputStream message)
     {
-        var fields = new ProtobufFields(bytes);
         var (text, score, kind) = ("", 0f, Kind.Normal);
-        while (fields.Next())
+        while (message.ReadTag() is not 0 and var tag)
         {
-            switch (fields.Number)
+            switch (tag)
             {
-                case 1:
-                    text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(fields.Bytes);
+                case (1 << 3) | 2:
+                    text = StrictUtf8.Encoding.GetString(message.ReadBytes().Span);
                     break;
-                case 2:
-                    score = BitConverter.UInt32BitsToSingle((uint)fields.Value);
+                case (2 << 3) | 5:
+                    score = message.ReadFloat();
                     break;
-                case 3:
-                    kind = (Kind)Math.Min(fields.Value, 99);
+                case 3 << 3:
+                    kind = (Kind)message.ReadEnum();
+                    break;
+                default:
+                    message.SkipLastField();
                     break;
             }
         }
@@ -108,48 +116,54 @@ internal static class SentencePieceFile
         return new Piece(text, score, kind);
     }
 
-    private static void ReadTrainer(Model model, ProtobufFields fields)
+    private static void ReadTrainer(Model model, CodedInputStream message)
     {
-        while (fields.Next())
+        while (message.ReadTag() is not 0 and var tag)
         {
-            switch (fields.Number)
+            switch (tag)
             {
-                case 3:
-                    model.Type = (int)Math.Min(fields.Value, 99);
+                case 3 << 3:
+                    model.Type = message.ReadEnum();
                     break;
-                case 24:
-                    model.SpaceAfterWords = fields.Value != 0;
+                case 24 << 3:
+                    model.SpaceAfterWords = message.ReadBool();
                     break;
-                case 35:
-                    model.ByteFallback = fields.Value != 0;
+                case 35 << 3:
+                    model.ByteFallback = message.ReadBool();
                     break;
-                case 41:
-                    model.Bos = unchecked((int)fields.Value); // -1 for none
+                case 41 << 3:
+                    model.Bos = message.ReadInt32(); // -1 for none
                     break;
-                case 42:
-                    model.Eos = unchecked((int)fields.Value);
+                case 42 << 3:
+                    model.Eos = message.ReadInt32();
+                    break;
+                default:
+                    message.SkipLastField();
                     break;
             }
         }
     }
 
-    private static void ReadNormalizer(Model model, ProtobufFields fields)
+    private static void ReadNormalizer(Model model, CodedInputStream message)
     {
-        while (fields.Next())
+        while (message.ReadTag() is not 0 and var tag)
         {
-            switch (fields.Number)
+            switch (tag)
             {
-                case 2:
-                    model.HasRules = fields.Bytes.Length > 0;
+                case (2 << 3) | 2:
+                    model.HasRules = message.ReadBytes().Length > 0;
                     break;
-                case 3:
-                    model.AddPrefix = fields.Value != 0;
+                case 3 << 3:
+                    model.AddPrefix = message.ReadBool();
                     break;
-                case 4:
-                    model.RemoveExtra = fields.Value != 0;
+                case 4 << 3:
+                    model.RemoveExtra = message.ReadBool();
                     break;
-                case 5:
-                    model.EscapeSpaces = fields.Value != 0;
+                case 5 << 3:
+                    model.EscapeSpaces = message.ReadBool();
+                    break;
+                default:
+                    message.SkipLastField();
                     break;
             }
         }
@@ -256,9 +270,9 @@ internal static class SentencePieceFile
     }
 
     /// <summary>
-    /// SentencePiece joins the neighbours whose union has the highest score, the leftmost of equal ones. As a list of
-    /// merges: by score, and among equal scores the longest left part first, which is the same for runs of one
-    /// character, where equal scores occur in practice (LLaMA's runs of 2 to 16 spaces all have the same).
+    /// SentencePiece merges the neighbours whose union has the highest score, the leftmost of equal ones. As a list of
+    /// merges that is by score, and among equal scores the longest left part first. The two agree on runs of one
+    /// character, where equal scores occur in practice: LLaMA's runs of 2 to 16 spaces all have one score.
     /// </summary>
     private static List<string> Merges(Model model, Dictionary<string, int> pieces)
     {

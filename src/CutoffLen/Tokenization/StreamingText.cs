@@ -2,7 +2,7 @@ using System.Text;
 
 namespace CutoffLen.Tokenization;
 
-/// <summary>Turns ids that come one by one into text; a character whose bytes are spread over tokens comes with the last.</summary>
+/// <summary>Decodes ids one by one. A character whose bytes are spread over tokens comes with the last of them.</summary>
 public sealed class StreamingText
 {
     private readonly Func<int, byte[]> bytesOf;

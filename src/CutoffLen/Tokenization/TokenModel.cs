@@ -1,12 +1,12 @@
 namespace CutoffLen.Tokenization;
 
-/// <summary>What a tokenizer file says about plain text: how it becomes tokens, and what bytes each token is.</summary>
+/// <summary>How plain text becomes tokens, and which bytes each token is.</summary>
 internal abstract class TokenModel
 {
     /// <summary>Each token of the vocabulary as the file spells it, by id.</summary>
     public required IReadOnlyDictionary<int, string> Tokens { get; init; }
 
-    /// <summary>What decoding takes from the beginning of the text: the space that encoding put there.</summary>
+    /// <summary>The spaces that decoding removes at the beginning, because encoding put them there.</summary>
     public LeadingSpace Strip { get; init; }
 
     /// <summary>In words, for people.</summary>
@@ -37,3 +37,20 @@ internal enum LeadingSpace
     /// <summary>The text can't begin with spaces: encoding removes them.</summary>
     All,
 }
+
+/// <summary>A tokenizer file, read.</summary>
+/// <param name="Model">What it does with plain text.</param>
+/// <param name="Added">Tokens that are found in text as they stand.</param>
+/// <param name="Before">Ids that the file itself puts before a text.</param>
+/// <param name="After">Ids that the file itself puts after a text.</param>
+/// <param name="Bos">The id that begins texts, where the file says so.</param>
+/// <param name="Eos">The id that ends texts, where the file says so.</param>
+/// <param name="Controls">Tokens that no text becomes but that have a meaning (BOS, EOS, unknown).</param>
+internal sealed record TokenizerDefinition(
+    TokenModel Model,
+    IReadOnlyList<AddedToken> Added,
+    IReadOnlyList<int> Before,
+    IReadOnlyList<int> After,
+    int? Bos,
+    int? Eos,
+    IReadOnlyList<AddedToken> Controls);

@@ -5,8 +5,8 @@ namespace CutoffLen.Tokenization;
 
 /// <summary>
 /// tokenizer.json (Hugging Face's tokenizers library): byte pair encoding, byte-level as in LLaMA 3, or with
-/// U+2581 for spaces and byte fallback as in LLaMA 2 and Mistral. Whatever else stands in the file is an error, as
-/// ids would come out wrong silently.
+/// U+2581 for spaces and byte fallback as in LLaMA 2 and Mistral. Anything else in the file is an error, because it
+/// would silently give other ids.
 /// </summary>
 internal static class TokenizerJson
 {
@@ -30,7 +30,7 @@ internal static class TokenizerJson
 
             var pipeline = TokenizerPipeline.Read(root);
             var added = ReadAdded(root["added_tokens"]);
-            var (before, after) = TokenizerTemplate.Read(root["post_processor"]);
+            var (before, after) = PostProcessor.Read(root["post_processor"]);
             TokenModel built = pipeline.ByteLevel ? BuildByteLevel(model, pipeline) : BuildMetaspace(model, pipeline);
             return new TokenizerDefinition(built, Normalized(added, pipeline, built), before, after, Bos: null, Eos: null, Controls: []);
         }
@@ -84,7 +84,7 @@ internal static class TokenizerJson
         return tokens.Count > 0 ? tokens : throw new InvalidDataException("model.vocab is empty");
     }
 
-    /// <summary>"left right", or since 2024 ["left", "right"]. That both are tokens, the package checks.</summary>
+    /// <summary>"left right", or since 2024 ["left", "right"]. The package checks that both are tokens.</summary>
     private static List<string> ReadMerges(JsonPart merges)
     {
         var list = new List<string>();

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization;
 
@@ -9,7 +10,7 @@ internal sealed partial class TokenizerPipeline
     private const string Llama3 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
     private const string Qwen2 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-    // For expressions from files: an expression may be made to run for ever.
+    // A hostile expression from a file may take exponential time.
     private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(5);
 
     private readonly List<Regex> words = [];
@@ -23,7 +24,7 @@ internal sealed partial class TokenizerPipeline
     /// <summary>Byte-level: a space is put before text that begins with none.</summary>
     public bool AddPrefixSpace { get; private set; }
 
-    /// <summary>Whether text is brought into Unicode's normalization form C.</summary>
+    /// <summary>Whether text is normalized to NFC.</summary>
     public bool NormalizeToC { get; private set; }
 
     /// <summary>Expressions that cut words, to be applied one after the other.</summary>
@@ -65,6 +66,7 @@ internal sealed partial class TokenizerPipeline
         switch (step["type"].Text())
         {
             case "NFC":
+                Nfc.Require();
                 NormalizeToC = true;
                 break;
             case "Prepend" when step["prepend"].Text() == "\u2581" && !escapes:
@@ -129,7 +131,7 @@ internal sealed partial class TokenizerPipeline
             return new Regex(Regex.Escape(text), RegexOptions.CultureInvariant);
         }
 
-        // The usual ones are compiled into the program, which starts faster with them.
+        // Source-generated for the usual tokenizers, which starts faster.
         return pattern["Regex"].Text() switch
         {
             null => throw new InvalidDataException($"{pattern.Path} is {pattern}; allowed is a Regex or a String"),

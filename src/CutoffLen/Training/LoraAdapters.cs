@@ -16,10 +16,10 @@ namespace CutoffLen.Training;
 public sealed class LoraAdapters : IDisposable
 {
     private readonly long seed;
-    private readonly AdapterPlaces places;
+    private readonly AdapterTensors tensors;
     private readonly List<LoraAdapter> attached = [];
 
-    /// <summary>Finds the places in a model.</summary>
+    /// <summary>Finds the modules in a model.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="adapters">Which modules get adapters or are trained whole.</param>
     /// <param name="seed">Of the initial values and of dropout.</param>
@@ -27,7 +27,7 @@ public sealed class LoraAdapters : IDisposable
     public LoraAdapters(LlamaConfig config, AdapterConfig adapters, long seed)
     {
         (Config, this.seed, Dropout) = (adapters, seed, new LoraDropout(adapters.LoraDropout, seed));
-        places = AdapterPlaces.Of(config, adapters);
+        tensors = AdapterTensors.Of(config, adapters);
     }
 
     /// <summary>Rank, scale, modules.</summary>
@@ -39,9 +39,9 @@ public sealed class LoraAdapters : IDisposable
     /// <summary>What is trained: all A, all B (faster under LoRA+), and the modules that are trained whole.</summary>
     public IReadOnlyList<ParameterGroup> Groups(double learningRateRatio) =>
     [
-        new("lora_A", [.. places.Factors.Select(p => new ParameterShape(AdapterPlaces.A(p.Projection), p.A))], WeightDecays: true),
-        new("lora_B", [.. places.Factors.Select(p => new ParameterShape(AdapterPlaces.B(p.Projection), p.B))], WeightDecays: true, learningRateRatio),
-        .. ParameterGroup.ByShape(places.Whole.Select(weight => new ParameterShape(weight.Name, weight.Shape))),
+        new("lora_A", [.. tensors.TargetModules.Select(p => new ParameterShape(AdapterTensors.A(p.Projection), p.A))], WeightDecays: true),
+        new("lora_B", [.. tensors.TargetModules.Select(p => new ParameterShape(AdapterTensors.B(p.Projection), p.B))], WeightDecays: true, learningRateRatio),
+        .. ParameterGroup.ByShape(tensors.ModulesToSave.Select(weight => new ParameterShape(weight.Name, weight.Shape))),
     ];
 
     /// <summary>
@@ -53,10 +53,10 @@ public sealed class LoraAdapters : IDisposable
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var projections = network.named_modules().Where(m => m.module is CutoffLen.Models.Llama.Linear).ToDictionary(m => m.name, m => (CutoffLen.Models.Llama.Linear)m.module);
-        for (var n = 0; n < places.Factors.Count; n++)
+        for (var n = 0; n < tensors.TargetModules.Count; n++)
         {
-            var (projection, shape, _) = places.Factors[n];
-            var (a, b) = (AdapterPlaces.A(projection), AdapterPlaces.B(projection));
+            var (projection, shape, _) = tensors.TargetModules[n];
+            var (a, b) = (AdapterTensors.A(projection), AdapterTensors.B(projection));
             parameters.View(a).copy_(InitialA(shape, n));
             parameters.View(b).zero_();
             var adapter = new LoraAdapter(Trained(parameters, a), Trained(parameters, b), Config.Scale, Dropout, n);

@@ -47,7 +47,7 @@ public static class LoraMerge
         var settings = AdapterConfig.Read(adapters);
         using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, settings, seed: 0);
         model.LoadAdapters(adapters);
-        using var plain = new LlamaForCausalLM(config, AdapterCheckpoint.Merged(adapters, config, settings, checkpoint.Weights(device, dtype)));
+        using var plain = AdapterCheckpoint.LoadMerged(adapters, config, settings, checkpoint.Weights(device, dtype));
         stop.ThrowIfCancellationRequested();
         var (before, tokens) = MeanNll(model.Network, texts);
         stop.ThrowIfCancellationRequested();
@@ -78,7 +78,7 @@ public static class LoraMerge
             using var scope = NewDisposeScope();
             var setup = model.Config.SetupFor(PositionMethods.Auto, Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
             using var plan = AttentionPlan.Create(setup.Method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
-            var tokens = tensor(Array.ConvertAll(ids, id => (long)id)).to(model.Device);
+            var tokens = tensor(ids, ScalarType.Int64).to(model.Device);
             var hidden = model.Hidden(tokens.unsqueeze(0), plan).squeeze(0);
             sum += TokenLikelihood.NegativeLog(model, hidden.narrow(0, 0, ids.Length - 1), tokens.narrow(0, 1, ids.Length - 1)).sum().item<float>();
             count += ids.Length - 1;

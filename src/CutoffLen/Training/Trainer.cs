@@ -79,7 +79,7 @@ public sealed class Trainer : IDisposable
         var norm = Model.Parameters.GradientNorm(gradients.Total);
         if (!double.IsFinite(norm))
         {
-            throw NotFinite($"the gradient's norm is {norm}", step, rows);
+            throw NotFinite(FormattableString.Invariant($"the gradient's norm is {norm}"), step, rows);
         }
 
         var rate = steps.Schedule.At(step);
@@ -130,14 +130,14 @@ public sealed class Trainer : IDisposable
         using var dropout = Model.Adapters?.Dropout.For(step, number);
         var loss = backprop.Run(tokens, targets, plan, scale).item<double>();
         gradients.Add();
-        return double.IsFinite(loss) ? loss : throw NotFinite($"the loss is {loss}", step, rows);
+        return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows);
     }
 
     private UserException NotFinite(string what, long step, IEnumerable<PositionedSequence> rows)
     {
         var (name, norm) = gradients.Largest();
         return new UserException(
-            $"step {step + 1}: {what}; the largest gradient is that of {name} (norm {norm:g3}), "
+            FormattableString.Invariant($"step {step + 1}: {what}; the largest gradient is that of {name} (norm {norm:g3}), ")
             + $"the sequences are {string.Join("; ", rows.Select(row => sequences.Describe(row.Sequence)))}. "
             + "The model is unchanged by this step and the last checkpoint is kept; a lower learning_rate, a longer warm-up or dtype: fp32 may help");
     }

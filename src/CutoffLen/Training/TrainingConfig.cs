@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using System.ComponentModel;
 using CutoffLen.Common;
 using CutoffLen.Training.Optimizers;
@@ -55,7 +56,7 @@ public sealed record TrainingConfig
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.Adamw;
 
     /// <summary>The largest learning rate.</summary>
-    [Range(Above = 0, Most = 10)]
+    [Range(0.0, 10.0, MinimumIsExclusive = true)]
     [Also("lr")]
     [NotCompared(InRates)]
     public double LearningRate { get; init; } = 2e-5;
@@ -67,60 +68,60 @@ public sealed record TrainingConfig
     public ScheduleShape LrSchedulerType { get; init; } = ScheduleShape.Constant;
 
     /// <summary>Steps of warm-up; 0 leaves it to warmup_ratio.</summary>
-    [Range(Least = 0)]
+    [Range(0, int.MaxValue)]
     [NotCompared(InRates)]
     public int WarmupSteps { get; init; }
 
     /// <summary>Warm-up as a share of all steps.</summary>
-    [Range(Least = 0, Most = 1)]
+    [Range(0.0, 1.0)]
     [NotCompared(InRates)]
     public double WarmupRatio { get; init; } = 0.02;
 
     /// <summary>Decoupled weight decay, on matrices only.</summary>
-    [Range(Least = 0, Most = 10)]
+    [Range(0.0, 10.0)]
     public double WeightDecay { get; init; }
 
     /// <summary>Decay of the first moment.</summary>
-    [Range(Least = 0, Below = 1)]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
     public double AdamBeta1 { get; init; } = 0.9;
 
     /// <summary>Decay of the second moment.</summary>
-    [Range(Least = 0, Below = 1)]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
     public double AdamBeta2 { get; init; } = 0.95;
 
     /// <summary>Keeps the update finite where the second moment is zero.</summary>
-    [Range(Above = 0, Most = 1)]
+    [Range(0.0, 1.0, MinimumIsExclusive = true)]
     public double AdamEpsilon { get; init; } = 1e-8;
 
     /// <summary>Gradients are scaled down to this global norm; 0 for no clipping.</summary>
-    [Range(Least = 0)]
+    [Range(0.0, double.MaxValue)]
     public double MaxGradNorm { get; init; } = 1;
 
     /// <summary>Optimizer steps; null leaves it to num_train_epochs.</summary>
     [Description("Optimizer steps; else passes over the data as num_train_epochs says.")]
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     [NotCompared(InRates)]
     public int? MaxSteps { get; init; }
 
     /// <summary>Passes over the data, whole or not.</summary>
-    [Range(Above = 0)]
+    [Range(0.0, double.MaxValue, MinimumIsExclusive = true)]
     [Also("num_epochs")]
     [NotCompared(InRates)]
     public double NumTrainEpochs { get; init; } = 1;
 
     /// <summary>Sequences of one forward pass.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     [Also("micro_batch_size")]
     public int PerDeviceTrainBatchSize { get; init; } = 1;
 
     /// <summary>Forward passes of one optimizer step.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     [NotCompared(InAccumulation)]
     public int GradientAccumulationSteps { get; init; } = 1;
 
     /// <summary>Tokens of one optimizer step, instead of gradient_accumulation_steps.</summary>
     [Tokens]
-    [Range(Least = 2)]
+    [Range(2, int.MaxValue)]
     [NotCompared(InAccumulation)]
     public int? TokensPerStep { get; init; }
 
@@ -129,7 +130,7 @@ public sealed record TrainingConfig
 
     /// <summary>Seed of every random draw.</summary>
     [Description("Seed of every random draw.")]
-    [Range(Least = 0)]
+    [Range(0, int.MaxValue)]
     public int Seed { get; init; } = 42;
 
     /// <summary>none or layers.</summary>
@@ -144,17 +145,17 @@ public sealed record TrainingConfig
     public bool OffloadOptimizer { get; init; }
 
     /// <summary>Steps between lines of the log.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     [NotCompared(SameBits)]
     public int LoggingSteps { get; init; } = 10;
 
     /// <summary>Steps between checkpoints; 0 saves at the end only.</summary>
-    [Range(Least = 0)]
+    [Range(0, int.MaxValue)]
     [NotCompared(SameBits)]
     public int SaveSteps { get; init; } = 500;
 
     /// <summary>Checkpoints that are kept, the newest; null for all.</summary>
-    [Range(Least = 1)]
+    [Range(1, int.MaxValue)]
     [NotCompared(SameBits)]
     public int? SaveTotalLimit { get; init; } = 2;
 

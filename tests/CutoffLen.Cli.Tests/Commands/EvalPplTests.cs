@@ -92,7 +92,7 @@ public sealed class EvalPplTests : IDisposable
         folder.Write("empty.jsonl", "{\"text\":\"\"}\n{\"text\":\"  \"}\n");
         folder.Write("short.txt", "the words");
         folder.Write("broken.jsonl", "{\"text\":\n");
-        Assert.Contains("no document has any text", Eval("a", "--data", folder["empty.jsonl"]).Exits(1).Error);
+        Assert.Contains("no text; all documents are empty", Eval("a", "--data", folder["empty.jsonl"]).Exits(1).Error);
         Assert.Contains("no text is long enough", Eval("a", "--data", folder["short.txt"]).Exits(1).Error);
         Assert.Contains("broken.jsonl", Eval("a", "--data", folder["broken.jsonl"]).Exits(1).Error);
         Assert.Contains("no such file", Eval("a", "--data", folder["nowhere"]).Exits(1).Error);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Runs;
 using Serilog;
@@ -67,6 +68,6 @@ public sealed class LoggingTests : IDisposable
     {
         public List<string> Messages { get; } = [];
 
-        public void Emit(LogEvent logEvent) => Messages.Add(logEvent.RenderMessage());
+        public void Emit(LogEvent logEvent) => Messages.Add(logEvent.RenderMessage(CultureInfo.InvariantCulture));
     }
 }

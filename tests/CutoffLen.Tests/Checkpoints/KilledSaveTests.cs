@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using CutoffLen.Checkpoints;
 using static TorchSharp.torch;
@@ -63,7 +64,7 @@ public sealed class KilledSaveTests : IDisposable
 
         void Count(string line)
         {
-            var number = int.Parse(line.Split(' ')[1]);
+            var number = int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
             _ = line.StartsWith("begin", StringComparison.Ordinal) ? begun = number : done = number;
         }
     }

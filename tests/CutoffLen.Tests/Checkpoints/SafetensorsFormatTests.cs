@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
@@ -96,7 +97,7 @@ public sealed class SafetensorsFormatTests : IDisposable
         var header = new StringBuilder("{");
         for (var i = 0; i <= 100_000; i++)
         {
-            header.Append(i == 0 ? "" : ",").Append($$"""
+            header.Append(i == 0 ? "" : ",").Append(CultureInfo.InvariantCulture, $$"""
                 "{{i}}":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}
                 """);
         }

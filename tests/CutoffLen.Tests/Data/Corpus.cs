@@ -8,11 +8,11 @@ internal sealed class Corpus : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public Corpus(IReadOnlyList<int> lengths, DocumentMarkers? markers = null)
+    public Corpus(IReadOnlyList<int> lengths, SpecialTokens? special = null)
     {
         Texts = [.. lengths.Select((length, d) => string.Concat(Enumerable.Range(0, length).Select(t => Letter(d, t))))];
         folder.Write("data.jsonl", string.Join('\n', Texts.Select(text => System.Text.Json.JsonSerializer.Serialize(new { text }))));
-        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), markers ?? DocumentMarkers.None, folder["cache"]);
+        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), special ?? SpecialTokens.None, folder["cache"]);
     }
 
     public TokenizedDocuments Documents { get; }

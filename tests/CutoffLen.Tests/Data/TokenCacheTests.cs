@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
+using System.Text;
+using System.Text.RegularExpressions;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Files;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
@@ -25,7 +28,7 @@ public sealed class TokenCacheTests : IDisposable
         Assert.Equal(["hello \uFFFF world", "one", "three"], Texts(cache));
         Assert.Equal([0L, 13L, 16L], Enumerable.Range(0, 3).Select(cache.Start));
         Assert.Equal([files[0].Path, $"{files[1].Path} line 1", $"{files[1].Path} line 3"], Enumerable.Range(0, 3).Select(cache.Describe));
-        Assert.Equal(vocabularySize > 65_536, new FileInfo(CacheFile()).Length > 128 + 48 + (4 * 16));
+        Assert.Equal(vocabularySize > 65_536, new FileInfo(CacheFile()).Length > 128 + 48 + (4 * 32));
     }
 
     [Fact]
@@ -109,7 +112,7 @@ public sealed class TokenCacheTests : IDisposable
         var broken = new CharacterEncoder { Before = text => _ = text == "two" ? throw new InvalidDataException("no two") : 0 };
         Assert.Equal("no two", Assert.Throws<InvalidDataException>(() => Open(files, broken)).Message);
         Assert.Equal([".lock"], Directory.GetFiles(CacheFolder).Select(Path.GetExtension));
-        File.WriteAllText(CacheFile(".partial"), "what a killed run leaves");
+        File.WriteAllText(AtomicFile.TemporaryName(CacheFile()), "what a killed run leaves");
         Open(files, new CharacterEncoder()).Dispose();
         Assert.Equal([".lock", ".tokens"], Directory.GetFiles(CacheFolder).Select(Path.GetExtension).Order());
     }
@@ -173,9 +176,9 @@ public sealed class TokenCacheTests : IDisposable
         var files = Write(("a.txt", "one"));
         Open(files, new CharacterEncoder()).Dispose();
         File.Delete(CacheFile());
-        Directory.CreateDirectory(CacheFile(".partial"));
+        Directory.CreateDirectory(AtomicFile.TemporaryName(CacheFile()));
         Assert.Contains("--cache-dir", Assert.Throws<UserException>(() => Open(files, new CharacterEncoder())).Message);
-        Directory.Delete(CacheFile(".partial"));
+        Directory.Delete(AtomicFile.TemporaryName(CacheFile()));
         Assert.Equal([".lock"], Directory.GetFiles(CacheFolder).Select(Path.GetExtension));
     }
 
@@ -242,15 +245,30 @@ public sealed class TokenCacheTests : IDisposable
         }
     }
 
-    [Theory]
-    [InlineData(new[] { 5, 6 }, new[] { 1, 5, 6 }, new[] { 1 }, new int[0])]
-    [InlineData(new[] { 5, 6 }, new[] { 1, 5, 6, 2 }, new[] { 1 }, new[] { 2 })]
-    [InlineData(new[] { 5, 6 }, new[] { 5, 6 }, new int[0], new int[0])]
-    public void Markers_are_what_stands_around_the_plain_ids(int[] plain, int[] special, int[] before, int[] after)
+    [Fact]
+    public void Words_and_bytes_are_those_of_the_whole_document()
     {
-        var markers = DocumentMarkers.Of(plain, special);
-        Assert.Equal(before, markers.Before);
-        Assert.Equal(after, markers.After);
+        var line = string.Concat(Enumerable.Repeat("a w\u00f6rd  \t and more ", 30_000)) + "\n\n";
+        var texts = new[] { "one", " two words\n", string.Concat(Enumerable.Repeat(line, 8)) };
+        using var cache = Open(Write([.. texts.Select((text, i) => ($"{i}.txt", text))]), new CharacterEncoder());
+        for (var d = 0; d < texts.Length; d++)
+        {
+            Assert.Equal(Regex.Split(texts[d], @"\s+").Length, cache.Words(d));
+            Assert.Equal(Encoding.UTF8.GetByteCount(texts[d]), cache.Bytes(d));
+        }
+    }
+
+    [Fact]
+    public void The_first_documents_are_a_cache_of_their_own_and_the_rest_is_not_read()
+    {
+        var files = Write(("a.jsonl", "{\"text\":\" \"}\n{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}"), ("b.jsonl", "no JSON"));
+        using (var cache = new TokenCacheFolder(CacheFolder).Open(files, new CharacterEncoder(), most: 2))
+        {
+            Assert.Equal(["one", "two"], Texts(cache));
+            Assert.Equal(1, cache.EmptyDocuments);
+        }
+
+        Assert.Throws<UserException>(() => Open(files, new CharacterEncoder()));
     }
 
     private TokenCache Open(IReadOnlyList<DataFile> files, ITextEncoder encoder) => new TokenCacheFolder(CacheFolder).Open(files, encoder);
@@ -258,8 +276,8 @@ public sealed class TokenCacheTests : IDisposable
     private IReadOnlyList<DataFile> Write(params (string Name, string Text)[] files) =>
         DataFiles.Find(files.Select(file => folder.Write(file.Name, file.Text)));
 
-    private string CacheFile(string suffix = "") =>
-        Path.ChangeExtension(Directory.GetFiles(CacheFolder, "*.lock").Single(), null) + suffix;
+    private string CacheFile() =>
+        Path.ChangeExtension(Directory.GetFiles(CacheFolder, "*.lock").Single(), null)!;
 
     private static int[] Read(TokenCache cache, int document)
     {

@@ -7,7 +7,7 @@ namespace CutoffLen.Tests.Data;
 
 public sealed class TokenLedgerTests
 {
-    private static readonly DocumentMarkers Bos = new([1], []);
+    private static readonly SpecialTokens Bos = new(1, null, [1], []);
 
     [Theory]
     [InlineData(Packing.Documents, 0, 2, 0, 2)]

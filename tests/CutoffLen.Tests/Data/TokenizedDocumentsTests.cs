@@ -13,7 +13,7 @@ public sealed class TokenizedDocumentsTests
     {
         int[] front = [.. Enumerable.Range(1, before)];
         int[] back = [.. Enumerable.Range(11, after)];
-        using var corpus = new Corpus([1, 5, 3], new DocumentMarkers(front, back));
+        using var corpus = new Corpus([1, 5, 3], new SpecialTokens(null, null, front, back));
         for (var d = 0; d < 3; d++)
         {
             int[] whole = [.. front, .. corpus.Texts[d], .. back];
@@ -35,9 +35,9 @@ public sealed class TokenizedDocumentsTests
     [Fact]
     public void The_stream_of_all_documents_is_counted_with_markers()
     {
-        using var corpus = new Corpus([1, 5, 3], new DocumentMarkers([1], [2, 2]));
+        using var corpus = new Corpus([1, 5, 3], new SpecialTokens(null, null, [1], [2, 2]));
         Assert.Equal([0L, 4L, 12L], Enumerable.Range(0, 3).Select(corpus.Documents.Start));
-        Assert.Equal((18L, 9L), (corpus.Documents.Tokens, corpus.Documents.Markers));
+        Assert.Equal((18L, 9L), (corpus.Documents.Tokens, corpus.Documents.SpecialTokens));
         Assert.Equal(
             [.. Enumerable.Repeat(0, 4), .. Enumerable.Repeat(1, 8), .. Enumerable.Repeat(2, 6)],
             Enumerable.Range(0, 18).Select(index => corpus.Documents.At(index)));

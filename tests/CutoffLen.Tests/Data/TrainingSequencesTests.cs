@@ -12,14 +12,14 @@ public sealed class TrainingSequencesTests
     private const int Eos = 2;
     private const int Pad = 3;
 
-    private static readonly DocumentMarkers Markers = new([Bos], [Eos]);
+    private static readonly SpecialTokens Special = new(Bos, Eos, [Bos], [Eos]);
 
     [Theory]
     [InlineData(Packing.Documents)]
     [InlineData(Packing.Concat)]
     public void Every_token_of_every_document_stands_in_exactly_one_row_of_an_epoch(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         var sequences = Sequences(corpus, drawn, packing);
         for (var epoch = 0; epoch < 2; epoch++)
         {
@@ -37,7 +37,7 @@ public sealed class TrainingSequencesTests
     [InlineData(Packing.Pad)]
     public void Rows_hold_the_tokens_of_their_spans_and_then_padding(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         foreach (var row in Rows(Sequences(corpus, drawn, packing), epoch: 1))
         {
             var expected = row.Spans.SelectMany(span => corpus.Documents.Read(span.Document)[(int)span.Offset..][..span.Length]).ToList();
@@ -52,7 +52,7 @@ public sealed class TrainingSequencesTests
     [InlineData(Packing.Pad)]
     public void Documents_are_counted_from_0_and_never_share_attention(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         foreach (var row in Rows(Sequences(corpus, drawn, packing), epoch: 0))
         {
             var lengths = row.Spans.Select(span => span.Length).Concat(Enumerable.Repeat(1, row.Padding));
@@ -64,7 +64,7 @@ public sealed class TrainingSequencesTests
     [Fact]
     public void Joined_documents_are_one_to_attention() => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         foreach (var row in Rows(Sequences(corpus, drawn, Packing.Concat), epoch: 0))
         {
             var used = drawn.Cutoff - row.Padding;
@@ -78,7 +78,7 @@ public sealed class TrainingSequencesTests
     [InlineData(Packing.Concat)]
     public void Every_token_but_the_first_of_what_attention_sees_is_a_target_once(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         var targets = Rows(Sequences(corpus, drawn, packing), epoch: 0).SelectMany(row => row.Targets).Where(t => t != TrainingSequence.Ignore);
         var documents = Enumerable.Range(0, corpus.Documents.Count).Select(corpus.Documents.Read);
         var expected = packing == Packing.Concat ? documents.SelectMany(d => d).Skip(1) : documents.SelectMany(d => d.Skip(1));
@@ -90,7 +90,7 @@ public sealed class TrainingSequencesTests
     [InlineData(Packing.Pad)]
     public void A_target_is_the_next_token_of_the_same_document(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         foreach (var row in Rows(Sequences(corpus, drawn, packing), epoch: 0))
         {
             var expected = row.Spans.SelectMany(span =>
@@ -106,7 +106,7 @@ public sealed class TrainingSequencesTests
     [Fact]
     public void Padded_documents_lose_only_what_is_beyond_the_cutoff()
     {
-        using var corpus = new Corpus([3, 9, 5], Markers);
+        using var corpus = new Corpus([3, 9, 5], Special);
         var rows = Rows(new TrainingSequences(corpus.Documents, 7, Packing.Pad, seed: 1, Pad), 0).OrderBy(row => row.Spans[0].Document).ToList();
         Assert.Equal([2, 0, 0], rows.Select(row => row.Padding));
         Assert.Equal([0, 1, 2, 3, 4, 0, 0], rows[0].Positions.Ids);
@@ -122,7 +122,7 @@ public sealed class TrainingSequencesTests
     [InlineData(Packing.Pad)]
     public void Going_on_at_an_index_gives_what_an_undisturbed_run_gets(Packing packing) => ForAll(drawn =>
     {
-        using var corpus = new Corpus(drawn.Lengths, drawn.Markers);
+        using var corpus = new Corpus(drawn.Lengths, drawn.Special);
         var undisturbed = Sequences(corpus, drawn, packing);
         var all = Enumerable.Range(0, 3).SelectMany(epoch => Rows(undisturbed, epoch)).ToList();
         for (var at = all.Count - 1; at >= 0; at -= 1 + (all.Count / 5))
@@ -194,16 +194,16 @@ public sealed class TrainingSequencesTests
         Assert.EndsWith("data.jsonl line 2 tokens 0..9", described[1]);
     }
 
-    private sealed record Drawn(int[] Lengths, int Cutoff, DocumentMarkers Markers, long Seed);
+    private sealed record Drawn(int[] Lengths, int Cutoff, SpecialTokens Special, long Seed);
 
     private static void ForAll(Action<Drawn> holds)
     {
         var drawn =
             from lengths in Gen.Choose(1, 40).ArrayOf().Where(all => all.Length > 0)
             from cutoff in Gen.Choose(2, 24)
-            from markers in Gen.Elements(DocumentMarkers.None, Markers, new DocumentMarkers([Bos], []), new DocumentMarkers([], [Eos]))
+            from special in Gen.Elements(SpecialTokens.None, Special, new SpecialTokens(null, null, [Bos], []), new SpecialTokens(null, null, [], [Eos]))
             from seed in Gen.Choose(0, 1_000_000)
-            select new Drawn(lengths, cutoff, markers, seed);
+            select new Drawn(lengths, cutoff, special, seed);
         Prop.ForAll(drawn.ToArbitrary(), holds).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(40));
     }
 

@@ -13,6 +13,7 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
+using CutoffLen.Tokenization;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Evaluation;
@@ -52,7 +53,7 @@ public sealed class LlamaScorerTests
         int[] stream = [Sources.Bos, .. Tokens[1..]];
         PerplexityProtocol[] protocols = [.. PerplexityProtocols.All, PerplexityProtocols.Parse("pi", 32), PerplexityProtocols.Parse("hf-stride", 20), PerplexityProtocols.Parse("longlora-all", 50)];
         using var log = new ResultLog(folder["results.jsonl"]);
-        var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, AddsBos: true), scorer.DependsOnLength);
+        var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []), scorer.DependsOnLength);
         var scores = new PerplexitySweep(scorer, plan, log, "run", batchTokens: 400).Run([new EvaluationText("t", stream, 1, 1)]);
 
         // The stem and stride by which the source's own loop is known.
@@ -85,7 +86,7 @@ public sealed class LlamaScorerTests
         using var model = Open();
         using var scorer = new LlamaScorer(model, Method(model, "yarn:factor=4"));
         var texts = new[] { new EvaluationText("a", Tokens, 1, 1), new EvaluationText("b", [.. Tokens.Reverse()], 1, 1) };
-        var plan = new SweepPlan([new PiSliding(16), new LlamaCppHalf()], [16, 64], new SpecialTokens(null, null, false), scorer.DependsOnLength);
+        var plan = new SweepPlan([new PiSliding(16), new LlamaCppHalf()], [16, 64], SpecialTokens.None, scorer.DependsOnLength);
         using var folder = new TemporaryFolder();
         SweepScores Run(string file, INllScorer model)
         {

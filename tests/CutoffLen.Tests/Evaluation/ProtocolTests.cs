@@ -3,6 +3,7 @@ using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Tokenization;
 using FsCheck;
 using FsCheck.Fluent;
 
@@ -10,7 +11,7 @@ namespace CutoffLen.Tests.Evaluation;
 
 public sealed class ProtocolTests
 {
-    private static readonly SpecialTokens WithBos = new(Sources.Bos, 2, AddsBos: true);
+    private static readonly SpecialTokens WithBos = new(Sources.Bos, 2, [Sources.Bos], []);
 
     public static TheoryData<string, int, int, int> Cases => new()
     {
@@ -94,7 +95,7 @@ public sealed class ProtocolTests
     public void Bos_is_where_each_protocol_says()
     {
         // A tokenizer that has a BOS but does not add it: Yarn and the harness do, the others do not.
-        var special = new SpecialTokens(Bos: 9, Eos: 8, AddsBos: false);
+        var special = new SpecialTokens(Bos: 9, Eos: 8, Before: [], After: []);
         var text = new EvaluationText("t", [5, 6, 7], 1, 1);
         Assert.Equal([5, 6, 7], Stream(text, TextStart.AsTokenized, special));
         Assert.Equal([9, 5, 6, 7], Stream(text, TextStart.Bos, special));
@@ -103,7 +104,7 @@ public sealed class ProtocolTests
         Assert.Equal([8, 5, 6, 7], Stream(text, TextStart.BosOrEos, special with { Bos = null }));
         // Where the tokenizer put it, nobody puts a second one.
         var begun = text with { Tokens = [9, 5, 6] };
-        Assert.Equal([9, 5, 6], Stream(begun, TextStart.Bos, special with { AddsBos = true }));
+        Assert.Equal([9, 5, 6], Stream(begun, TextStart.Bos, special with { Before = [9] }));
         Assert.Equal([5, 6], text.Slice(9, 1, 3));
 
         static int[] Stream(EvaluationText text, TextStart start, SpecialTokens special)

@@ -2,12 +2,13 @@ using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Evaluation;
 
 public sealed class StatisticsTests
 {
-    private static readonly SpecialTokens NoSpecial = new(null, null, AddsBos: false);
+    private static readonly SpecialTokens NoSpecial = SpecialTokens.None;
 
     [Fact]
     public void Protocols_average_per_token_per_window_or_per_text()

@@ -2,12 +2,13 @@ using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Evaluation;
 
 public sealed class SweepTests
 {
-    private static readonly SpecialTokens WithBos = new(Sources.Bos, 2, AddsBos: true);
+    private static readonly SpecialTokens WithBos = new(Sources.Bos, 2, [Sources.Bos], []);
 
     [Fact]
     public void Prefixes_of_all_lengths_cost_one_forward_of_the_longest()

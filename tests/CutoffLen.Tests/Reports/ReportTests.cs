@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using CutoffLen.Evaluation.Measures;
@@ -9,6 +10,7 @@ using CutoffLen.Reports;
 using CutoffLen.Reports.Charts;
 using CutoffLen.Reports.Html;
 using CutoffLen.Tests.Evaluation;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Reports;
 
@@ -27,7 +29,7 @@ public sealed class ReportTests
         var report = Report("models/tiny");
         Assert.Equal(["models/tiny", "rope", "pi-s16", "fp32"], rows[1].Take(4));
         // All digits: what is written is the number itself.
-        Assert.Equal(report.Measured[0].Protocols[0].Lengths[1].Perplexity, double.Parse(rows[1][5]));
+        Assert.Equal(report.Measured[0].Protocols[0].Lengths[1].Perplexity, double.Parse(rows[1][5], CultureInfo.InvariantCulture));
         Assert.Equal("", rows[1][7]);
     }
 
@@ -97,7 +99,7 @@ public sealed class ReportTests
     public void A_report_of_one_method_without_curve_or_interval_is_a_page_too()
     {
         var text = new EvaluationText("t", [.. Enumerable.Range(0, 16)], 4, 20);
-        var plan = new SweepPlan([new Prefix()], [16], new SpecialTokens(null, null, false), false);
+        var plan = new SweepPlan([new Prefix()], [16], SpecialTokens.None, false);
         var scores = new SweepScores(plan, [text], [new TextWindowScore(0, new Demand(0, 16, 1, 16), 30)], [], null, 16);
         var measured = new MeasuredMethod("m", "rope", 16, null, [SweepStatistics.Perplexity(scores, 0)], SweepStatistics.Curve(scores), []);
         var report = Report("m") with { Measured = [measured], Comparisons = [], Lengths = [16], Protocols = [new ProtocolNote("prefix", "d", "s")] };
@@ -136,6 +138,14 @@ public sealed class ReportTests
         Assert.Equal(200, places[3]);
     }
 
+    [Fact]
+    public void A_culture_with_decimal_commas_changes_nothing()
+    {
+        var report = Report("tiny");
+        string All() => PerplexityCsv.Of(report) + PerplexityJson.Text(report) + PerplexityPage.Of(report);
+        Assert.Equal(CultureTests.Under("", All), CultureTests.Under("de-DE", All));
+    }
+
     private static PerplexityReport Report(string model)
     {
         PerplexityProtocol[] protocols = [new PiSliding(16), new LmEvalDisjoint()];
@@ -146,7 +156,7 @@ public sealed class ReportTests
         {
             using var folder = new TemporaryFolder();
             using var log = new ResultLog(folder["r.jsonl"]);
-            var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, true), i == 1);
+            var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []), i == 1);
             return new PerplexitySweep(new FakeScorer(i == 1), plan, log, "run", 1024).Run(texts);
         }).ToList();
         var cells = new[] { (64, 0.0), (64, 1.0), (128, 0.0), (128, 1.0) }.Select(c => new PasskeyCell(c.Item1, c.Item2, c.Item1, 5, c.Item1 / 32, 2, 10));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using CutoffLen.Evaluation.Protocols;
@@ -9,6 +10,7 @@ using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 using CutoffLen.Reports.Html;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Reports;
 
@@ -60,7 +62,7 @@ public sealed class SweepReportTests
         Assert.Equal(["model", "rope", "method", "stage", "cutoff"], rows[0].Take(5));
         Assert.Equal(["tiny", "linear", "linear:factor=4", "after", "1024"], rows[7].Take(5));
         Assert.Equal("", rows[1][4]);
-        Assert.Equal(report.Cells[6].Measured.Protocols[0].Lengths[2].Perplexity, double.Parse(rows[7][^3]));
+        Assert.Equal(report.Cells[6].Measured.Protocols[0].Lengths[2].Perplexity, double.Parse(rows[7][^3], CultureInfo.InvariantCulture));
         Assert.Equal("4000", rows[7][Array.IndexOf(rows[0], "training_tokens")]);
 
         var json = JsonNode.Parse(SweepJson.Text(report))!;
@@ -126,7 +128,7 @@ public sealed class SweepReportTests
     {
         using var folder = new TemporaryFolder();
         using var log = new ResultLog(folder["r.jsonl"]);
-        var plan = new SweepPlan([new Prefix()], Lengths, new SpecialTokens(null, null, false), DependsOnLength: false);
+        var plan = new SweepPlan([new Prefix()], Lengths, SpecialTokens.None, DependsOnLength: false);
         return new ModelSweep(spec, new PerplexitySweep(scorer, plan, log, "run", 4096).Run(texts), new PositionProof($"{spec}", "ab12", "cd34"), 0.5);
     }
 

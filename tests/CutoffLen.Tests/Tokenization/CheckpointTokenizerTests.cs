@@ -15,9 +15,11 @@ public sealed class CheckpointTokenizerTests : IDisposable
     {
         var ids = Copy("sp-kept").Encode("whale", addSpecial: false);
         Assert.Equal([1, .. ids], Open().Encode("whale"));
+        Assert.True(Open().SpecialTokens.AddsBos);
         Configure("""{"add_bos_token":false,"add_eos_token":true,"bos_token":"<s>","eos_token":{"content":"</s>"}}""");
         Assert.Equal([.. ids, 2], Open().Encode("whale"));
-        Assert.Equal((1, 2), (Open().BosId, Open().EosId));
+        Assert.Equal((1, 2), (Open().SpecialTokens.Bos, Open().SpecialTokens.Eos));
+        Assert.False(Open().SpecialTokens.AddsBos);
     }
 
     [Fact]

@@ -41,6 +41,7 @@ public sealed class TokenizerReferenceTests
             if (item["with_special"] is { } special)
             {
                 AssertSame(Ids(special), tokenizer.Encode(text), text);
+                AssertSame(Ids(special), [.. tokenizer.SpecialTokens.Before, .. ids, .. tokenizer.SpecialTokens.After], text);
                 Assert.Equal((string)item["decoded_without_special"]!, tokenizer.Decode(Ids(special), skipSpecial: true));
             }
         }

@@ -1,5 +1,6 @@
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Checkpoints.Safetensors;
+using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;

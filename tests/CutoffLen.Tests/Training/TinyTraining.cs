@@ -21,7 +21,7 @@ internal sealed class TinyTraining : IDisposable
     {
         var texts = lengths.Select((length, d) => string.Concat(Enumerable.Range(0, length).Select(t => (char)('0' + ((d + (t * (d % 3 == 0 ? 1 : d % 3 == 1 ? 3 : 7))) % 10)))));
         folder.Write("data.jsonl", string.Join('\n', texts.Select(text => $$"""{"text": "{{text}}"}""")));
-        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), DocumentMarkers.None, folder["cache"]);
+        Documents = TokenizedDocuments.Open([folder["data.jsonl"]], new CharacterEncoder(), SpecialTokens.None, folder["cache"]);
     }
 
     public TokenizedDocuments Documents { get; }

@@ -17,7 +17,7 @@ public sealed record AdapterConfig(
     /// <summary>The file's name.</summary>
     internal const string FileName = "adapter_config.json";
 
-    // Settings of PEFT that change what an adapter computes, and the values under which ours compute the same.
+    // PEFT's settings that change what an adapter computes, and the values that are supported.
     private static readonly (string Key, string[] Allowed)[] Fixed =
     [
         ("peft_type", ["\"LORA\""]), ("bias", ["\"none\""]), ("use_dora", ["false"]), ("fan_in_fan_out", ["false"]),
@@ -46,34 +46,27 @@ public sealed record AdapterConfig(
     {
         var path = Path.Combine(folder, FileName);
         var json = JsonFile.ReadObject(path);
-        var problems = new List<string>();
+        var keys = new JsonKeys(json);
         foreach (var (key, allowed) in Fixed)
         {
             if (json[key]?.ToJsonString() is { } given && !allowed.Contains(given))
             {
-                problems.Add($"{path}: {key} is {given}; supported is {allowed[0]}");
+                keys.Problems.Add($"{key} is {given}; supported is {allowed[0]}");
             }
         }
 
-        try
+        var config = new AdapterConfig(
+            keys.Int("r", 1, int.MaxValue, absent: 8), keys.Number("lora_alpha", 8), keys.Number("lora_dropout", 0),
+            keys.Texts("target_modules"), keys.Texts("modules_to_save"), keys.Flag("use_rslora", false))
         {
-            var config = new AdapterConfig(
-                json["r"]?.GetValue<int>() ?? 8, json["lora_alpha"]?.GetValue<double>() ?? 8, json["lora_dropout"]?.GetValue<double>() ?? 0,
-                Names(json["target_modules"]), Names(json["modules_to_save"]), json["use_rslora"]?.GetValue<bool>() ?? false)
-            {
-                BaseModel = json["base_model_name_or_path"]?.GetValue<string>() ?? "",
-            };
-            if (config.R < 1 || config.TargetModules.Count == 0)
-            {
-                problems.Add($"{path}: r must be at least 1 and target_modules a list of names");
-            }
+            BaseModel = keys.Text("base_model_name_or_path") ?? "",
+        };
+        if (keys.Problems.Count == 0 && config.TargetModules.Count == 0)
+        {
+            keys.Problems.Add("target_modules must be a list of names");
+        }
 
-            return problems.Count == 0 ? config : throw new UserException(string.Join('\n', problems));
-        }
-        catch (Exception fault) when (fault is InvalidOperationException or FormatException)
-        {
-            throw new UserException($"{path}: {fault.Message}", fault);
-        }
+        return keys.Problems.Count == 0 ? config : throw new UserException(string.Join('\n', keys.Problems.Select(problem => $"{path}: {problem}")));
     }
 
     /// <summary>The file's content, complete enough for PEFT.</summary>
@@ -95,11 +88,4 @@ public sealed record AdapterConfig(
     };
 
     private static JsonArray List(IReadOnlyList<string> names) => [.. names.Select(name => (JsonNode)name)];
-
-    private static string[] Names(JsonNode? node) => node switch
-    {
-        null => [],
-        JsonArray list => [.. list.Select(name => name?.GetValue<string>() ?? throw new FormatException("a module's name is null"))],
-        _ => throw new FormatException($"module names must be a list, not {node.ToJsonString()}"),
-    };
 }

@@ -7,10 +7,9 @@ using static TorchSharp.torch;
 namespace CutoffLen.Checkpoints.Safetensors;
 
 /// <summary>
-/// An open safetensors file. A tensor wanted on the CPU as it is stored is a view into a private memory map: nothing
-/// is read before it is used, and writing into it leaves the file alone. Anything else (another dtype, a GPU, an
-/// offset that is not a multiple of the element size) is read in pieces straight into its destination, so that
-/// besides the result only one piece is in memory.
+/// An open safetensors file. A tensor read to the CPU in its stored dtype is a view into a private memory map: nothing is
+/// read before it is used, and writing into it leaves the file alone. Anything else (another dtype, a GPU, an offset that
+/// is not a multiple of the element size) is read in pieces straight into its destination.
 /// </summary>
 public sealed class SafetensorsFile : IDisposable
 {
@@ -123,8 +122,8 @@ public sealed class SafetensorsFile : IDisposable
     }
 
     /// <summary>
-    /// Maps the file anew at the next reading: tensors read before and after then share no memory. (Those read from the
-    /// same map do, so what is written into one shows in another of the same name.)
+    /// Maps the file anew at the next reading, so that tensors read before and after share no memory. Tensors of the same
+    /// map share it: what is written into one shows in another of the same name.
     /// </summary>
     public void ForgetMaps()
     {

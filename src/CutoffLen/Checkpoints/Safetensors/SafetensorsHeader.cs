@@ -43,7 +43,7 @@ internal static class SafetensorsHeader
 
             using var file = File.OpenHandle(path);
             var json = ReadJson(file, length, path);
-            return new HeaderParser(path, LengthBytes + json.Length, length).Parse(json);
+            return new SafetensorsHeaderParser(path, LengthBytes + json.Length, length).Parse(json);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

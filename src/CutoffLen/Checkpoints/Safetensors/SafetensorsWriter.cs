@@ -14,7 +14,7 @@ public static class SafetensorsWriter
 
     private static readonly IReadOnlyDictionary<string, string> MadeForTorch = new Dictionary<string, string> { ["format"] = "pt" };
 
-    /// <summary>Writes one file under a temporary name, flushes it to disk and renames it.</summary>
+    /// <summary>Writes one file, whole or not at all.</summary>
     /// <param name="path">The file to create or replace.</param>
     /// <param name="tensors">Names and tensors, written in this order.</param>
     /// <param name="dtype">Element type to convert floating point tensors to; null to keep each one's own.</param>
@@ -25,26 +25,15 @@ public static class SafetensorsWriter
         ScalarType? dtype = null,
         IReadOnlyDictionary<string, string>? metadata = null)
     {
-        var temporary = $"{path}.saving-{Environment.ProcessId}";
         try
         {
-            WriteInPlace(temporary, tensors, dtype, metadata);
-            File.Move(temporary, path, overwrite: true);
-            DurableFiles.FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            using var file = new AtomicFile(path, bufferBytes: 0);
+            Write(file.Stream, tensors, dtype, metadata);
+            file.Commit();
         }
-        catch (Exception fault)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            if (File.Exists(temporary))
-            {
-                File.Delete(temporary);
-            }
-
-            if (fault is IOException or UnauthorizedAccessException)
-            {
-                throw new UserException($"{path}: cannot be written: {fault.Message}", fault);
-            }
-
-            throw;
+            throw new UserException($"{path}: cannot be written: {fault.Message}", fault);
         }
     }
 
@@ -56,13 +45,18 @@ public static class SafetensorsWriter
         IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
+        Write(file, tensors, dtype, metadata);
+        file.Flush(flushToDisk: true);
+    }
+
+    private static void Write(
+        FileStream file, IReadOnlyList<(string Name, Tensor Tensor)> tensors, ScalarType? dtype, IReadOnlyDictionary<string, string>? metadata)
+    {
         file.Write(Header(tensors, dtype, metadata ?? MadeForTorch));
         foreach (var (_, tensor) in tensors)
         {
             WriteTensor(file, tensor, StoredAs(tensor, dtype));
         }
-
-        file.Flush(flushToDisk: true);
     }
 
     /// <summary>Bytes of the tensor in a file written with this dtype.</summary>

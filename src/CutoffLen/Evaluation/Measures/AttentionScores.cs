@@ -20,7 +20,7 @@ public static class AttentionScores
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(tokens.Length), model.Config, model.Device);
-        var x = model.Embed(tensor(Array.ConvertAll(tokens, id => (long)id)).to(model.Device).view(1, -1));
+        var x = model.Embed(tensor(tokens, ScalarType.Int64).to(model.Device).view(1, -1));
         var layers = new double[model.Layers.Count];
         for (var n = 0; n < layers.Length; n++)
         {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CutoffLen.Common;
 
 namespace CutoffLen.Evaluation.Measures;
@@ -95,7 +96,7 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         var keys = new List<string>();
         while (keys.Count <= Alternatives)
         {
-            var key = (10_000 + random.Below(90_000)).ToString();
+            var key = (10_000 + random.Below(90_000)).ToString(CultureInfo.InvariantCulture);
             if (!keys.Contains(key))
             {
                 keys.Add(key);

@@ -1,37 +1,21 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using System.Text.RegularExpressions;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Evaluation.Scoring;
-
-/// <summary>The special tokens that a protocol may put before a text.</summary>
-/// <param name="Bos">The token that begins a text, or null where the vocabulary has none.</param>
-/// <param name="Eos">The token that ends a text, or null.</param>
-/// <param name="AddsBos">Whether the tokenizer puts BOS before a text by itself.</param>
-public sealed record SpecialTokens(int? Bos, int? Eos, bool AddsBos)
-{
-    /// <summary>Those of a tokenizer.</summary>
-    public static SpecialTokens Of(CheckpointTokenizer tokenizer) => new(
-        tokenizer.BosId, tokenizer.EosId, tokenizer.BosId is { } bos && tokenizer.Encode("a") is [var first, ..] && first == bos);
-}
 
 /// <summary>One document to measure on.</summary>
 /// <param name="Name">What reports call it: a path, or path and line.</param>
 /// <param name="Tokens">Its tokens, with the special tokens that the tokenizer puts around a text.</param>
 /// <param name="Words">Pieces between white space, as the lm-evaluation-harness counts them.</param>
 /// <param name="Bytes">Length in UTF-8 bytes.</param>
-public sealed partial record EvaluationText(string Name, int[] Tokens, long Words, long Bytes)
+public sealed record EvaluationText(string Name, int[] Tokens, long Words, long Bytes)
 {
     private string? identity;
 
     /// <summary>A hash of the tokens: names the text in files of results, whatever it is called.</summary>
     public string Identity => identity ??= Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<int>(Tokens)).AsSpan(0, 8));
-
-    /// <summary>A document from its text and its tokens.</summary>
-    public static EvaluationText Of(string name, string text, int[] tokens) =>
-        new(name, tokens, WhiteSpace().Count(text) + 1, System.Text.Encoding.UTF8.GetByteCount(text));
 
     /// <summary>The token that a protocol puts before this text's own tokens, or null where it puts none.</summary>
     public int? Prefix(TextStart start, SpecialTokens special)
@@ -52,7 +36,4 @@ public sealed partial record EvaluationText(string Name, int[] Tokens, long Word
     public int[] Slice(int? prefix, int start, int end) => prefix is not { } token
         ? Tokens[start..end]
         : start == 0 ? [token, .. Tokens.AsSpan(0, end - 1)] : Tokens[(start - 1)..(end - 1)];
-
-    [GeneratedRegex(@"\s+")]
-    private static partial Regex WhiteSpace();
 }

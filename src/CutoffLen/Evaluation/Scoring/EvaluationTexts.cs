@@ -1,4 +1,3 @@
-using System.Text;
 using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Tokenization;
@@ -9,65 +8,33 @@ namespace CutoffLen.Evaluation.Scoring;
 /// <param name="Sources">Paths as given.</param>
 /// <param name="Texts">Documents with text in them, in reading order.</param>
 /// <param name="Empty">Documents without, left out.</param>
-public sealed record EvaluationTexts(IReadOnlyList<string> Sources, IReadOnlyList<EvaluationText> Texts, int Empty)
+public sealed record EvaluationTexts(IReadOnlyList<string> Sources, IReadOnlyList<EvaluationText> Texts, long Empty)
 {
-    /// <summary>Reads files, folders and globs and tokenizes them, each document with the special tokens that the tokenizer gives a text.</summary>
+    /// <summary>Reads files, folders and globs through the token cache, each document with the tokenizer's special tokens around it.</summary>
     /// <param name="paths">What the user gave.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="most">Only the first so many documents; null for all.</param>
-    /// <param name="concatenate">
-    /// Whether all documents become one text: their tokens one after another, each with what the tokenizer puts around it.
-    /// </param>
+    /// <param name="concatenate">Whether all documents become one text, each with its special tokens.</param>
+    /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
+    /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UserException">Data that cannot be read, or without any text.</exception>
     public static EvaluationTexts Read(
-        IReadOnlyList<string> paths, CheckpointTokenizer tokenizer, int? most = null, bool concatenate = false, CancellationToken cancel = default)
+        IReadOnlyList<string> paths, CheckpointTokenizer tokenizer, int? most = null, bool concatenate = false, string? cacheFolder = null,
+        Action<string>? say = null, CancellationToken cancel = default)
     {
-        var files = DataFiles.Find(paths);
-        var (documents, empty) = Collect(files, most);
-        if (documents.Count == 0)
-        {
-            throw new UserException($"{string.Join(", ", paths)}: no document has any text in it");
-        }
+        using var documents = TokenizedDocuments.Open(paths, tokenizer, tokenizer.SpecialTokens, cacheFolder, say, most: most, stop: cancel);
+        EvaluationText[] texts = [.. Enumerable.Range(0, documents.Count).Select(d => Read(documents, d))];
+        return new EvaluationTexts(paths, concatenate ? [Concatenated(texts)] : texts, documents.EmptyDocuments);
+    }
 
-        var texts = new EvaluationText[documents.Count];
-        Parallel.For(0, texts.Length, new ParallelOptions { CancellationToken = cancel }, i =>
-            texts[i] = EvaluationText.Of(documents[i].Name, documents[i].Text, tokenizer.Encode(documents[i].Text)));
-        return new EvaluationTexts(paths, concatenate ? [Concatenated(texts)] : texts, empty);
+    private static EvaluationText Read(TokenizedDocuments documents, int document)
+    {
+        var (file, line) = documents.Source(document);
+        var name = file.Format == DataFormat.JsonLines ? $"{file.Path}:{line}" : file.Path;
+        return new EvaluationText(name, documents.Read(document), documents.Words(document), documents.Bytes(document));
     }
 
     private static EvaluationText Concatenated(EvaluationText[] texts) => new(
         $"{texts.Length} documents", [.. texts.SelectMany(text => text.Tokens)], texts.Sum(text => text.Words), texts.Sum(text => text.Bytes));
-
-    private static (List<(string Name, string Text)> Documents, int Empty) Collect(IReadOnlyList<DataFile> files, int? most)
-    {
-        var documents = new List<(string Name, string Text)>();
-        var empty = 0;
-        var open = new StringBuilder();
-        foreach (var piece in Documents.Read(files))
-        {
-            open.Append(piece.Text);
-            if (!piece.Ends)
-            {
-                continue;
-            }
-
-            var text = open.ToString();
-            open.Clear();
-            if (string.IsNullOrWhiteSpace(text))
-            {
-                empty++;
-                continue;
-            }
-
-            var file = files[piece.File];
-            documents.Add((file.Format == DataFormat.JsonLines ? $"{file.Path}:{piece.Line}" : file.Path, text));
-            if (documents.Count == most)
-            {
-                break;
-            }
-        }
-
-        return (documents, empty);
-    }
 }

@@ -27,10 +27,10 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var length = batch[0].Inputs.Length;
-        var tokens = Rows([.. batch.SelectMany(request => request.Inputs)], batch.Count);
+        var tokens = tensor([.. batch.SelectMany(request => request.Inputs)], ScalarType.Int64).view(batch.Count, -1).to(model.Device); // [B, T]
+        var targets = tensor([.. batch.SelectMany(request => request.Targets)], ScalarType.Int64).to(model.Device);
         var hidden = model.Hidden(tokens, PlanFor(length)).flatten(0, 1); // [B*T, C]
         var places = batch.SelectMany((request, row) => request.Positions.Select(p => ((long)row * length) + p)).ToArray();
-        var targets = Ids([.. batch.SelectMany(request => request.Targets)]);
         var all = places.Length == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(places).to(model.Device));
         var nll = TokenLikelihood.NegativeLog(model, all, targets).cpu().data<float>().ToArray();
         CheckFinite(nll, batch, tokens);
@@ -68,7 +68,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
             using var step = NewDisposeScope();
             decoder.Rewind(prompt.Length);
             var hidden = decoder.Hidden([.. prompt, .. answer.AsSpan(..^1)], last: answer.Length); // [n, C]
-            nll[n] = TokenLikelihood.NegativeLog(model, hidden, Ids(answer)).sum().item<float>();
+            nll[n] = TokenLikelihood.NegativeLog(model, hidden, tensor(answer, ScalarType.Int64).to(model.Device)).sum().item<float>();
         }
 
         return new AnswerScores(row[prompt.Length..], nll);
@@ -87,10 +87,6 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
 
         return lastPlan;
     }
-
-    private Tensor Rows(int[] tokens, int rows) => Ids(tokens).view(rows, -1); // [B, T]
-
-    private Tensor Ids(int[] tokens) => tensor(Array.ConvertAll(tokens, id => (long)id)).to(model.Device);
 
     private void CheckFinite(float[] nll, IReadOnlyList<ScoringRequest> batch, Tensor tokens)
     {

@@ -1,5 +1,6 @@
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Tokenization;
 
 namespace CutoffLen.Evaluation.Sweeps;
 

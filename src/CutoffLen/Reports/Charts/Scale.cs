@@ -1,3 +1,4 @@
+using System.Globalization;
 using CutoffLen.Common;
 
 namespace CutoffLen.Reports.Charts;
@@ -40,7 +41,7 @@ internal sealed class LinearScale : Scale
     {
         var decimals = Math.Max(0, (int)Math.Ceiling(-Math.Log10(step) - 1e-9));
         var count = (int)Math.Round((high - low) / step);
-        return [.. Enumerable.Range(0, count + 1).Select(i => low + (i * step)).Select(v => new Tick(v, v.ToString($"F{decimals}")))];
+        return [.. Enumerable.Range(0, count + 1).Select(i => low + (i * step)).Select(v => new Tick(v, v.ToString($"F{decimals}", CultureInfo.InvariantCulture)))];
     }
 
     protected override double Share(double value) => (value - low) / (high - low);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Xml.Linq;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Measures;
@@ -72,7 +73,7 @@ internal static class PerplexityFigures
     /// <summary>The same for models too small to answer: how much likelier than other keys the hidden one is; a guess is in the middle.</summary>
     public static Func<double, string, XElement> PasskeyRank(string label, PasskeyResult passkey) => PasskeyMap(
         $"Likelihood rank of the passkeys under {label}, by depth and length", passkey,
-        cell => (cell.Candidates < 2 ? 0 : Math.Clamp(1 - (2 * (cell.MeanRank - 1) / (cell.Candidates - 1)), 0, 1), $"{cell.MeanRank:0.0}"));
+        cell => (cell.Candidates < 2 ? 0 : Math.Clamp(1 - (2 * (cell.MeanRank - 1) / (cell.Candidates - 1)), 0, 1), cell.MeanRank.ToString("0.0", CultureInfo.InvariantCulture)));
 
     private static Func<double, string, XElement> PasskeyMap(string label, PasskeyResult passkey, Func<PasskeyCell, (double Share, string Text)> shown)
     {
@@ -90,7 +91,7 @@ internal static class PerplexityFigures
             return new HeatCell(
                 share, text,
                 $"{Numbers.Count(cell.Length)} tokens, depth {Numbers.Percent(cell.Depth)}: {cell.Found} of {cell.Trials} found\n"
-                + $"{Numbers.Count(cell.Distance)} tokens away; mean rank {cell.MeanRank:0.0} of {cell.Candidates}");
+                + FormattableString.Invariant($"{Numbers.Count(cell.Distance)} tokens away; mean rank {cell.MeanRank:0.0} of {cell.Candidates}"));
         }
     }
 

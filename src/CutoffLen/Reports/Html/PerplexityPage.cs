@@ -18,7 +18,7 @@ public static class PerplexityPage
             title,
             Plain(
                 "header",
-                Page.Element("p", "kicker", $"{report.Made:d MMMM yyyy} · {report.Dtype} · {report.Protocols[0].Name}"),
+                Page.Element("p", "kicker", FormattableString.Invariant($"{report.Made:d MMMM yyyy} · {report.Dtype} · {report.Protocols[0].Name}")),
                 Plain("h1", title),
                 Page.Element("ul", "findings", Findings.Of(report).Select(finding => Plain("li", finding)))),
             report.Measured.Any(m => m.Curve is not null) ? EffectiveContext(report) : null,
@@ -40,7 +40,7 @@ public static class PerplexityPage
         var title = $"Passkey retrieval of {(models.Count == 1 ? models[0] : $"{models.Count} models")}";
         return Page.Document(
             title,
-            Plain("header", Page.Element("p", "kicker", $"{report.Made:d MMMM yyyy} · {report.Dtype}"), Plain("h1", title)),
+            Plain("header", Page.Element("p", "kicker", FormattableString.Invariant($"{report.Made:d MMMM yyyy} · {report.Dtype}")), Plain("h1", title)),
             Passkey(report),
             Page.Section("How it was measured", null, PerplexityTables.Settings(report.Settings), PerplexityTables.Proofs(report)),
             Plain("footer", $"Made by {report.Program}. Every number of this page, with all its digits, is in passkey.json beside it."));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Xml.Linq;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Statistics;
@@ -82,7 +83,7 @@ internal static class PerplexityTables
                 var cells = x.m.Passkey!.Cells.Where(c => c.Length == length).ToList();
                 return cells.Count == 0 ? (object)"–" : new object[]
                 {
-                    Numbers.Count(x.m.Passkey.LargestDistance(length)), Page.Sub($"rank {cells.Average(c => c.MeanRank):0.0} of {cells.Max(c => c.Candidates)}"),
+                    Numbers.Count(x.m.Passkey.LargestDistance(length)), Page.Sub(FormattableString.Invariant($"rank {cells.Average(c => c.MeanRank):0.0} of {cells.Max(c => c.Candidates)}")),
                 };
             }))));
     }
@@ -107,7 +108,7 @@ internal static class PerplexityTables
         return rows.Count == 0 ? null : Page.Table(
             "Attention resolution (arXiv 2212.10554, equation 3): mean over layers, then layer by layer",
             ["", "mean", .. Enumerable.Range(0, rows.Max(x => x.AttentionResolution!.Count)).Select(i => (object)$"{i}")],
-            rows.Select(x => new object[] { Name(report, x.row), $"{x.AttentionResolution!.Average():0.0000}" }.Concat(x.AttentionResolution!.Select(r => (object)$"{r:0.0000}"))));
+            rows.Select(x => new object[] { Name(report, x.row), x.AttentionResolution!.Average().ToString("0.0000", CultureInfo.InvariantCulture) }.Concat(x.AttentionResolution!.Select(r => (object)r.ToString("0.0000", CultureInfo.InvariantCulture)))));
     }
 
     /// <summary>Predicted bounds beside the measured limits.</summary>

@@ -17,7 +17,7 @@ public static class SweepPage
             title,
             Page.Plain(
                 "header",
-                Page.Element("p", "kicker", $"{report.Made:d MMMM yyyy} · {report.Dtype} · {report.Protocol.Name}"),
+                Page.Element("p", "kicker", FormattableString.Invariant($"{report.Made:d MMMM yyyy} · {report.Dtype} · {report.Protocol.Name}")),
                 Page.Plain("h1", title),
                 Page.Element("ul", "findings", SweepFindings.Of(report).Select(finding => Page.Plain("li", finding)))),
             report.Cells.Any(cell => cell.Limit is not null) ? EffectiveContext(report) : null,

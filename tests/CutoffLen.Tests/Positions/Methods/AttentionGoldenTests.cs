@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
@@ -80,7 +81,7 @@ public sealed class AttentionGoldenTests
             foreach (var (peer, slopes) in peers.AsObject())
             {
                 var expected = slopes!.AsArray().Select(slope => (double)slope!).ToArray();
-                var actual = AlibiMethod.Slopes(int.Parse(heads));
+                var actual = AlibiMethod.Slopes(int.Parse(heads, CultureInfo.InvariantCulture));
                 Assert.Equal(expected.Length, actual.Length);
                 Assert.All(expected.Zip(actual), pair => Assert.True(Math.Abs((pair.Second / pair.First) - 1) < 1e-6, $"{heads} heads, {peer}: {pair}"));
             }

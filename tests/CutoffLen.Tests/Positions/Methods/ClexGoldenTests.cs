@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Positions;
@@ -54,14 +55,14 @@ public sealed class ClexGoldenTests
             var positions = table!["positions"]!.AsArray().Select(p => (int)p!).ToArray();
             var (shape, expected) = (Tensors.Shape($"{name}.cos_sin_seq{length}"), Tensors.Floats($"{name}.cos_sin_seq{length}"));
             Assert.Equal([2, positions.Length, headDim], shape);
-            int[] row = positions[^1] == int.Parse(length) - 1 ? positions : [.. positions, int.Parse(length) - 1];
+            int[] row = positions[^1] == int.Parse(length, CultureInfo.InvariantCulture) - 1 ? positions : [.. positions, int.Parse(length, CultureInfo.InvariantCulture) - 1];
             var rotation = Assert.IsType<Rotation>(Assert.Single(method.Bands(new TokenPositions(row))).Queries);
             for (var at = 0; at < expected.Length; at++)
             {
                 var (isSin, line, column) = (at / (positions.Length * headDim) == 1, at / headDim % positions.Length, at % (headDim / 2));
                 var actual = (isSin ? rotation.Sin : rotation.Cos)[(line * headDim / 2) + column];
                 // Some of the learned frequencies are above a hundred radians a token.
-                var angle = positions[line] * Math.Max(1, method.Frequencies(int.Parse(length)).InverseFrequencies[column]);
+                var angle = positions[line] * Math.Max(1, method.Frequencies(int.Parse(length, CultureInfo.InvariantCulture)).InverseFrequencies[column]);
                 Assert.True(Math.Abs(actual - expected[at]) <= 1e-5 + (2e-6 * angle), $"{length} tokens, element {at}: {actual} instead of {expected[at]}");
             }
         }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
@@ -116,7 +117,7 @@ public sealed class PositionSpecTests
             // Not rounded on the way either.
             var numbers = text.Split('+')[0].Split([':', ',']).Skip(1).Select(pair => pair.Split('='))
                 .Where(pair => spec.Method.Entry.Key(pair[0]).Kind == SpecKeyKind.Number);
-            return spec.Equals(PositionMethods.Parse(spec.ToString())) && numbers.All(pair => spec.Method.Number(pair[0]) == double.Parse(pair[1]));
+            return spec.Equals(PositionMethods.Parse(spec.ToString())) && numbers.All(pair => spec.Method.Number(pair[0]) == double.Parse(pair[1], CultureInfo.InvariantCulture));
         }).Check(Config.QuickThrowOnFailure.WithReplay(20261121, 1).WithMaxTest(500));
 
     [Fact]
@@ -181,7 +182,7 @@ public sealed class PositionSpecTests
     private static Gen<string> ValidValue(SpecKey key)
     {
         // "a number from 1 to 65536": the ends come from the text that users read.
-        var ends = key.Allowed.Split(' ').Where(word => double.TryParse(word, out _)).Select(double.Parse).ToArray();
+        var ends = key.Allowed.Split(' ').Where(word => double.TryParse(word, CultureInfo.InvariantCulture, out _)).Select(double.Parse).ToArray();
         var number = Gen.Choose(0, 1_000_000).Select(share => SpecKey.Text(Math.Clamp(ends[0] * Math.Pow(ends[^1] / Math.Max(ends[0], 1e-3), share / 1e6), ends[0], ends[^1])));
         return key.Kind switch
         {

@@ -1,15 +1,16 @@
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Checkpoints.Lora;
+namespace CutoffLen.Checkpoints;
 
 /// <summary>
 /// Adapters in PEFT's layout: adapter_config.json and adapter_model.safetensors, whose names have the prefix
-/// base_model.model. Beside them lie config.json with the positions that the adapters were trained for, which PEFT does
-/// not look at, and the tokenizer.
+/// base_model.model. The folder also has the tokenizer, and a config.json with the positions that the adapters were
+/// trained for, which PEFT ignores.
 /// </summary>
 public static class AdapterCheckpoint
 {
@@ -81,23 +82,23 @@ public static class AdapterCheckpoint
     }
 
     /// <summary>
-    /// The base model's weights with the adapters in them: W + scale * B A, summed in float32 and rounded once to the
-    /// weight's dtype; modules that were trained whole in place of the base model's.
+    /// The model with the adapters merged into its weights: W + scale * B A, summed in float32 and rounded once to the
+    /// weight's dtype. Modules to save replace the base model's.
     /// </summary>
-    /// <param name="folder">The adapters; their file must stay in place as long as the source is used.</param>
+    /// <param name="folder">The adapters.</param>
     /// <param name="config">The base model's architecture.</param>
     /// <param name="adapters">What adapter_config.json says.</param>
     /// <param name="weights">The base model's weights.</param>
     /// <exception cref="UserException">A tensor is missing, is one too many, or has another shape; a module is unknown.</exception>
-    public static WeightSource Merged(string folder, LlamaConfig config, AdapterConfig adapters, WeightSource weights)
+    public static LlamaForCausalLM LoadMerged(string folder, LlamaConfig config, AdapterConfig adapters, WeightSource weights)
     {
-        var places = AdapterPlaces.Of(config, adapters);
-        var file = OpenWeights(folder, places.Tensors);
-        var whole = places.Whole.Select(weight => weight.Name).ToHashSet(StringComparer.Ordinal);
-        var projections = places.Factors.ToDictionary(place => place.Projection + ".weight", place => place.Projection, StringComparer.Ordinal);
-        return (name, shape) =>
+        var tensors = AdapterTensors.Of(config, adapters);
+        using var file = OpenWeights(folder, tensors.All);
+        var saved = tensors.ModulesToSave.Select(weight => weight.Name).ToHashSet(StringComparer.Ordinal);
+        var projections = tensors.TargetModules.ToDictionary(module => module.Projection + ".weight", module => module.Projection, StringComparer.Ordinal);
+        return new LlamaForCausalLM(config, (name, shape) =>
         {
-            if (!whole.Contains(name) && !projections.ContainsKey(name))
+            if (!saved.Contains(name) && !projections.ContainsKey(name))
             {
                 return weights(name, shape);
             }
@@ -107,18 +108,18 @@ public static class AdapterCheckpoint
             var weight = weights(name, shape);
             Tensor Read(string stored, ScalarType dtype) => file.Read(Prefix + stored, dtype, weight.device);
             var merged = projections.TryGetValue(name, out var projection)
-                ? Read(AdapterPlaces.B(projection), ScalarType.Float32).mm(Read(AdapterPlaces.A(projection), ScalarType.Float32))
+                ? Read(AdapterTensors.B(projection), ScalarType.Float32).mm(Read(AdapterTensors.A(projection), ScalarType.Float32))
                     .mul_(adapters.Scale).add_(weight).to(weight.dtype)
                 : Read(name, weight.dtype);
             file.ForgetMaps();
             return merged.MoveToOuterDisposeScope();
-        };
+        });
     }
 
     /// <summary>Checks that a folder's tensors are those that its settings mean, without reading them.</summary>
-    /// <exception cref="UserException">As <see cref="Merged"/>.</exception>
+    /// <exception cref="UserException">As <see cref="LoadMerged"/>.</exception>
     public static void Check(string folder, LlamaConfig config, AdapterConfig adapters) =>
-        OpenWeights(folder, AdapterPlaces.Of(config, adapters).Tensors).Dispose();
+        OpenWeights(folder, AdapterTensors.Of(config, adapters).All).Dispose();
 
     /// <summary>The adapters' file, in which exactly the expected tensors are.</summary>
     private static SafetensorsFile OpenWeights(string folder, IEnumerable<(string Name, long[] Shape)> expected)

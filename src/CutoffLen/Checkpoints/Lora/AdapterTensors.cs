@@ -3,11 +3,11 @@ using CutoffLen.Models.Llama;
 
 namespace CutoffLen.Checkpoints.Lora;
 
-/// <summary>What adapters bring to a model: pairs of low-rank factors, and weights that were trained whole.</summary>
-/// <param name="Factors">The projections with adapters, and the shapes of their A [r, in] and B [out, r].</param>
-/// <param name="Whole">The weights, with their shapes.</param>
-public sealed record AdapterPlaces(
-    IReadOnlyList<(string Projection, long[] A, long[] B)> Factors, IReadOnlyList<(string Name, long[] Shape)> Whole)
+/// <summary>The tensors of LoRA adapters: A and B of every target module, and the weights of the modules to save.</summary>
+/// <param name="TargetModules">The projections with adapters, and the shapes of their A [r, in] and B [out, r].</param>
+/// <param name="ModulesToSave">The weights that are trained whole, with their shapes.</param>
+public sealed record AdapterTensors(
+    IReadOnlyList<(string Projection, long[] A, long[] B)> TargetModules, IReadOnlyList<(string Name, long[] Shape)> ModulesToSave)
 {
     /// <summary>The name of a projection's A, without PEFT's prefix.</summary>
     public static string A(string projection) => projection + ".lora_A.weight";
@@ -16,32 +16,32 @@ public sealed record AdapterPlaces(
     public static string B(string projection) => projection + ".lora_B.weight";
 
     /// <summary>The names and shapes of all tensors.</summary>
-    public IEnumerable<(string Name, long[] Shape)> Tensors =>
-        [.. Factors.SelectMany(place => new[] { (A(place.Projection), place.A), (B(place.Projection), place.B) }), .. Whole];
+    public IEnumerable<(string Name, long[] Shape)> All =>
+        [.. TargetModules.SelectMany(module => new[] { (A(module.Projection), module.A), (B(module.Projection), module.B) }), .. ModulesToSave];
 
-    /// <summary>Finds the places in a model.</summary>
+    /// <summary>The tensors for a model.</summary>
     /// <exception cref="UserException">The model lacks a module that is named.</exception>
-    public static AdapterPlaces Of(LlamaConfig config, AdapterConfig adapters)
+    public static AdapterTensors Of(LlamaConfig config, AdapterConfig adapters)
     {
-        var factors = new List<(string, long[], long[])>();
-        var whole = new List<(string, long[])>();
+        var targets = new List<(string, long[], long[])>();
+        var saved = new List<(string, long[])>();
         foreach (var (name, shape) in LlamaParameters.Of(config))
         {
             var module = name[..name.LastIndexOf('.')];
             var last = module[(module.LastIndexOf('.') + 1)..];
             if (adapters.ModulesToSave.Contains(last))
             {
-                whole.Add((name, shape));
+                saved.Add((name, shape));
             }
             else if (adapters.TargetModules.Contains(last) && shape.Length == 2)
             {
-                factors.Add((module, [adapters.R, shape[1]], [shape[0], adapters.R]));
+                targets.Add((module, [adapters.R, shape[1]], [shape[0], adapters.R]));
             }
         }
 
-        CheckFound("lora_target_modules", adapters.TargetModules, factors.Select(place => place.Item1));
-        CheckFound("modules_to_save", adapters.ModulesToSave, whole.Select(weight => weight.Item1[..weight.Item1.LastIndexOf('.')]));
-        return new AdapterPlaces(factors, whole);
+        CheckFound("lora_target_modules", adapters.TargetModules, targets.Select(target => target.Item1));
+        CheckFound("modules_to_save", adapters.ModulesToSave, saved.Select(weight => weight.Item1[..weight.Item1.LastIndexOf('.')]));
+        return new AdapterTensors(targets, saved);
     }
 
     private static void CheckFound(string key, IReadOnlyList<string> wanted, IEnumerable<string> found)

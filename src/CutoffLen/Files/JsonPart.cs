@@ -1,19 +1,19 @@
 using System.Text.Json;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Files;
 
 /// <summary>
-/// A value in a JSON file together with the way to it, for messages. What is absent is null, and reading a value as
-/// something else than it is throws <see cref="InvalidDataException"/> with its path.
+/// A value in a JSON file with its path. Absent values are null. Reading a value as another kind throws
+/// <see cref="InvalidDataException"/> with the path.
 /// </summary>
 /// <param name="Value">The value; of kind Undefined when absent.</param>
-/// <param name="Parent">The way to what it is in, empty for the root.</param>
-/// <param name="Key">Its name there, or null in a list.</param>
-/// <param name="Index">Its place there, in a list.</param>
+/// <param name="Parent">The path of its parent, empty for the root.</param>
+/// <param name="Key">Its key, or null in a list.</param>
+/// <param name="Index">Its index, in a list.</param>
 internal readonly record struct JsonPart(JsonElement Value, string Parent, string? Key, int Index = 0)
 {
     /// <summary>
-    /// The way to the value, for example model.vocab. Put together only when asked for: a vocabulary has hundreds of
+    /// The path of the value, for example model.vocab. It is built when asked for, because a vocabulary has hundreds of
     /// thousands of values.
     /// </summary>
     public string Path => Key is null ? $"{Parent}[{Index}]" : Parent.Length == 0 ? Key : $"{Parent}.{Key}";

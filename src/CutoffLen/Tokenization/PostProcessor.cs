@@ -1,7 +1,9 @@
+using CutoffLen.Files;
+
 namespace CutoffLen.Tokenization;
 
 /// <summary>The post-processor of a tokenizer.json: which ids it puts before and after a text.</summary>
-internal static class TokenizerTemplate
+internal static class PostProcessor
 {
     /// <summary>Reads it; those that only count offsets (ByteLevel) add nothing.</summary>
     public static (IReadOnlyList<int> Before, IReadOnlyList<int> After) Read(JsonPart part)

@@ -4,30 +4,30 @@ using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization;
 
-/// <summary>What tokenizer_config.json says about BOS, EOS and further tokens.</summary>
-internal sealed class SpecialTokenRules
+/// <summary>tokenizer_config.json: BOS, EOS and further tokens.</summary>
+internal sealed class TokenizerConfig
 {
     private readonly JsonObject json;
     private readonly string path;
 
-    private SpecialTokenRules(JsonObject json, string path)
+    private TokenizerConfig(JsonObject json, string path)
     {
         this.json = json;
         this.path = path;
     }
 
-    /// <summary>Reads the folder's file; without one every rule is absent.</summary>
-    public static SpecialTokenRules Read(string folder)
+    /// <summary>Reads the folder's file; without one every key is absent.</summary>
+    public static TokenizerConfig Read(string folder)
     {
         var path = Path.Combine(folder, "tokenizer_config.json");
-        return new SpecialTokenRules(File.Exists(path) ? JsonFile.ReadObject(path) : [], path);
+        return new TokenizerConfig(File.Exists(path) ? JsonFile.ReadObject(path) : [], path);
     }
 
     /// <summary>
-    /// Whether this is one of LLaMA's tokenizer classes. They add BOS and EOS by the two flags; all others do what
-    /// tokenizer.json's template says and pass over the flags.
+    /// Whether this is one of LLaMA's tokenizer classes. They add BOS and EOS by the two flags. All others follow the
+    /// post-processor of tokenizer.json and ignore the flags.
     /// </summary>
-    public bool IsLlamaClass => Text("tokenizer_class")?.Contains("LlamaTokenizer", StringComparison.Ordinal) == true;
+    public bool IsLlamaClass => json["tokenizer_class"].AsText()?.Contains("LlamaTokenizer", StringComparison.Ordinal) == true;
 
     /// <summary>add_bos_token; LLaMA's default is to add it.</summary>
     public bool AddBos => Flag("add_bos_token") ?? true;
@@ -64,7 +64,7 @@ internal sealed class SpecialTokenRules
         var extra = Path.Combine(Path.GetDirectoryName(path)!, "added_tokens.json");
         foreach (var (content, node) in File.Exists(extra) ? JsonFile.ReadObject(extra) : [])
         {
-            if (ConfigReader.Number(node) is { } id && id >= pieces && id <= int.MaxValue && content.Length > 0)
+            if (node.AsNumber() is { } id && id >= pieces && id <= int.MaxValue && content.Length > 0)
             {
                 added.TryAdd((int)id, new AddedToken((int)id, content, Special: false));
             }
@@ -73,8 +73,7 @@ internal sealed class SpecialTokenRules
         return [.. added.Values];
     }
 
-    private static bool Flag(JsonNode? node, string key) =>
-        (node as JsonObject)?[key] is JsonValue value && value.TryGetValue(out bool flag) && flag;
+    private static bool Flag(JsonNode? node, string key) => (node as JsonObject)?[key].AsFlag() == true;
 
     private string? Token(string key) => json[key] switch
     {
@@ -83,20 +82,14 @@ internal sealed class SpecialTokenRules
     };
 
     private static string? Content(JsonNode? node) =>
-        (node is JsonObject item ? item["content"] : node) is JsonValue value && value.TryGetValue(out string? text) && text.Length > 0
-            ? text
-            : null;
-
-    private string? Text(string key) => json[key] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+        (node is JsonObject item ? item["content"] : node).AsText() is { Length: > 0 } text ? text : null;
 
     private bool? Flag(string key) => json[key] switch
     {
         null => null,
-        JsonValue value when value.TryGetValue(out bool flag) => flag,
-        var node => throw Wrong(key, node, "true or false"),
+        var node => node.AsFlag() ?? throw Wrong(key, node, "true or false"),
     };
 
-    /// <summary>The error of a key with the wrong value.</summary>
-    public UserException Wrong(string key, JsonNode? node, string allowed) =>
+    private UserException Wrong(string key, JsonNode? node, string allowed) =>
         new($"{path}: \"{key}\" is {JsonFile.Show(node?.ToJsonString() ?? "null")}; allowed is {allowed}");
 }

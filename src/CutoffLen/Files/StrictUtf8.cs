@@ -1,13 +1,16 @@
 using System.Buffers;
 using System.Text;
 
-namespace CutoffLen.Data;
+namespace CutoffLen.Files;
 
-/// <summary>Finds where a file stops being UTF-8, to tell the user; only files already known to be broken come here.</summary>
-internal static class Utf8Fault
+/// <summary>UTF-8 without byte order mark, in which invalid bytes are an error and never replaced.</summary>
+public static class StrictUtf8
 {
-    /// <summary>One sentence: file, line, byte offset, what stands there, what to do.</summary>
-    public static string Describe(string path)
+    /// <summary>Throws <see cref="DecoderFallbackException"/> on invalid bytes.</summary>
+    public static Encoding Encoding { get; } = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Says where a file stops being UTF-8: file, line, byte offset, byte, what to do. The file is known to be broken.</summary>
+    public static string DescribeFault(string path)
     {
         using var stream = File.OpenRead(path);
         var buffer = new byte[1 << 20];

@@ -6,7 +6,7 @@ using CutoffLen.Files;
 namespace CutoffLen.Checkpoints.Safetensors;
 
 /// <summary>Parses the JSON part of one safetensors header, forward only, and checks it against the file's length.</summary>
-internal sealed class HeaderParser(string path, long dataStart, long fileLength)
+internal sealed class SafetensorsHeaderParser(string path, long dataStart, long fileLength)
 {
     private readonly Dictionary<string, SafetensorsEntry> tensors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> metadata = new(StringComparer.Ordinal);

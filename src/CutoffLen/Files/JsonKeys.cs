@@ -4,10 +4,10 @@ using System.Text.Json.Nodes;
 namespace CutoffLen.Files;
 
 /// <summary>
-/// Typed access to the keys of a config.json that remembers which keys were read and collects every problem, so that
-/// the user sees all of them at once. After a problem a stand-in value is returned and the result is not used.
+/// Typed access to the keys of a JSON object. It remembers which keys were read and collects every problem, so that the
+/// user sees all of them at once. After a problem a stand-in value is returned, and the result is not used.
 /// </summary>
-internal sealed class ConfigReader(JsonObject json)
+internal sealed class JsonKeys(JsonObject json)
 {
     private readonly HashSet<string> read = new(StringComparer.Ordinal);
 
@@ -36,33 +36,34 @@ internal sealed class ConfigReader(JsonObject json)
         }
 
         // Python writes some counts as 8192.0.
-        return Number(node) is { } number && number >= min && number <= max && number == Math.Floor(number)
+        return node.AsNumber() is { } number && number >= min && number <= max && number == Math.Floor(number)
             ? (int)number
             : Wrong(key, node, $"a whole number from {min} to {max}", min);
     }
 
+    /// <summary>A finite number.</summary>
+    public double Number(string key, double absent) => Value(key, node => node.AsNumber(), "a number", absent);
+
     /// <summary>A finite number above zero.</summary>
-    public double Positive(string key, double absent) => Node(key) switch
-    {
-        null => absent,
-        var node when Number(node) is > 0 and var number => number,
-        var node => Wrong(key, node, "a number above 0", absent),
-    };
+    public double Positive(string key, double absent) =>
+        Value(key, node => node.AsNumber() is > 0 and var number ? number : null, "a number above 0", absent);
 
     /// <summary>true or false.</summary>
-    public bool Flag(string key, bool absent) => Node(key) switch
-    {
-        null => absent,
-        JsonValue value when value.TryGetValue(out bool flag) => flag,
-        var node => Wrong(key, node, "true or false", absent),
-    };
+    public bool Flag(string key, bool absent) => Value(key, node => node.AsFlag(), "true or false", absent);
 
     /// <summary>A text, or null when absent.</summary>
     public string? Text(string key) => Node(key) switch
     {
         null => null,
-        JsonValue value when value.TryGetValue(out string? text) => text,
-        var node => Wrong<string?>(key, node, "a text", null),
+        var node => node.AsText() ?? Wrong<string?>(key, node, "a text", null),
+    };
+
+    /// <summary>A list of texts; empty when absent.</summary>
+    public string[] Texts(string key) => Node(key) switch
+    {
+        null => [],
+        JsonArray list when list.All(item => item.AsText() is not null) => [.. list.Select(item => item.AsText()!)],
+        var node => Wrong<string[]>(key, node, "a list of texts", []),
     };
 
     /// <summary>A token id or a list of them; none when absent or null.</summary>
@@ -75,7 +76,7 @@ internal sealed class ConfigReader(JsonObject json)
             JsonArray list => list.ToArray(),
             _ => [node],
         };
-        var ids = items.Select(item => Number(item) is >= 0 and var id && id < vocabSize && id == Math.Floor(id) ? (int)id : -1).ToArray();
+        var ids = items.Select(item => item.AsNumber() is >= 0 and var id && id < vocabSize && id == Math.Floor(id) ? (int)id : -1).ToArray();
         return ids.Contains(-1) ? Wrong<int[]>(key, node!, $"token ids from 0 to {vocabSize - 1}", []) : ids;
     }
 
@@ -93,10 +94,6 @@ internal sealed class ConfigReader(JsonObject json)
         return standIn;
     }
 
-    /// <summary>The finite number in a JSON value, or null.</summary>
-    public static double? Number(JsonNode? node) =>
-        node is JsonValue value && value.GetValueKind() == JsonValueKind.Number
-        && value.TryGetValue(out double number) && double.IsFinite(number)
-            ? number
-            : null;
+    private T Value<T>(string key, Func<JsonNode, T?> read, string allowed, T absent)
+        where T : struct => Node(key) is not { } node ? absent : read(node) ?? Wrong(key, node, allowed, absent);
 }
