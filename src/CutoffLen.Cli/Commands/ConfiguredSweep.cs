@@ -3,7 +3,6 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Configuration;
-using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 using Serilog;
@@ -53,7 +52,7 @@ internal static class ConfiguredSweep
         var planned = sweep.Grid.Before.Count + sweep.Grid.After.Count;
         return new SweepReport(
             DateTimeOffset.Now, $"cutoff {Failure.Version}", sweep.Name, architecture.NativeLength, sweep.Compute.DtypeName, Settings(config, sweep, started),
-            PerplexityReporting.Note(sweep.Protocol, SpecialTokens.Of(sweep.Model.Tokenizer)), sweep.Lengths, Corpus.Of(sweep.Texts), cells, planned,
+            PerplexityReporting.Note(sweep.Protocol, sweep.Model.Tokenizer.SpecialTokens), sweep.Lengths, Corpus.Of(sweep.Texts), cells, planned,
             SweepReporting.Slopes(cells), [.. SweepReporting.Notes(cells, planned, sweep.Texts)]);
     }
 

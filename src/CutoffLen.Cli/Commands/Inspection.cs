@@ -132,7 +132,7 @@ internal static class Inspection
     public sealed record Tokenizer(string Description, string File, int VocabularySize, int? BosId, int? EosId, string Fingerprint)
     {
         public Tokenizer(CheckpointTokenizer tokenizer)
-            : this(tokenizer.Description, Path.GetFileName(tokenizer.Path), tokenizer.VocabularySize, tokenizer.BosId, tokenizer.EosId, tokenizer.Fingerprint) { }
+            : this(tokenizer.Description, Path.GetFileName(tokenizer.Path), tokenizer.VocabularySize, tokenizer.SpecialTokens.Bos, tokenizer.SpecialTokens.Eos, tokenizer.Fingerprint) { }
     }
 
     public sealed record Positions(string Method, double RopeTheta, int NativeLength, int MaxPositionEmbeddings)

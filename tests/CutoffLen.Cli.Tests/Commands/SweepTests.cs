@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using CutoffLen.Checkpoints;
-using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Cli.Tests.Commands;

@@ -1,3 +1,6 @@
+using System.Text.Json.Nodes;
+using CutoffLen.Tokenization;
+
 namespace CutoffLen.Cli.Tests.Commands;
 
 public sealed class TokenizeTests
@@ -48,6 +51,27 @@ public sealed class TokenizeTests
         using var folder = new TemporaryFolder();
         var line = Assert.Single(Cutoff.Run("tokenize", "-m", Model, "--file", folder.Write("x", [0x61, 0xFF])).Exits(1).ErrorLines);
         Assert.Contains("not UTF-8", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_ICU_a_tokenizer_that_normalizes_is_refused_in_words()
+    {
+        using var folder = new TemporaryFolder();
+        var tokenizer = JsonNode.Parse(File.ReadAllText(Golden.Path("tokenizers/bytes/tokenizer.json")))!;
+        tokenizer["normalizer"] = new JsonObject { ["type"] = "NFC" };
+        var file = folder.Write("model/tokenizer.json", tokenizer.ToJsonString());
+        Assert.Equal(CheckpointTokenizer.Open(folder["model"]).Encode("\u00e9"), CheckpointTokenizer.Open(folder["model"]).Encode("e\u0301"));
+
+        // .NET without ICU is invariant mode, which the program's own runtimeconfig.json switches off.
+        var program = Path.ChangeExtension(CutoffProcess.Executable, null);
+        var runtime = JsonNode.Parse(File.ReadAllText(program + ".runtimeconfig.json"))!;
+        runtime["runtimeOptions"]!["configProperties"]!["System.Globalization.Invariant"] = true;
+        var result = CutoffProcess.Run(
+            ["exec", "--runtimeconfig", folder.Write("invariant.json", runtime.ToJsonString()), program + ".dll", "tokenize", "-m", folder["model"], "whale"],
+            input: null, executable: Path.Combine(CutoffProcess.DotnetRoot, "dotnet"));
+        var line = Assert.Single(result.Exits(1).ErrorLines);
+        Assert.Contains(file, line, StringComparison.Ordinal);
+        Assert.Contains("install libicu", line, StringComparison.Ordinal);
     }
 
     private static string Run(params string[] arguments) => Cutoff.Run(["tokenize", "-m", Model, .. arguments]).Exits(0).Output;

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Tests.Cli;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Tokenization;
@@ -31,25 +30,4 @@ public sealed class NfcTests
 
     [Fact]
     public void Half_a_surrogate_pair_becomes_the_replacement_character() => Assert.Equal("a\uFFFD", Nfc.Of("a\ud800"));
-
-    [Fact]
-    public void Without_ICU_a_tokenizer_that_normalizes_is_refused_in_words()
-    {
-        using var folder = new TemporaryFolder();
-        var tokenizer = JsonNode.Parse(File.ReadAllText(Golden.Path("tokenizers/bytes/tokenizer.json")))!;
-        tokenizer["normalizer"] = new JsonObject { ["type"] = "NFC" };
-        var file = folder.Write("model/tokenizer.json", tokenizer.ToJsonString());
-        Assert.Equal(CheckpointTokenizer.Open(folder["model"]).Encode("\u00e9"), CheckpointTokenizer.Open(folder["model"]).Encode("e\u0301"));
-
-        // .NET without ICU is invariant mode, which the program's own runtimeconfig.json switches off.
-        var program = Path.ChangeExtension(CutoffProcess.Executable, null);
-        var runtime = JsonNode.Parse(File.ReadAllText(program + ".runtimeconfig.json"))!;
-        runtime["runtimeOptions"]!["configProperties"]!["System.Globalization.Invariant"] = true;
-        var result = CutoffProcess.Run(
-            ["exec", "--runtimeconfig", folder.Write("invariant.json", runtime.ToJsonString()), program + ".dll", "tokenize", "-m", folder["model"], "whale"],
-            input: null, executable: Path.Combine(CutoffProcess.DotnetRoot, "dotnet"));
-        var line = Assert.Single(result.Exits(1).ErrorLines);
-        Assert.Contains(file, line, StringComparison.Ordinal);
-        Assert.Contains("install libicu", line, StringComparison.Ordinal);
-    }
 }
