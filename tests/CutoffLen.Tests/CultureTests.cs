@@ -1,7 +1,8 @@
 using System.Globalization;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Training;
 
 namespace CutoffLen.Tests;
 
@@ -12,7 +13,7 @@ public sealed class CultureTests
         ["a configuration"] = () => RunConfigWriter.ToYaml(new RunConfig { Training = new TrainingConfig { LearningRate = 1.5e-4, WarmupRatio = 0.25 } }),
         ["its errors"] = () => Assert.Throws<UserException>(() => RunConfigReader.Resolve(sets: ["adam_beta1=1,5", "learning_rate=11.5", "lora_dropout=1.25"])).Message,
         ["its numbers"] = () => RunConfigReader.Resolve(sets: ["learning_rate=0.5"]).Config.Training.LearningRate == 0.5 ? "0.5" : "another",
-        ["a position spec"] = () => PositionSpec.Parse("yarn:factor=2.50,beta_fast=1.25").ToString(),
+        ["a position spec"] = () => PositionMethods.Parse("yarn:factor=2.50,beta_fast=1.25").ToString(),
         ["numbers of reports"] = () => $"{Numbers.Perplexity(1234.5)} {Numbers.Perplexity(12.345)} {Numbers.Short(1234.5)} {Numbers.Percent(0.5)} {ByteCount.Gigabytes(1_234_567_890)}",
     };
 
