@@ -4,7 +4,6 @@ using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
