@@ -4,9 +4,9 @@
 //        EvalBench score LENGTH ROUNDS DTYPE        tokens a second of scoring windows of LENGTH (one line of JSON)
 using System.Diagnostics;
 using System.Globalization;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
@@ -128,8 +128,8 @@ static void Sweep(INllScorer scorer, PerplexityProtocol protocol, int[] tokens, 
     File.Delete(file);
     using (var log = new ResultLog(file))
     {
-        var plan = new SweepPlan([protocol], lengths, SpecialTokens.None, scorer.DependsOnLength);
-        new PerplexitySweep(scorer, plan, log, "bench", 8192).Run([new EvaluationText("bench", tokens, 1, 1)]);
+        var plan = new PerplexityPlan([protocol], lengths, SpecialTokens.None);
+        new PerplexityEvaluation(plan, [new EvaluationDocument("bench", tokens, 1, 1)], log).Run(scorer, default);
     }
 
     File.Delete(file);

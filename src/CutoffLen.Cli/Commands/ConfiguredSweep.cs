@@ -3,6 +3,7 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Configuration;
+using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 using Serilog;
@@ -45,15 +46,15 @@ internal static class ConfiguredSweep
         return resolved.Given.Contains("max_eval_documents") ? config : config with { Evaluation = config.Evaluation with { MaxEvalDocuments = null } };
     }
 
-    private static SweepReport Report(RunConfig config, SweepRun sweep, IReadOnlyList<ScoredCell> scored, Stopwatch started)
+    private static Report Report(RunConfig config, SweepRun run, IReadOnlyList<ScoredCell> scored, Stopwatch started)
     {
-        var architecture = sweep.Model.Config;
-        var cells = SweepReporting.Cells(sweep.Name, architecture, scored, config.Evaluation.Delta);
-        var planned = sweep.Grid.Before.Count + sweep.Grid.After.Count;
-        return new SweepReport(
-            DateTimeOffset.Now, $"cutoff {Failure.Version}", sweep.Name, architecture.NativeLength, sweep.Compute.DtypeName, Settings(config, sweep, started),
-            PerplexityReporting.Note(sweep.Protocol, sweep.Model.Tokenizer.SpecialTokens), sweep.Lengths, Corpus.Of(sweep.Texts), cells, planned,
-            SweepReporting.Slopes(cells), [.. SweepReporting.Notes(cells, planned, sweep.Texts)]);
+        var sweep = SweepSection.Of(run.Name, run.Model.Config, scored, run.Grid.Before.Count + run.Grid.After.Count, config.Evaluation.Delta);
+        return new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", run.Compute.DtypeName, Settings(config, run, started), sweep.Cells)
+        {
+            Perplexity = new PerplexitySection(
+                [ProtocolNote.Of(run.Protocol, run.Model.Tokenizer.SpecialTokens)], run.Lengths, Corpus.Of(run.Documents), [], [.. sweep.NotesOn(run.Documents)]),
+            Sweep = sweep,
+        };
     }
 
     private static IReadOnlyList<Setting> Settings(RunConfig config, SweepRun sweep, Stopwatch started) =>
@@ -64,20 +65,20 @@ internal static class ConfiguredSweep
         new("configuration", $"{RunFolder.ConfigFile} beside this page"),
         new("device", sweep.Compute.DeviceName),
         new("threads", $"{TorchSharp.torch.get_num_threads()}"),
-        new("bootstrap", "2000 draws, 95% percentile intervals"),
+        new("bootstrap", Bootstrap.Description),
         new("time", RunDisplay.Format(started.Elapsed)),
     ];
 
-    private static void Show(SweepReport report, string folder, ParseResult parsed)
+    private static void Show(Report report, string folder, ParseResult parsed)
     {
         var terminal = parsed.Terminal();
         if (parsed.GetValue(CommonOptions.Json))
         {
-            terminal.PrintJson(SweepJson.Of(report));
+            terminal.PrintJson(ReportJson.Of(report));
             return;
         }
 
-        foreach (var part in SweepConsole.Of(report))
+        foreach (var part in ReportConsole.Of(report))
         {
             terminal.Print(part, Text.NewLine);
         }

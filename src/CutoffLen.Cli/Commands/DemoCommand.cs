@@ -3,7 +3,7 @@ using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
-using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Evaluation;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -35,7 +35,7 @@ internal static class DemoCommand
             }
 
             var resolved = RunConfigReader.Resolve(Path.Combine(folder, "demo.yaml"), Paths(folder, parsed.GetValue(Out)!));
-            ConfiguredSweep.Run(parsed, resolved, PerplexitySweep.StandardBatchTokens, stop);
+            ConfiguredSweep.Run(parsed, resolved, PerplexityEvaluation.StandardBatchTokens, stop);
         });
 
     /// <summary>The file's own paths hold from the repository's folder; these hold from anywhere.</summary>

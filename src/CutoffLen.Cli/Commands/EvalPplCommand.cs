@@ -3,11 +3,11 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Reports;
@@ -80,8 +80,8 @@ internal static class EvalPplCommand
 
         var measured = new List<MeasuredMethod>();
         var comparisons = new List<MethodComparison>();
-        ModelSweep? baseline = null;
-        EvaluationTexts? first = null;
+        ModelScores? baseline = null;
+        EvaluationDocuments? first = null;
         IReadOnlyList<ProtocolNote> notes = [];
         var folders = parsed.GetValue(EvaluationOptions.Models)!;
         foreach (var path in folders)
@@ -89,44 +89,44 @@ internal static class EvalPplCommand
             using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
             var special = model.Folder.Tokenizer.SpecialTokens;
-            var texts = EvaluationTexts.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
-            (first, notes) = first is null ? (texts, [.. protocols.Select(p => PerplexityReporting.Note(p, special))]) : (first, notes);
-            var plan = new SweepPlan(protocols, lengths, special, DependsOnLength: false);
-            var run = new PerplexityRun(plan, texts.Texts, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted);
+            var documents = EvaluationDocuments.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
+            (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
+            var plan = new PerplexityPlan(protocols, lengths, special);
+            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
-                var sweep = run.Measure(name, model, positioned);
-                var result = PerplexityReporting.Measured(name, model.Folder.Config, sweep, parsed.GetValue(Delta)) with
+                var scores = run.Measure(name, model, positioned);
+                var result = MeasuredMethod.Of(name, model.Folder.Config, scores, parsed.GetValue(Delta)) with
                 {
-                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, texts, lengths[^1], shorter, interrupted) : null,
-                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, texts, length) : null,
+                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, documents, lengths[^1], shorter, interrupted) : null,
+                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, documents, length) : null,
                 };
                 measured.Add(result);
-                comparisons.AddRange(baseline is null ? [] : PerplexityReporting.Compare(name, sweep, baseline));
-                baseline ??= sweep;
+                comparisons.AddRange(baseline is null ? [] : MethodComparison.Of(name, scores, baseline));
+                baseline ??= scores;
             }
         }
 
-        var report = new PerplexityReport(
-            DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName, Settings(parsed, compute, started), notes, lengths,
-            Corpus.Of(first!),
-            measured, comparisons, [.. PerplexityReporting.Notes(measured, first!)]);
+        var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName, Settings(parsed, compute, started), measured)
+        {
+            Perplexity = new PerplexitySection(notes, lengths, Corpus.Of(first!), comparisons, [.. PerplexitySection.NotesOn(measured, first!)]),
+        };
         ReportFiles.Write(report, folder);
         Show(report, folder, parsed);
     }
 
-    private static LongPplSummary LongPpl(PositionedModel model, EvaluationTexts texts, int longest, int shorter, CancellationToken interrupted)
+    private static LongPplSummary LongPpl(PositionedModel model, EvaluationDocuments documents, int longest, int shorter, CancellationToken interrupted)
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
-        return Evaluation.Measures.LongPpl.Measure(scorer, texts.Texts, longest, new LongPplSettings(shorter, Math.Max(1, shorter / 4)), interrupted);
+        return Evaluation.Measures.LongPpl.Measure(scorer, documents.Documents, longest, shorter, interrupted);
     }
 
-    private static double[] Resolution(PositionedModel model, EvaluationTexts texts, int length)
+    private static double[] Resolution(PositionedModel model, EvaluationDocuments documents, int length)
     {
-        var text = texts.Texts.FirstOrDefault(t => t.Tokens.Length >= length)
-            ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {texts.Texts.Max(t => t.Tokens.Length)}");
-        return AttentionScores.Resolution(model.Model, model.Method, text.Tokens[..length]);
+        var document = documents.Documents.FirstOrDefault(d => d.Tokens.Length >= length)
+            ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {documents.Documents.Max(d => d.Tokens.Length)}");
+        return AttentionResolution.Measure(model.Model, model.Method, document.Tokens[..length]);
     }
 
     private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>
@@ -135,20 +135,20 @@ internal static class EvalPplCommand
         new("device", compute.DeviceName),
         new("threads", $"{TorchSharp.torch.get_num_threads()}"),
         new("batch", $"{parsed.GetValue(EvaluationOptions.BatchTokens)} tokens"),
-        new("bootstrap", "2000 draws, 95% percentile intervals"),
+        new("bootstrap", Bootstrap.Description),
         new("time", RunDisplay.Format(started.Elapsed)),
     ];
 
-    private static void Show(PerplexityReport report, string folder, ParseResult parsed)
+    private static void Show(Report report, string folder, ParseResult parsed)
     {
         var terminal = parsed.Terminal();
         if (parsed.GetValue(CommonOptions.Json))
         {
-            terminal.PrintJson(PerplexityJson.Of(report));
+            terminal.PrintJson(ReportJson.Of(report));
             return;
         }
 
-        foreach (var part in PerplexityConsole.Of(report))
+        foreach (var part in ReportConsole.Of(report))
         {
             terminal.Print(part, Text.NewLine);
         }

@@ -56,22 +56,22 @@ internal static class PasskeyCommand
             measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, interrupted)));
         }
 
-        var report = new PasskeyReport(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
+        var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
         [
             new("command", parsed.Line()),
             new("device", compute.DeviceName),
             new("seed", $"{passkey.Seed}"),
         ], measured);
-        report.Write(folder);
+        ReportFiles.Write(report, folder);
         if (parsed.GetValue(CommonOptions.Json))
         {
-            terminal.PrintJson(report.ToJson());
+            terminal.PrintJson(ReportJson.Of(report));
             return;
         }
 
-        foreach (var result in measured)
+        foreach (var part in ReportConsole.Of(report))
         {
-            terminal.Print(PasskeyConsole.Table(report.LabelOf(result), result.Passkey!), Text.NewLine);
+            terminal.Print(part, Text.NewLine);
         }
 
         terminal.Output.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");

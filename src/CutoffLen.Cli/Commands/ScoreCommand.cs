@@ -89,7 +89,6 @@ internal static class ScoreCommand
             SafetensorsWriter.Write(logitsFile, [("logits", model.Logits(hidden).to(ScalarType.Float32))]);
         }
 
-        var last = ids.Length - 1;
-        return TokenLikelihood.NegativeLog(model, hidden.narrow(0, 0, last), tokens.narrow(0, 1, last)).cpu().data<float>().ToArray();
+        return TokenLikelihood.OfDocument(model, hidden, tokens).cpu().data<float>().ToArray();
     }
 }

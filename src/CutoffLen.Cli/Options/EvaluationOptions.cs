@@ -2,7 +2,7 @@ using System.CommandLine;
 using CutoffLen.Checkpoints;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Common;
-using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Evaluation;
 using CutoffLen.Files;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
@@ -29,7 +29,7 @@ internal static class EvaluationOptions
 
     /// <summary>Tokens of a batch.</summary>
     public static Option<int> BatchTokens { get; } = CommonOptions.Parsed(
-        "--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", PerplexitySweep.StandardBatchTokens, Lengths.ParseOne);
+        "--batch-tokens", "The most tokens read at once; a longer window goes alone. Default 8k.", "TOKENS", PerplexityEvaluation.StandardBatchTokens, Lengths.ParseOne);
 
     /// <summary>Folder of the results.</summary>
     public static Option<string> Out { get; } = new("--out", "-o") { Description = "Folder for the results; finished work in it is not redone.", HelpName = "DIR", Required = true };

@@ -1,5 +1,4 @@
 using System.Globalization;
-using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Common;
 
@@ -16,30 +15,14 @@ internal static class Numbers
         _ => value.ToString("0.0e0", CultureInfo.InvariantCulture),
     };
 
-    /// <summary>An interval of perplexities.</summary>
-    public static string Perplexity(Interval interval) => $"{Perplexity(interval.Low)}–{Perplexity(interval.High)}";
-
     /// <summary>Nats with a sign, three decimals.</summary>
     public static string Signed(double nats) => nats.ToString("+0.000;−0.000;0.000", CultureInfo.InvariantCulture);
-
-    /// <summary>An interval of nats with signs.</summary>
-    public static string Signed(Interval interval) => $"{Signed(interval.Low)} to {Signed(interval.High)}";
 
     /// <summary>Nats, three decimals.</summary>
     public static string Nats(double nats) => nats.ToString("0.000", CultureInfo.InvariantCulture);
 
     /// <summary>An exponent, two decimals.</summary>
     public static string Exponent(double value) => value.ToString("0.00;−0.00;0.00", CultureInfo.InvariantCulture);
-
-    /// <summary>Where a context ends: 1722, or ≥ 4096.</summary>
-    public static string Limit(EffectiveContextLimit limit) => limit.ToString().Replace(">=", "≥");
-
-    /// <summary>Its interval, empty where there is none.</summary>
-    public static string LimitInterval(EffectiveContextLimit limit) => limit.IntervalText.Replace(">=", "≥");
-
-    /// <summary>Both; no interval where no limit was found.</summary>
-    public static string LimitWithInterval(EffectiveContextLimit limit) =>
-        Limit(limit) + (limit.Interval is null || limit.Tokens is null ? "" : $"  ({LimitInterval(limit)})");
 
     /// <summary>A tick: as few digits as it needs.</summary>
     public static string Short(double value) => value switch

@@ -1,10 +1,9 @@
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tokenization;
@@ -18,10 +17,10 @@ namespace CutoffLen.Runs;
 /// </summary>
 internal sealed class FinetuneEvaluation
 {
-    private readonly SweepPlan plan;
-    private readonly IReadOnlyList<EvaluationText> texts;
+    private readonly PerplexityPlan plan;
+    private readonly IReadOnlyList<EvaluationDocument> documents;
 
-    private FinetuneEvaluation(SweepPlan plan, IReadOnlyList<EvaluationText> texts) => (this.plan, this.texts) = (plan, texts);
+    private FinetuneEvaluation(PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents) => (this.plan, this.documents) = (plan, documents);
 
     /// <summary>Reads the texts and says what will be measured.</summary>
     /// <param name="config">The run's.</param>
@@ -46,15 +45,15 @@ internal sealed class FinetuneEvaluation
         var (native, target) = (positions.Model.NativeLength, positions.TargetLength);
         var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { native, target, 2 * target }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
-        var texts = EvaluationTexts.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop).Texts;
-        var longest = texts.Max(text => text.Tokens.Length);
+        var documents = EvaluationDocuments.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop).Documents;
+        var longest = documents.Max(document => document.Tokens.Length);
         if (longest < lengths[0])
         {
-            throw new UserException($"eval_data: the longest of {texts.Count} documents has {longest} tokens, and the shortest of eval_lengths is {lengths[0]}");
+            throw new UserException($"eval_data: the longest of {documents.Count} documents has {longest} tokens, and the shortest of eval_lengths is {lengths[0]}");
         }
 
         Warn(config, lengths, longest);
-        return new FinetuneEvaluation(new SweepPlan([protocol], lengths, tokenizer.SpecialTokens, DependsOnLength: false), texts);
+        return new FinetuneEvaluation(new PerplexityPlan([protocol], lengths, tokenizer.SpecialTokens), documents);
     }
 
     /// <summary>Measures the model as it is now.</summary>
@@ -62,12 +61,12 @@ internal sealed class FinetuneEvaluation
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         using var log = new ResultLog();
-        var scores = new PerplexitySweep(scorer, plan with { DependsOnLength = scorer.DependsOnLength }, log, "", PerplexitySweep.StandardBatchTokens).Run(texts, cancel: stop);
-        var reached = SweepStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
+        var scores = new PerplexityEvaluation(plan, documents, log).Run(scorer, default, cancel: stop);
+        var reached = PerplexityStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
         return new EvaluationSummary(
             plan.Protocols[0].Name,
-            [.. reached.Select(length => new LengthEvaluation(length.Length, length.Texts, length.Tokens, length.MeanNll!.Value, length.Perplexity!.Value))],
-            SweepStatistics.Curve(scores)?.EffectiveContext.ToString());
+            [.. reached.Select(length => new LengthEvaluation(length.Length, length.Documents, length.Tokens, length.MeanNll!.Value, length.Perplexity!.Value))],
+            PerplexityStatistics.Curve(scores)?.EffectiveContext.ToString());
     }
 
     private static void Warn(RunConfig config, IReadOnlyList<int> lengths, int longest)

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
 using CutoffLen.Positions.Methods;
 
@@ -11,13 +10,16 @@ namespace CutoffLen.Runs;
 
 /// <summary>Measures the perplexity of models under position methods, with progress. What a log has is not measured again.</summary>
 /// <param name="plan">Protocols and lengths.</param>
-/// <param name="texts">The documents.</param>
+/// <param name="documents">The documents.</param>
 /// <param name="log">Where finished work is kept.</param>
 /// <param name="batchTokens">The most tokens that one batch reads.</param>
 /// <param name="display">Shows progress.</param>
 /// <param name="stop">Ctrl-C.</param>
-public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> texts, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop)
+public sealed class PerplexityRun(
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop)
 {
+    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens);
+
     /// <summary>The perplexity of a model by length; nothing is kept.</summary>
     /// <param name="model">The model.</param>
     /// <param name="data">Files, folders and globs to measure on.</param>
@@ -33,31 +35,30 @@ public sealed class PerplexityRun(SweepPlan plan, IReadOnlyList<EvaluationText> 
         string protocol = PerplexityProtocols.Default, int? documents = null, IRunDisplay? display = null, CancellationToken stop = default)
     {
         var tokenizer = model.Folder.Tokenizer;
-        var plan = new SweepPlan([PerplexityProtocols.Parse(protocol)], lengths, tokenizer.SpecialTokens, DependsOnLength: false);
+        var plan = new PerplexityPlan([PerplexityProtocols.Parse(protocol)], lengths, tokenizer.SpecialTokens);
         var positioned = model.Under(model.Folder.Config.SetupFor(PositionMethods.Parse(rope), lengths[^1]));
         using var log = new ResultLog();
         var run = new PerplexityRun(
-            plan, EvaluationTexts.Read(data, tokenizer, documents, cancel: stop).Texts, log, PerplexitySweep.StandardBatchTokens, display ?? RunProgress.None, stop);
-        return SweepStatistics.Perplexity(run.Measure(model.Folder.Name, model, positioned).Scores, 0);
+            plan, EvaluationDocuments.Read(data, tokenizer, documents, cancel: stop).Documents, log, PerplexityEvaluation.StandardBatchTokens, display ?? RunProgress.None, stop);
+        return PerplexityStatistics.Perplexity(run.Measure(model.Folder.Name, model, positioned).Scores, 0);
     }
 
     /// <summary>The result that the log has, without reading the model's weights; null while it is not whole.</summary>
-    public ModelSweep? Recall(ModelSession model, PositionSetup positions) =>
-        ModelSweep.Recall(model.Folder, positions, model.Compute, plan, texts, log, batchTokens);
+    public ModelScores? Recall(ModelSession model, PositionSetup positions) => evaluation.Recall(model.Folder, positions, model.Compute);
 
     /// <summary>Measures a model under a method.</summary>
     /// <param name="name">What to call it on the bar.</param>
     /// <param name="model">The model.</param>
     /// <param name="positioned">The same under the method.</param>
-    public ModelSweep Measure(string name, ModelSession model, PositionedModel positioned) => display.Show($"{name} {positioned.Spec}", 100, steps =>
-        ModelSweep.Run(positioned, model.Folder.Identity, plan, texts, log, batchTokens, new Steps(steps), stop));
+    public ModelScores Measure(string name, ModelSession model, PositionedModel positioned) => display.Show($"{name} {positioned.Spec}", 100, steps =>
+        evaluation.Run(positioned, model.Folder.Identity, new Steps(steps), stop));
 
     /// <summary>Percent of the tokens, with the speed since the first one that was not there already.</summary>
-    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<SweepProgress>
+    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<EvaluationProgress>
     {
         private readonly Stopwatch watch = Stopwatch.StartNew();
 
-        public void Report(SweepProgress value)
+        public void Report(EvaluationProgress value)
         {
             var speed = (value.TokensDone - value.TokensReused) / Math.Max(1e-3, watch.Elapsed.TotalSeconds);
             steps.Report(new ProgressStep(100.0 * value.TokensDone / value.TokensTotal, $"{speed:#,0} tokens/s{(value.TokensReused > 0 ? $", {100.0 * value.TokensReused / value.TokensTotal:0}% from an earlier run" : "")}"));

@@ -3,9 +3,9 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Files;
 using CutoffLen.Hardware;
 using CutoffLen.Positions.Methods;
@@ -15,9 +15,9 @@ namespace CutoffLen.Runs;
 
 /// <summary>A cell of a grid with its scores.</summary>
 /// <param name="Cell">Method and cutoff.</param>
-/// <param name="Sweep">The scores.</param>
+/// <param name="Scores">The scores.</param>
 /// <param name="Cost">What fine-tuning it took; null before.</param>
-public sealed record ScoredCell(GridCell Cell, ModelSweep Sweep, TrainingCost? Cost);
+public sealed record ScoredCell(GridCell Cell, ModelScores Scores, TrainingCost? Cost);
 
 /// <summary>What a fine-tuning run took.</summary>
 /// <param name="Steps">Optimizer steps.</param>
@@ -49,7 +49,7 @@ public sealed partial class SweepRun : IDisposable
     /// <param name="display">Shows progress.</param>
     /// <param name="stop">Saves and ends.</param>
     /// <exception cref="UserException">What is wrong with the configuration, the model or the texts.</exception>
-    public SweepRun(RunConfig config, int batchTokens = PerplexitySweep.StandardBatchTokens, IRunDisplay? display = null, CancellationToken stop = default)
+    public SweepRun(RunConfig config, int batchTokens = PerplexityEvaluation.StandardBatchTokens, IRunDisplay? display = null, CancellationToken stop = default)
     {
         Check(config);
         (this.config, this.display, this.stop) = (config, display ?? RunProgress.None, stop);
@@ -57,7 +57,7 @@ public sealed partial class SweepRun : IDisposable
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
         var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, Model.Config);
-        Texts = EvaluationTexts.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop);
+        Documents = EvaluationDocuments.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop);
         // The native length is always measured: what a method costs there is half of the question.
         Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
         Protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
@@ -68,7 +68,7 @@ public sealed partial class SweepRun : IDisposable
         this.display.Enter(folder);
         log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
         perplexity = new PerplexityRun(
-            new SweepPlan([Protocol], Lengths, Model.Tokenizer.SpecialTokens, DependsOnLength: false), Texts.Texts, log, batchTokens, this.display, stop);
+            new PerplexityPlan([Protocol], Lengths, Model.Tokenizer.SpecialTokens), Documents.Documents, log, batchTokens, this.display, stop);
     }
 
     /// <summary>The model before fine-tuning.</summary>
@@ -77,8 +77,8 @@ public sealed partial class SweepRun : IDisposable
     /// <summary>Device and dtype.</summary>
     public DeviceAndDtype Compute => model.Compute;
 
-    /// <summary>The texts measured on.</summary>
-    public EvaluationTexts Texts { get; }
+    /// <summary>The documents measured on.</summary>
+    public EvaluationDocuments Documents { get; }
 
     /// <summary>Context lengths in tokens.</summary>
     public IReadOnlyList<int> Lengths { get; }
@@ -106,7 +106,7 @@ public sealed partial class SweepRun : IDisposable
         var count = Grid.Before.Count + runs.Count;
         Log.Information(
             "{Cells} cells: {Before} before fine-tuning, {After} after; {Texts} texts, lengths {Lengths:l}",
-            count, Grid.Before.Count, runs.Count, Texts.Texts.Count, string.Join(", ", Lengths));
+            count, Grid.Before.Count, runs.Count, Documents.Documents.Count, string.Join(", ", Lengths));
         var scored = Grid.Before.Select(Before).ToList();
         foreach (var (cell, run) in Grid.After.Zip(runs))
         {
@@ -173,8 +173,8 @@ public sealed partial class SweepRun : IDisposable
     private ScoredCell Before(GridCell cell)
     {
         var positions = Model.Config.SetupFor(cell.Spec, Lengths[^1]);
-        var sweep = perplexity.Recall(model, positions) ?? perplexity.Measure(Model.Name, model, model.Under(positions));
-        return new ScoredCell(cell, sweep, null);
+        var scores = perplexity.Recall(model, positions) ?? perplexity.Measure(Model.Name, model, model.Under(positions));
+        return new ScoredCell(cell, scores, null);
     }
 
     private (ScoredCell Cell, bool IsNew) After(GridCell cell, FinetuneRun run, string place)
@@ -190,8 +190,8 @@ public sealed partial class SweepRun : IDisposable
         // The checkpoint's own method is the one it was trained with, whatever words its config.json has for it.
         var own = tuned.Folder.Config.SetupFor(PositionMethods.Auto, Lengths[^1]);
         var recalled = perplexity.Recall(tuned, own);
-        var sweep = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
-        return (new ScoredCell(cell, sweep, CostOf(run.Folder)), !isTrained || recalled is null);
+        var scores = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
+        return (new ScoredCell(cell, scores, CostOf(run.Folder)), !isTrained || recalled is null);
     }
 
     private void Train(FinetuneRun run)

@@ -80,7 +80,7 @@ public static class LoraMerge
             using var plan = AttentionPlan.Create(setup.Method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
             var tokens = tensor(ids, ScalarType.Int64).to(model.Device);
             var hidden = model.Hidden(tokens.unsqueeze(0), plan).squeeze(0);
-            sum += TokenLikelihood.NegativeLog(model, hidden.narrow(0, 0, ids.Length - 1), tokens.narrow(0, 1, ids.Length - 1)).sum().item<float>();
+            sum += TokenLikelihood.OfDocument(model, hidden, tokens).sum().item<float>();
             count += ids.Length - 1;
         }
 

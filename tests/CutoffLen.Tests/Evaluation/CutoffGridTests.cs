@@ -1,5 +1,5 @@
 using CutoffLen.Common;
-using CutoffLen.Evaluation.Sweeps;
+using CutoffLen.Evaluation;
 using CutoffLen.Positions;
 using CutoffLen.Positions.HuggingFace;
 

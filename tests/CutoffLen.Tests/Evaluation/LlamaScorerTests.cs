@@ -2,11 +2,10 @@ using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Models;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
@@ -53,15 +52,15 @@ public sealed class LlamaScorerTests
         int[] stream = [Sources.Bos, .. Tokens[1..]];
         PerplexityProtocol[] protocols = [.. PerplexityProtocols.All, PerplexityProtocols.Parse("pi", 32), PerplexityProtocols.Parse("hf-stride", 20), PerplexityProtocols.Parse("longlora-all", 50)];
         using var log = new ResultLog(folder["results.jsonl"]);
-        var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []), scorer.DependsOnLength);
-        var scores = new PerplexitySweep(scorer, plan, log, "run", batchTokens: 400).Run([new EvaluationText("t", stream, 1, 1)]);
+        var plan = new PerplexityPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []));
+        var scores = new PerplexityEvaluation(plan, [new EvaluationDocument("t", stream, 1, 1)], log, batchTokens: 400).Run(scorer, PerplexityEvaluationTests.Key);
 
         // The stem and stride by which the source's own loop is known.
         (string Stem, int Stride)[] known = [("pi", 256), ("prefix", 0), ("yarn-trunc", 0), ("longlora-all", 256), ("llamacpp-half", 0), ("lmeval-disjoint", 0), ("hf-stride", 512), ("pi", 32), ("hf-stride", 20), ("longlora-all", 50)];
         var forwards = new Dictionary<string, float[]>();
         for (var p = 0; p < protocols.Length; p++)
         {
-            foreach (var result in SweepStatistics.Perplexity(scores, p).Lengths.Where(r => r.MeanNll is not null))
+            foreach (var result in PerplexityStatistics.Perplexity(scores, p).Lengths.Where(r => r.MeanNll is not null))
             {
                 var expected = Sources.Of(known[p].Stem, stream, result.Length, known[p].Stride, Naive);
                 Assert.Equal(expected, result.MeanNll!.Value, 1e-5);
@@ -85,20 +84,20 @@ public sealed class LlamaScorerTests
     {
         using var model = Open();
         using var scorer = new LlamaScorer(model, Method(model, "yarn:factor=4"));
-        var texts = new[] { new EvaluationText("a", Tokens, 1, 1), new EvaluationText("b", [.. Tokens.Reverse()], 1, 1) };
-        var plan = new SweepPlan([new PiSliding(16), new LlamaCppHalf()], [16, 64], SpecialTokens.None, scorer.DependsOnLength);
+        var texts = new[] { new EvaluationDocument("a", Tokens, 1, 1), new EvaluationDocument("b", [.. Tokens.Reverse()], 1, 1) };
+        var plan = new PerplexityPlan([new PiSliding(16), new LlamaCppHalf()], [16, 64], SpecialTokens.None);
         using var folder = new TemporaryFolder();
-        SweepScores Run(string file, INllScorer model)
+        PerplexityScores Run(string file, INllScorer model)
         {
             using var log = new ResultLog(folder[file]);
-            return new PerplexitySweep(model, plan, log, "run", batchTokens: 256).Run(texts);
+            return new PerplexityEvaluation(plan, texts, log, batchTokens: 256).Run(model, PerplexityEvaluationTests.Key);
         }
 
         var expected = Run("whole.jsonl", scorer);
         Assert.Throws<OperationCanceledException>(() => Run("cut.jsonl", new StopsAfter(scorer, 3)));
         var resumed = Run("cut.jsonl", scorer);
         Assert.Equal(expected.Windows, resumed.Windows);
-        Assert.Equal(expected.Curves.SelectMany(c => c.Sums), resumed.Curves.SelectMany(c => c.Sums));
+        Assert.Equal(expected.Curves.SelectMany(c => c.Score.Sums), resumed.Curves.SelectMany(c => c.Score.Sums));
         Assert.Equal(File.ReadAllBytes(folder["whole.jsonl"]), File.ReadAllBytes(folder["cut.jsonl"]));
     }
 
@@ -139,7 +138,7 @@ public sealed class LlamaScorerTests
         var config = TinyModels.Config() with { NumAttentionHeads = (int)q.shape[1], NumKeyValueHeads = (int)k.shape[1], HeadDim = (int)q.shape[3], RopeTheta = 10_000 };
         var length = (int)q.shape[2];
         using var plan = AttentionPlan.Create(new PositionSetup(PositionMethods.Parse(spec), config.Positions, length).Method, TokenPositions.Sequential(length), config, CPU);
-        var heads = AttentionScores.ByDistance(plan, q, k);
+        var heads = AttentionResolution.ScoresByDistance(plan, q, k);
         var expected = golden["per_head"]!.AsArray();
         Assert.Equal(expected.Count, heads.Length);
         for (var h = 0; h < heads.Length; h++)
@@ -153,8 +152,8 @@ public sealed class LlamaScorerTests
     public void A_block_mask_hides_far_distances_from_the_resolution()
     {
         using var model = Open();
-        var dense = AttentionScores.Resolution(model, Method(model, "rope"), Tokens[..64]);
-        var masked = AttentionScores.Resolution(model, Method(model, "rope+bca:window=16"), Tokens[..64]);
+        var dense = AttentionResolution.Measure(model, Method(model, "rope"), Tokens[..64]);
+        var masked = AttentionResolution.Measure(model, Method(model, "rope+bca:window=16"), Tokens[..64]);
         Assert.Equal(model.Config.NumHiddenLayers, dense.Length);
         Assert.All(dense.Concat(masked), r => Assert.InRange(r, -1, 1));
         Assert.NotEqual(dense, masked);

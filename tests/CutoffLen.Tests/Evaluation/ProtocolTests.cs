@@ -1,8 +1,7 @@
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Tokenization;
 using FsCheck;
 using FsCheck.Fluent;
@@ -33,7 +32,7 @@ public sealed class ProtocolTests
             var scorer = new FakeScorer(dependsOnLength);
             var scores = Sweep(scorer, [Protocol(protocol, stride)], [length], text);
 
-            var measured = SweepStatistics.Perplexity(scores, 0).Lengths[0].MeanNll!.Value;
+            var measured = PerplexityStatistics.Perplexity(scores, 0).Lengths[0].MeanNll!.Value;
 
             var expected = Sources.Of(protocol, text.Tokens, length, stride, (read, position, target) => scorer.Nll(read.AsSpan(0, position + 1), target, read.Length));
             Assert.Equal(expected, measured, 1e-9);
@@ -51,9 +50,9 @@ public sealed class ProtocolTests
             var together = Sweep(new FakeScorer(dependsOnLength), protocols, lengths, texts);
             for (var p = 0; p < protocols.Length; p++)
             {
-                var alone = SweepStatistics.Perplexity(Sweep(new FakeScorer(dependsOnLength), [protocols[p]], lengths, texts), 0);
-                var shared = SweepStatistics.Perplexity(together, p);
-                Assert.Equal(alone.Lengths.Select(r => (r.MeanNll, r.Tokens, r.Texts, r.TextsLeftOut, r.Windows)), shared.Lengths.Select(r => (r.MeanNll, r.Tokens, r.Texts, r.TextsLeftOut, r.Windows)));
+                var alone = PerplexityStatistics.Perplexity(Sweep(new FakeScorer(dependsOnLength), [protocols[p]], lengths, texts), 0);
+                var shared = PerplexityStatistics.Perplexity(together, p);
+                Assert.Equal(alone.Lengths.Select(r => (r.MeanNll, r.Tokens, r.Documents, r.DocumentsLeftOut, r.Windows)), shared.Lengths.Select(r => (r.MeanNll, r.Tokens, r.Documents, r.DocumentsLeftOut, r.Windows)));
             }
         }
     }
@@ -96,18 +95,18 @@ public sealed class ProtocolTests
     {
         // A tokenizer that has a BOS but does not add it: Yarn and the harness do, the others do not.
         var special = new SpecialTokens(Bos: 9, Eos: 8, Before: [], After: []);
-        var text = new EvaluationText("t", [5, 6, 7], 1, 1);
-        Assert.Equal([5, 6, 7], Stream(text, TextStart.AsTokenized, special));
-        Assert.Equal([9, 5, 6, 7], Stream(text, TextStart.Bos, special));
-        Assert.Equal([9, 5, 6, 7], Stream(text, TextStart.BosOrEos, special));
-        Assert.Equal([5, 6, 7], Stream(text, TextStart.Bos, special with { Bos = null }));
-        Assert.Equal([8, 5, 6, 7], Stream(text, TextStart.BosOrEos, special with { Bos = null }));
+        var text = new EvaluationDocument("t", [5, 6, 7], 1, 1);
+        Assert.Equal([5, 6, 7], Stream(text, DocumentStart.AsTokenized, special));
+        Assert.Equal([9, 5, 6, 7], Stream(text, DocumentStart.Bos, special));
+        Assert.Equal([9, 5, 6, 7], Stream(text, DocumentStart.BosOrEos, special));
+        Assert.Equal([5, 6, 7], Stream(text, DocumentStart.Bos, special with { Bos = null }));
+        Assert.Equal([8, 5, 6, 7], Stream(text, DocumentStart.BosOrEos, special with { Bos = null }));
         // Where the tokenizer put it, nobody puts a second one.
         var begun = text with { Tokens = [9, 5, 6] };
-        Assert.Equal([9, 5, 6], Stream(begun, TextStart.Bos, special with { Before = [9] }));
+        Assert.Equal([9, 5, 6], Stream(begun, DocumentStart.Bos, special with { Before = [9] }));
         Assert.Equal([5, 6], text.Slice(9, 1, 3));
 
-        static int[] Stream(EvaluationText text, TextStart start, SpecialTokens special)
+        static int[] Stream(EvaluationDocument text, DocumentStart start, SpecialTokens special)
         {
             var prefix = text.Prefix(start, special);
             return text.Slice(prefix, 0, text.Tokens.Length + (prefix is null ? 0 : 1));
@@ -157,16 +156,16 @@ public sealed class ProtocolTests
 
     private static PerplexityProtocol Protocol(string name, int stride) => PerplexityProtocols.Parse(name, stride == 0 ? null : stride);
 
-    private static SweepScores Sweep(FakeScorer scorer, IReadOnlyList<PerplexityProtocol> protocols, int[] lengths, params EvaluationText[] texts)
+    private static PerplexityScores Sweep(FakeScorer scorer, IReadOnlyList<PerplexityProtocol> protocols, int[] lengths, params EvaluationDocument[] texts)
     {
         using var folder = new TemporaryFolder();
         using var log = new ResultLog(folder["results.jsonl"]);
-        return new PerplexitySweep(scorer, new SweepPlan(protocols, lengths, WithBos, scorer.DependsOnLength), log, "run", batchTokens: 300).Run(texts);
+        return new PerplexityEvaluation(new PerplexityPlan(protocols, lengths, WithBos), texts, log, batchTokens: 300).Run(scorer, PerplexityEvaluationTests.Key);
     }
 
-    private static EvaluationText Text(int tokens, int seed)
+    private static EvaluationDocument Text(int tokens, int seed)
     {
         var random = new Random(seed);
-        return new EvaluationText($"text {seed}", [Sources.Bos, .. Enumerable.Range(0, tokens - 1).Select(_ => random.Next(3, 1000))], tokens / 2, tokens * 4);
+        return new EvaluationDocument($"text {seed}", [Sources.Bos, .. Enumerable.Range(0, tokens - 1).Select(_ => random.Next(3, 1000))], tokens / 2, tokens * 4);
     }
 }

@@ -1,7 +1,7 @@
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Evaluation;
@@ -14,7 +14,7 @@ public sealed class StatisticsTests
     public void Protocols_average_per_token_per_window_or_per_text()
     {
         // Text 0: windows of 4 tokens at 8 nats and 1 token at 1 nat; text 1: a window of 3 tokens at 9 nats.
-        TextWindowScore[] windows = [Score(0, 1, 5, 8), Score(0, 5, 6, 1), Score(1, 1, 4, 9)];
+        (int Document, WindowScore Score)[] windows = [Score(0, 1, 5, 8), Score(0, 5, 6, 1), Score(1, 1, 4, 9)];
         Assert.Equal(18.0 / 8, Mean(new PiSliding(), windows));
         Assert.Equal((2 + 1 + 3) / 3.0, Mean(new HuggingFaceStride(), windows));
         Assert.Equal(((9.0 / 5) + 3) / 2, Mean(new YarnTruncated(), windows), 1e-12);
@@ -23,7 +23,7 @@ public sealed class StatisticsTests
     [Fact]
     public void Words_and_bytes_divide_the_nats_of_the_whole_texts()
     {
-        var result = SweepStatistics.Perplexity(Scores(new LmEvalDisjoint(), [Score(0, 1, 5, 8), Score(1, 1, 4, 9)]), 0).Lengths[0].PerWordAndByte!;
+        var result = PerplexityStatistics.Perplexity(Scores(new LmEvalDisjoint(), [Score(0, 1, 5, 8), Score(1, 1, 4, 9)]), 0).Lengths[0].PerWordAndByte!;
         // The two texts have 2 + 2 words and 10 + 10 bytes.
         Assert.Equal(Math.Exp(17.0 / 4), result.WordPerplexity, 1e-9);
         Assert.Equal(Math.Exp(17.0 / 20), result.BytePerplexity, 1e-9);
@@ -55,8 +55,8 @@ public sealed class StatisticsTests
     {
         // The texts differ by nats, the methods by 0.1 everywhere: the pairing must see the latter.
         var easy = Enumerable.Range(0, 6).Select(t => Score(t, 1, 11, 10 * (t + 1))).ToArray();
-        var hard = easy.Select(w => w with { Sum = w.Sum + 1 }).ToArray();
-        var difference = Assert.Single(SweepStatistics.Differences(Scores(new PiSliding(), hard), Scores(new PiSliding(), easy), 0));
+        var hard = easy.Select(w => (w.Document, w.Score with { Sum = w.Score.Sum + 1 })).ToArray();
+        var difference = Assert.Single(PerplexityStatistics.Differences(Scores(new PiSliding(), hard), Scores(new PiSliding(), easy), 0));
         Assert.Equal(0.1, difference.Nats, 1e-12);
         Assert.Equal(0.1, difference.Interval!.Value.Low, 1e-9);
         Assert.Equal(0.1, difference.Interval!.Value.High, 1e-9);
@@ -67,11 +67,11 @@ public sealed class StatisticsTests
     [Fact]
     public void A_single_texts_interval_is_over_its_windows_and_says_so()
     {
-        var one = SweepStatistics.Perplexity(Scores(new PiSliding(), [Score(0, 1, 5, 4), Score(0, 5, 9, 8)]), 0);
+        var one = PerplexityStatistics.Perplexity(Scores(new PiSliding(), [Score(0, 1, 5, 4), Score(0, 5, 9, 8)]), 0);
         Assert.Equal("windows", one.Unit);
         Assert.Equal(1, one.Lengths[0].Interval!.Value.Low);
         Assert.Equal(2, one.Lengths[0].Interval!.Value.High);
-        var two = SweepStatistics.Perplexity(Scores(new PiSliding(), [Score(0, 1, 5, 4), Score(1, 5, 9, 8)]), 0);
+        var two = PerplexityStatistics.Perplexity(Scores(new PiSliding(), [Score(0, 1, 5, 4), Score(1, 5, 9, 8)]), 0);
         Assert.Equal("texts", two.Unit);
     }
 
@@ -79,8 +79,8 @@ public sealed class StatisticsTests
     public void Very_many_windows_are_drawn_in_runs_and_average_to_the_same()
     {
         var windows = Enumerable.Range(0, 9001).Select(i => Score(0, 1 + (4 * i), 5 + (4 * i), i % 3)).ToArray();
-        var result = SweepStatistics.Perplexity(Scores(new PiSliding(), windows), 0).Lengths[0];
-        Assert.Equal(windows.Sum(w => w.Sum) / (4 * 9001), result.MeanNll!.Value, 1e-12);
+        var result = PerplexityStatistics.Perplexity(Scores(new PiSliding(), windows), 0).Lengths[0];
+        Assert.Equal(windows.Sum(w => w.Score.Sum) / (4 * 9001), result.MeanNll!.Value, 1e-12);
         Assert.Equal(9001, result.Windows);
         Assert.InRange(result.MeanNll.Value, result.Interval!.Value.Low, result.Interval!.Value.High);
     }
@@ -88,14 +88,14 @@ public sealed class StatisticsTests
     [Fact]
     public void The_gain_compares_the_same_tokens_at_two_lengths()
     {
-        TextWindowScore[] windows =
+        (int Document, WindowScore Score)[] windows =
         [
             Score(0, 1, 4, 33, length: 4), Score(0, 5, 8, 33, length: 4), Score(0, 9, 12, 33, length: 4), Score(0, 13, 16, 33, length: 4),
             Score(0, 1, 8, 70, length: 8), Score(0, 8, 12, 12, length: 8), Score(0, 12, 16, 16, length: 8), Score(0, 16, 24, 40, length: 8),
             Score(0, 1, 12, 99, length: 12), Score(0, 12, 16, 10, length: 12), Score(0, 16, 24, 16, length: 12),
         ];
-        var plan = new SweepPlan([new PiSliding(4)], [4, 8, 12], NoSpecial, false);
-        var result = SweepStatistics.Perplexity(new SweepScores(plan, Texts(2), windows, [], null, 0), 0);
+        var plan = new PerplexityPlan([new PiSliding(4)], [4, 8, 12], NoSpecial);
+        var result = PerplexityStatistics.Perplexity(new PerplexityScores(plan, Documents(2), [.. windows.Select(w => (w.Document, w.Score with { Protocol = "pi-s4" }))], [], 0), 0);
         // Length 4 has other stretches (a window's first token is not scored), so it is compared with nothing.
         Assert.Null(result.Lengths[0].Gain);
         Assert.Null(result.Lengths[1].Gain);
@@ -165,13 +165,13 @@ public sealed class StatisticsTests
         Assert.Null(EffectiveContext.Of(edges, sums, counts, new Bootstrap(4)).Tokens);
     }
 
-    private static double Mean(PerplexityProtocol protocol, TextWindowScore[] windows) =>
-        SweepStatistics.Perplexity(Scores(protocol, windows), 0).Lengths[0].MeanNll!.Value;
+    private static double Mean(PerplexityProtocol protocol, (int Document, WindowScore Score)[] windows) =>
+        PerplexityStatistics.Perplexity(Scores(protocol, windows), 0).Lengths[0].MeanNll!.Value;
 
-    private static SweepScores Scores(PerplexityProtocol protocol, TextWindowScore[] windows) => new(
-        new SweepPlan([protocol], [8], NoSpecial, false), Texts(1 + windows.Max(w => w.Text)), windows, [], null, 0);
+    private static PerplexityScores Scores(PerplexityProtocol protocol, (int Document, WindowScore Score)[] windows) => new(
+        new PerplexityPlan([protocol], [8], NoSpecial), Documents(1 + windows.Max(w => w.Document)), [.. windows.Select(w => (w.Document, w.Score with { Protocol = protocol.Name }))], [], 0);
 
-    private static EvaluationText[] Texts(int count) => [.. Enumerable.Range(0, count).Select(i => new EvaluationText($"t{i}", [1, 2, 3, i], 2, 10))];
+    private static EvaluationDocument[] Documents(int count) => [.. Enumerable.Range(0, count).Select(i => new EvaluationDocument($"t{i}", [1, 2, 3, i], 2, 10))];
 
-    private static TextWindowScore Score(int text, int from, int to, double sum, int length = 8) => new(text, new Demand(0, length, from, to), sum);
+    private static (int Document, WindowScore Score) Score(int text, int from, int to, double sum, int length = 8) => (text, new WindowScore($"t{text}", "", length, from, sum, to - from));
 }

@@ -1,14 +1,12 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Reports;
 using CutoffLen.Reports.Charts;
-using CutoffLen.Reports.Html;
 using CutoffLen.Tests.Evaluation;
 using CutoffLen.Tokenization;
 
@@ -23,13 +21,13 @@ public sealed class ReportTests
     [Fact]
     public void The_table_has_a_row_for_each_result_and_a_column_for_each_length()
     {
-        var rows = ParseCsv(PerplexityCsv.Of(Report("models/tiny")));
+        var rows = ParseCsv(ReportCsv.Of(Report("models/tiny")));
         Assert.Equal(["model", "method", "protocol", "dtype", "16", "32", "64", "4096"], rows[0]);
         Assert.Equal(1 + (2 * 2), rows.Count);
         var report = Report("models/tiny");
         Assert.Equal(["models/tiny", "rope", "pi-s16", "fp32"], rows[1].Take(4));
         // All digits: what is written is the number itself.
-        Assert.Equal(report.Measured[0].Protocols[0].Lengths[1].Perplexity, double.Parse(rows[1][5], CultureInfo.InvariantCulture));
+        Assert.Equal(report.Methods[0].Protocols[0].Lengths[1].Perplexity, double.Parse(rows[1][5], CultureInfo.InvariantCulture));
         Assert.Equal("", rows[1][7]);
     }
 
@@ -37,11 +35,11 @@ public sealed class ReportTests
     public void The_json_holds_every_number_and_what_it_is()
     {
         var report = Report("tiny");
-        var json = JsonNode.Parse(PerplexityJson.Text(report))!;
+        var json = JsonNode.Parse(ReportJson.Text(report))!;
         var result = json["results"]![1]!;
         Assert.Equal("yarn:factor=4", result["method"]!.GetValue<string>());
         var at = result["perplexity"]![1]!["lengths"]![2]!;
-        var expected = report.Measured[1].Protocols[1].Lengths[2];
+        var expected = report.Methods[1].Protocols[1].Lengths[2];
         Assert.Equal(64, at["length"]!.GetValue<int>());
         Assert.Equal(expected.Perplexity, at["perplexity"]!.GetValue<double>());
         Assert.Equal(expected.PerplexityInterval!.Value.High, at["perplexity_interval"]![1]!.GetValue<double>());
@@ -52,7 +50,7 @@ public sealed class ReportTests
         Assert.Equal(3, missing["documents_left_out"]!.GetValue<int>());
         Assert.Equal("fp32", json["dtype"]!.GetValue<string>());
         Assert.Equal("pi-s16", json["protocols"]![0]!["name"]!.GetValue<string>());
-        Assert.Equal(report.Measured[1].Curve!.Points.Count, result["by_position"]!["buckets"]!.AsArray().Count);
+        Assert.Equal(report.Methods[1].Curve!.Points.Count, result["by_position"]!["buckets"]!.AsArray().Count);
         Assert.Equal("ab12", result["proof"]!["table_hash"]!.GetValue<string>());
         Assert.Equal(2, json["comparisons"]!.AsArray().Count);
         Assert.Equal(3, json["documents"]!["count"]!.GetValue<int>());
@@ -65,7 +63,7 @@ public sealed class ReportTests
     [InlineData(Hostile)]
     public void The_page_is_one_well_formed_file_that_fetches_nothing(string model)
     {
-        var page = PerplexityPage.Of(Report(model));
+        var page = ReportPage.Of(Report(model));
         Assert.StartsWith("<!DOCTYPE html>\n", page);
         var root = XDocument.Parse(page["<!DOCTYPE html>\n".Length..], LoadOptions.PreserveWhitespace).Root!;
         Assert.DoesNotContain(root.Descendants(), e => e.Name.LocalName is "script" or "link" or "img" or "iframe" or "object");
@@ -82,7 +80,7 @@ public sealed class ReportTests
     [Fact]
     public void Every_picture_has_a_name_and_every_point_its_value()
     {
-        var root = XDocument.Parse(PerplexityPage.Of(Report("tiny"))["<!DOCTYPE html>\n".Length..]).Root!;
+        var root = XDocument.Parse(ReportPage.Of(Report("tiny"))["<!DOCTYPE html>\n".Length..]).Root!;
         var pictures = root.Descendants().Where(e => e.Name.LocalName == "svg").ToList();
         // Effective context, two protocols, by position, two passkey maps; each wide and narrow.
         Assert.Equal(2 * 6, pictures.Count);
@@ -98,19 +96,20 @@ public sealed class ReportTests
     [Fact]
     public void A_report_of_one_method_without_curve_or_interval_is_a_page_too()
     {
-        var text = new EvaluationText("t", [.. Enumerable.Range(0, 16)], 4, 20);
-        var plan = new SweepPlan([new Prefix()], [16], SpecialTokens.None, false);
-        var scores = new SweepScores(plan, [text], [new TextWindowScore(0, new Demand(0, 16, 1, 16), 30)], [], null, 16);
-        var measured = new MeasuredMethod("m", "rope", 16, null, [SweepStatistics.Perplexity(scores, 0)], SweepStatistics.Curve(scores), []);
-        var report = Report("m") with { Measured = [measured], Comparisons = [], Lengths = [16], Protocols = [new ProtocolNote("prefix", "d", "s")] };
-        Assert.NotNull(XDocument.Parse(PerplexityPage.Of(report)["<!DOCTYPE html>\n".Length..]));
-        Assert.Equal(2, ParseCsv(PerplexityCsv.Of(report)).Count);
+        var text = new EvaluationDocument("t", [.. Enumerable.Range(0, 16)], 4, 20);
+        var plan = new PerplexityPlan([new Prefix()], [16], SpecialTokens.None);
+        var scores = new PerplexityScores(plan, [text], [(0, new WindowScore("t", "prefix", 16, 1, 30, 15))], [], 16);
+        var measured = new MeasuredMethod("m", "rope", 16, null, [PerplexityStatistics.Perplexity(scores, 0)], PerplexityStatistics.Curve(scores), []);
+        var report = Report("m");
+        report = report with { Methods = [measured], Perplexity = report.Perplexity! with { Comparisons = [], Lengths = [16], Protocols = [new ProtocolNote("prefix", "d", "s")] } };
+        Assert.NotNull(XDocument.Parse(ReportPage.Of(report)["<!DOCTYPE html>\n".Length..]));
+        Assert.Equal(2, ParseCsv(ReportCsv.Of(report)).Count);
     }
 
     [Fact]
     public void A_hostile_name_comes_back_from_the_table_as_it_was()
     {
-        var rows = ParseCsv(PerplexityCsv.Of(Report(Hostile)));
+        var rows = ParseCsv(ReportCsv.Of(Report(Hostile)));
         Assert.Equal(Hostile, rows[1][0]);
         Assert.All(rows, row => Assert.Equal(8, row.Count));
     }
@@ -142,37 +141,40 @@ public sealed class ReportTests
     public void A_culture_with_decimal_commas_changes_nothing()
     {
         var report = Report("tiny");
-        string All() => PerplexityCsv.Of(report) + PerplexityJson.Text(report) + PerplexityPage.Of(report);
+        string All() => ReportCsv.Of(report) + ReportJson.Text(report) + ReportPage.Of(report);
         Assert.Equal(CultureTests.Under("", All), CultureTests.Under("de-DE", All));
     }
 
-    private static PerplexityReport Report(string model)
+    private static Report Report(string model)
     {
         PerplexityProtocol[] protocols = [new PiSliding(16), new LmEvalDisjoint()];
         int[] lengths = [16, 32, 64, 4096];
-        var texts = new[] { SweepTests.Text(400, 1), SweepTests.Text(300, 2), SweepTests.Text(50, 3) };
+        var texts = new[] { PerplexityEvaluationTests.Text(400, 1), PerplexityEvaluationTests.Text(300, 2), PerplexityEvaluationTests.Text(50, 3) };
         var methods = new[] { "rope", "yarn:factor=4" };
         var sweeps = methods.Select((_, i) =>
         {
             using var folder = new TemporaryFolder();
             using var log = new ResultLog(folder["r.jsonl"]);
-            var plan = new SweepPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []), i == 1);
-            return new PerplexitySweep(new FakeScorer(i == 1), plan, log, "run", 1024).Run(texts);
+            var plan = new PerplexityPlan(protocols, lengths, new SpecialTokens(Sources.Bos, 2, [Sources.Bos], []));
+            return new PerplexityEvaluation(plan, texts, log, 1024).Run(new FakeScorer(i == 1), PerplexityEvaluationTests.Key);
         }).ToList();
         var cells = new[] { (64, 0.0), (64, 1.0), (128, 0.0), (128, 1.0) }.Select(c => new PasskeyCell(c.Item1, c.Item2, c.Item1, 5, c.Item1 / 32, 2, 10));
-        return new PerplexityReport(
+        return new Report(
             new DateTimeOffset(2025, 11, 5, 12, 0, 0, TimeSpan.Zero), "cutoff 0", "fp32", [new Setting("command", Hostile)],
-            [.. protocols.Select(p => new ProtocolNote(p.Name, p.Definition, "BOS first"))], lengths, new Corpus([Hostile], 3, 750, 3000, 400),
             [.. sweeps.Select((scores, i) => new MeasuredMethod(
-                model, methods[i], 32, new MethodProof("ab12", i), [SweepStatistics.Perplexity(scores, 0), SweepStatistics.Perplexity(scores, 1)],
-                SweepStatistics.Curve(scores), [new PredictedBound("bound", 50, "formula"), new PredictedBound("other", double.PositiveInfinity, Hostile)])
+                model, methods[i], 32, new MethodProof("ab12", i), [PerplexityStatistics.Perplexity(scores, 0), PerplexityStatistics.Perplexity(scores, 1)],
+                PerplexityStatistics.Curve(scores), [new PredictedBound("bound", 50, "formula"), new PredictedBound("other", double.PositiveInfinity, Hostile)])
             {
                 Passkey = new PasskeyResult([.. cells]),
                 LongPpl = new LongPplSummary(3.4, 12, 700, 2, new LongPplSettings()),
                 AttentionResolution = [0.01, 0.02],
-            })],
-            [.. protocols.Select((p, i) => new MethodComparison(model, methods[1], p.Name, SweepStatistics.Differences(sweeps[1], sweeps[0], i)))],
-            [$"a note {Hostile}"]);
+            })])
+        {
+            Perplexity = new PerplexitySection(
+                [.. protocols.Select(p => new ProtocolNote(p.Name, p.Definition, "BOS first"))], lengths, new Corpus([Hostile], 3, 750, 3000, 400),
+                [.. protocols.Select((p, i) => new MethodComparison(model, methods[1], p.Name, PerplexityStatistics.Differences(sweeps[1], sweeps[0], i)))],
+                [$"a note {Hostile}"]),
+        };
     }
 
     /// <summary>RFC 4180, written out: quoted fields may hold commas, quotes and line breaks.</summary>

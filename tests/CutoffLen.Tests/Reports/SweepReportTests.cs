@@ -1,15 +1,15 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Sweeps;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
-using CutoffLen.Reports.Html;
+using CutoffLen.Tests.Evaluation;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Reports;
@@ -26,25 +26,25 @@ public sealed class SweepReportTests
     [Fact]
     public void Limits_prices_and_slopes_are_those_of_the_models()
     {
-        var report = Report("tiny");
-        Assert.Equal([256, 362, 362, 512, 512, 1024, 1024], report.Cells.Select(cell => cell.Limit!.Tokens!.Value));
-        Assert.Equal(1, report.Slope!.Exponent, 1e-9);
-        Assert.Equal(0, report.Slope.Open);
-        Assert.Equal(["rope", "linear", null], report.Slopes.Select(slope => slope.Rope));
+        var sweep = Report("tiny").Sweep!;
+        Assert.Equal([256, 362, 362, 512, 512, 1024, 1024], sweep.Cells.Select(cell => cell.Limit!.Tokens!.Value));
+        Assert.Equal(1, sweep.Slope!.Exponent, 1e-9);
+        Assert.Equal(0, sweep.Slope.Open);
+        Assert.Equal(["rope", "linear", null], sweep.Slopes.Select(slope => slope.Rope));
         // The scorers charge every method's own extra loss at every position.
-        Assert.Equal([0, 0.3, 0.5, 0.01, 0.05, 0.02, 0.06], report.Cells.Select(cell => Math.Round(cell.Price!.Nats, 6)));
-        Assert.All(report.Cells, cell => Assert.Equal(256, cell.Price!.Length));
-        var linear = report.Cells[4];
+        Assert.Equal([0, 0.3, 0.5, 0.01, 0.05, 0.02, 0.06], sweep.Cells.Select(cell => Math.Round(cell.Price!.Nats, 6)));
+        Assert.All(sweep.Cells, cell => Assert.Equal(256, cell.Price!.Length));
+        var linear = sweep.Cells[4];
         Assert.Equal(0.05 - 0.3, linear.AgainstUntuned[0].Nats, 1e-6);
         Assert.Equal(0.05 - 0.01, linear.AgainstFirst[0].Nats, 1e-6);
-        Assert.Empty(report.Cells[3].AgainstFirst);
-        Assert.Empty(report.Cells[1].AgainstUntuned);
+        Assert.Empty(sweep.Cells[3].AgainstFirst);
+        Assert.Empty(sweep.Cells[1].AgainstUntuned);
     }
 
     [Fact]
     public void The_first_finding_says_before_after_and_slope_in_one_sentence()
     {
-        var findings = SweepFindings.Of(Report("tiny")).ToList();
+        var findings = Findings.Of(Report("tiny")).ToList();
         Assert.Equal(
             "The checkpoint as it is (rope, native 256) has an effective context of 256 tokens, after fine-tuning at 512 of 512 and at 1,024 of 1,024 tokens; "
             + "it grows as cutoff^1.00 (95% 1.00 to 1.00), 1 being in proportion.",
@@ -57,20 +57,21 @@ public sealed class SweepReportTests
     public void Csv_and_json_have_a_row_for_each_cell_with_all_digits()
     {
         var report = Report("tiny");
-        var rows = SweepCsv.Of(report).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(row => row.Split(',')).ToList();
+        var rows = ReportCsv.Of(report).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(row => row.Split(',')).ToList();
         Assert.Equal(1 + 7, rows.Count);
         Assert.Equal(["model", "rope", "method", "stage", "cutoff"], rows[0].Take(5));
         Assert.Equal(["tiny", "linear", "linear:factor=4", "after", "1024"], rows[7].Take(5));
         Assert.Equal("", rows[1][4]);
-        Assert.Equal(report.Cells[6].Measured.Protocols[0].Lengths[2].Perplexity, double.Parse(rows[7][^3], CultureInfo.InvariantCulture));
+        Assert.Equal(report.Sweep!.Cells[6].Protocols[0].Lengths[2].Perplexity, double.Parse(rows[7][^3], CultureInfo.InvariantCulture));
         Assert.Equal("4000", rows[7][Array.IndexOf(rows[0], "training_tokens")]);
 
-        var json = JsonNode.Parse(SweepJson.Text(report))!;
+        var json = JsonNode.Parse(ReportJson.Text(report))!;
         Assert.Equal(7, json["cells"]!.AsArray().Count);
         var cell = json["cells"]![4]!;
         Assert.Equal(("linear", "after", 512), ((string)cell["rope"]!, (string)cell["stage"]!, (int)cell["cutoff"]!));
         Assert.Equal(0.05, (double)cell["price_at_native"]!["nll"]!, 1e-6);
         Assert.Equal(512, (int)cell["effective_context"]!["tokens"]!);
+        Assert.Equal(Lengths, cell["against_the_checkpoint"]!.AsArray().Select(difference => (int)difference!["length"]!));
         Assert.Equal(12.5, (double)cell["training"]!["seconds"]!);
         Assert.Equal(3, json["slopes"]!.AsArray().Count);
         Assert.StartsWith("The checkpoint as it is", (string)json["findings"]![0]!);
@@ -81,7 +82,7 @@ public sealed class SweepReportTests
     [InlineData(Hostile)]
     public void The_page_is_one_well_formed_file_that_fetches_nothing(string model)
     {
-        var page = SweepPage.Of(Report(model));
+        var page = ReportPage.Of(Report(model));
         var root = XDocument.Parse(page["<!DOCTYPE html>\n".Length..]).Root!;
         Assert.DoesNotContain(root.Descendants(), e => e.Name.LocalName is "script" or "link" or "img" or "iframe" or "object");
         Assert.DoesNotContain(root.DescendantsAndSelf().Attributes(), a => a.Name.LocalName is "src" or "href");
@@ -98,14 +99,14 @@ public sealed class SweepReportTests
         foreach (var count in new[] { 1, 2, 4 })
         {
             var report = Report("tiny", count);
-            var page = SweepPage.Of(report);
+            var page = ReportPage.Of(report);
             XDocument.Parse(page["<!DOCTYPE html>\n".Length..]);
             Assert.Contains($"{count} of 7 cells", page);
-            Assert.Equal(count, JsonNode.Parse(SweepJson.Text(report))!["cells"]!.AsArray().Count);
+            Assert.Equal(count, JsonNode.Parse(ReportJson.Text(report))!["cells"]!.AsArray().Count);
         }
     }
 
-    private static SweepReport Report(string model, int count = 7)
+    private static Report Report(string model, int count = 7)
     {
         (GridCell Cell, double Limit, double Extra)[] all =
         [
@@ -113,23 +114,25 @@ public sealed class SweepReportTests
             (new("rope", Rope, 512), 512, 0.01), (new("linear", Linear2, 512), 512, 0.05),
             (new("rope", Rope, 1024), 1024, 0.02), (new("linear", Linear4, 1024), 1024, 0.06),
         ];
-        var texts = new EvaluationTexts([Hostile], [.. Enumerable.Range(0, 8).Select(n => new EvaluationText($"{n}", [.. Enumerable.Range(n, 2060)], 1, 1))], 0);
+        var texts = new EvaluationDocuments([Hostile], [.. Enumerable.Range(0, 8).Select(n => new EvaluationDocument($"{n}", [.. Enumerable.Range(n, 2060)], 1, 1))], 0);
         var scored = all.Take(count).Select(planned => new ScoredCell(
-            planned.Cell, Sweep(planned.Cell.Spec, new LostFrom(planned.Limit, planned.Extra), texts.Texts),
+            planned.Cell, Scores(planned.Cell.Spec, new LostFrom(planned.Limit, planned.Extra), texts.Documents),
             planned.Cell.Cutoff is null ? null : new TrainingCost(10, 4000, 12.5, 3.25))).ToList();
-        var cells = SweepReporting.Cells(model, TinyCheckpoint.Config with { MaxPositionEmbeddings = 256 }, scored, 0.1);
-        return new SweepReport(
-            new DateTimeOffset(2025, 11, 5, 12, 0, 0, TimeSpan.Zero), "cutoff 0", model, 256, "fp32", [new Setting("data", Hostile)],
-            new ProtocolNote("prefix", "all of it", "nothing"), Lengths, Corpus.Of(texts), cells, all.Length, SweepReporting.Slopes(cells),
-            [.. SweepReporting.Notes(cells, all.Length, texts)]);
+        var sweep = SweepSection.Of(model, TinyCheckpoint.Config with { MaxPositionEmbeddings = 256 }, scored, all.Length, 0.1);
+        return new Report(
+            new DateTimeOffset(2025, 11, 5, 12, 0, 0, TimeSpan.Zero), "cutoff 0", "fp32", [new Setting("data", Hostile)], sweep.Cells)
+        {
+            Perplexity = new PerplexitySection([new ProtocolNote("prefix", "all of it", "nothing")], Lengths, Corpus.Of(texts), [], [.. sweep.NotesOn(texts)]),
+            Sweep = sweep,
+        };
     }
 
-    private static ModelSweep Sweep(PositionSpec spec, INllScorer scorer, IReadOnlyList<EvaluationText> texts)
+    private static ModelScores Scores(PositionSpec spec, INllScorer scorer, IReadOnlyList<EvaluationDocument> texts)
     {
         using var folder = new TemporaryFolder();
         using var log = new ResultLog(folder["r.jsonl"]);
-        var plan = new SweepPlan([new Prefix()], Lengths, SpecialTokens.None, DependsOnLength: false);
-        return new ModelSweep(spec, new PerplexitySweep(scorer, plan, log, "run", 4096).Run(texts), new PositionProof($"{spec}", "ab12", "cd34"), 0.5);
+        var plan = new PerplexityPlan([new Prefix()], Lengths, SpecialTokens.None);
+        return new ModelScores(spec, new PerplexityEvaluation(plan, texts, log, 4096).Run(scorer, PerplexityEvaluationTests.Key), new PositionProof($"{spec}", "ab12", "cd34"), 0.5);
     }
 
     /// <summary>3 nats and an extra everywhere, 2 more from a position on; a little different from text to text.</summary>

@@ -1,15 +1,19 @@
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
+using static TorchSharp.torch;
+
 namespace CutoffLen.Evaluation.Measures;
 
 /// <summary>
 /// Attention resolution (A Length-Extrapolatable Transformer, arXiv 2212.10554): how well attention scores tell distances
-/// apart. With s[n] the expected score, before softmax, of a query and the key n tokens before it (equation 11: the mean
-/// over the queries), equation 3 is
-/// <c>R = sum_i e^s[i] (e^s[i] - e^s[i+1]) / (sum_i e^s[i])^2</c>.
+/// apart. s[n] is the expected score, before softmax, of a query and the key n tokens before it (equation 11: the mean
+/// over the queries). Equation 3 is <c>R = sum_i e^s[i] (e^s[i] - e^s[i+1]) / (sum_i e^s[i])^2</c>.
 /// </summary>
 /// <remarks>
-/// The sums run over the distances 0 .. N - 1 where s[N] is the last one known. With p = softmax(s), R is the sum of
-/// p[i] (p[i] - p[i+1]): at most 1, reached when all of the mass is at one distance. The paper's table 3 holds values up
-/// to 1.08, so its figures must carry a factor that the text does not give; compare resolutions of this program with each
+/// The sums run over the distances 0 .. N - 1, where s[N] is the last known score. With p = softmax(s), R is the sum of
+/// p[i] (p[i] - p[i+1]). It is at most 1, when all of the mass is at one distance. The paper's table 3 has values up to
+/// 1.08, so its figures must carry a factor that the text does not give. Compare resolutions of this program with each
 /// other only.
 /// </remarks>
 public static class AttentionResolution
@@ -19,7 +23,7 @@ public static class AttentionResolution
     public static double Of(ReadOnlySpan<double> scores)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(scores.Length, 2);
-        // R does not change when a constant is added to every score; without the largest, e^s cannot overflow.
+        // Adding a constant to every score does not change R. Minus the largest score, e^s cannot overflow.
         var largest = double.NegativeInfinity;
         foreach (var score in scores)
         {
@@ -35,5 +39,72 @@ public static class AttentionResolution
         }
 
         return numerator / (mass * mass);
+    }
+
+    /// <summary>The attention resolution of every layer on one document: the mean over its heads.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="method">Its position method.</param>
+    /// <param name="tokens">[T] token ids; time grows with T^2.</param>
+    public static double[] Measure(LlamaForCausalLM model, PositionMethod method, int[] tokens)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(tokens.Length), model.Config, model.Device);
+        var x = model.Embed(tensor(tokens, ScalarType.Int64).to(model.Device).view(1, -1));
+        var layers = new double[model.Layers.Count];
+        for (var n = 0; n < layers.Length; n++)
+        {
+            using var layerScope = NewDisposeScope();
+            var (queries, keys, _) = model.Layers[n].Project(x);
+            layers[n] = ScoresByDistance(plan, queries, keys).Average(head => Of(head));
+            x = model.Layers[n].forward(x, plan, null).MoveToOuterDisposeScope();
+        }
+
+        return layers;
+    }
+
+    /// <summary>
+    /// For each query head the mean score of the pairs at each distance 0 .. T - 1 (equation 11): before softmax, with the
+    /// factor 1/sqrt(D). Minus infinity at distances that the plan masks.
+    /// </summary>
+    /// <param name="plan">The attention plan.</param>
+    /// <param name="queries">[1, H, T, D], not encoded.</param>
+    /// <param name="keys">[1, K, T, D], not encoded.</param>
+    internal static double[][] ScoresByDistance(AttentionPlan plan, Tensor queries, Tensor keys)
+    {
+        using var scope = NewDisposeScope();
+        using var scratch = new ScratchBuffer();
+        var encoded = new EncodedHeads(plan.Bands, plan.FirstQuery, queries, keys, keys);
+        var (heads, length) = (queries.shape[1], plan.Length);
+        var sums = zeros([heads, length], ScalarType.Float64, queries.device);
+        var counts = zeros([length], ScalarType.Float64, queries.device);
+        foreach (var tile in plan.Tiling.Forward(encoded.Pairs))
+        {
+            using var tileScope = NewDisposeScope();
+            var block = tile.Block;
+            var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile), scratch).flatten(0, 1); // [c*G, n, keys of all slices]
+            var (firstHead, tileHeads) = (tile.FirstPair * encoded.Group, scores.shape[0]);
+            var rows = arange(block.Start, block.Start + block.Rows, ScalarType.Int64, queries.device).unsqueeze(-1);
+            var offset = 0L;
+            foreach (var slice in block.Slices)
+            {
+                var columns = arange(slice.FirstKey, slice.FirstKey + slice.KeyCount, ScalarType.Int64, queries.device);
+                var distances = (rows - columns).flatten(); // [n * keys]
+                var part = scores.narrow(-1, offset, slice.KeyCount).flatten(1).to(ScalarType.Float64); // [H, n * keys]
+                // Masked scores are minus infinity; keys after the query have negative distances.
+                var seen = part[0].isfinite().logical_and(distances >= 0);
+                var bins = distances.clamp(min: 0);
+                sums.narrow(0, firstHead, tileHeads).scatter_add_(1, bins.expand(tileHeads, -1), where(seen, part, zeros_like(part)));
+                if (firstHead == 0)
+                {
+                    counts.scatter_add_(0, bins, seen.to(ScalarType.Float64)); // the same for every head
+                }
+
+                offset += slice.KeyCount;
+            }
+        }
+
+        var means = where(counts > 0, sums / counts, full_like(sums, double.NegativeInfinity)).cpu();
+        return [.. Enumerable.Range(0, (int)heads).Select(h => means[h].data<double>().ToArray())];
     }
 }

@@ -1,22 +1,8 @@
 using System.Globalization;
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Measures;
-
-/// <summary>What a model makes of a prompt.</summary>
-/// <param name="Decoded">The tokens that greedy decoding gives after the prompt.</param>
-/// <param name="Nll">For each of the answers asked for, its NLL after the prompt, nats.</param>
-public sealed record AnswerScores(int[] Decoded, double[] Nll);
-
-/// <summary>A model that answers prompts.</summary>
-public interface IAnswerScorer
-{
-    /// <summary>Decodes greedily after a prompt and scores given answers after the same prompt.</summary>
-    /// <param name="prompt">Token ids.</param>
-    /// <param name="decode">How many tokens to decode.</param>
-    /// <param name="answers">Token ids of each answer.</param>
-    AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers);
-}
 
 /// <summary>Passkey retrieval at one length and depth.</summary>
 /// <param name="Length">Prompt with answer, tokens.</param>
@@ -25,7 +11,7 @@ public interface IAnswerScorer
 /// <param name="Trials">Keys tried.</param>
 /// <param name="Found">Keys that greedy decoding gave.</param>
 /// <param name="MeanRank">Mean rank of the key's likelihood among itself and the alternatives, 1 the best.</param>
-/// <param name="Candidates">The key and its alternatives: a guess has mean rank (Candidates + 1) / 2.</param>
+/// <param name="Candidates">The key and its alternatives: guessing gives a mean rank of (Candidates + 1) / 2.</param>
 public sealed record PasskeyCell(int Length, double Depth, double Distance, int Trials, int Found, double MeanRank, int Candidates)
 {
     /// <summary>Share of keys found.</summary>
@@ -36,12 +22,12 @@ public sealed record PasskeyCell(int Length, double Depth, double Distance, int 
 /// <param name="Cells">By length, then depth.</param>
 public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 {
-    /// <summary>The success rate that counts in k_max.</summary>
+    /// <summary>The share of found keys that k_max asks for.</summary>
     public const double LeastAccuracy = 0.2;
 
     /// <summary>
-    /// k_max of Position Interpolation (arXiv 2306.15595, section 3.3) for prompts of a length: the largest distance k
-    /// such that keys at every distance up to k are found at least 20% of the time; 0 when the nearest is not.
+    /// k_max of Position Interpolation (arXiv 2306.15595, section 3.3) for prompts of a length: the largest distance k such
+    /// that keys at every distance up to k are found at least 20% of the time. 0 when the nearest key is not.
     /// </summary>
     public double LargestDistance(int length) => Cells
         .Where(cell => cell.Length == length)
@@ -53,18 +39,18 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 }
 
 /// <summary>
-/// Passkey retrieval: a five-digit key hidden at some depth of filler text is asked for at its end. The answer counts as
-/// found when greedy decoding begins with the key. Models too small to answer still show whether they see the key: its
-/// likelihood is ranked among other keys'.
+/// Passkey retrieval: a five-digit key is hidden at some depth of filler text and asked for at its end. A key is found when
+/// greedy decoding begins with it. The key's likelihood is also ranked among those of other keys, which shows whether a
+/// model too small to answer sees the key.
 /// </summary>
 /// <param name="Lengths">Prompt lengths, tokens.</param>
 /// <param name="Depths">How many depths, spread evenly from 0 to 1.</param>
 /// <param name="Trials">Keys for each length and depth.</param>
-/// <param name="Alternatives">Other keys that the ranking holds.</param>
-/// <param name="Seed">Decides the keys: the same for every model and method.</param>
+/// <param name="Alternatives">Other keys in the ranking.</param>
+/// <param name="Seed">Seed of the keys, the same keys for every model and method.</param>
 public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0)
 {
-    /// <summary>Runs every length and depth; cells are handed on as they finish.</summary>
+    /// <summary>Runs every length and depth; reports each cell as it finishes.</summary>
     public PasskeyResult Run(
         IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, CancellationToken cancel = default)
     {

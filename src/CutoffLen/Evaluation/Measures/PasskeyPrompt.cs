@@ -7,7 +7,7 @@ namespace CutoffLen.Evaluation.Measures;
 /// <param name="Depth">Where the key lies: 0 at the beginning, 1 at the end.</param>
 /// <param name="Key">The five digits.</param>
 /// <param name="Prompt">The prompt's tokens.</param>
-/// <param name="Answer">The key's tokens as they follow the prompt.</param>
+/// <param name="Answer">The key's tokens after the prompt.</param>
 /// <param name="Distance">Tokens from the key's sentence to the end of the prompt.</param>
 public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] Prompt, int[] Answer, int Distance)
 {
@@ -19,13 +19,11 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
     private const string Filler = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
     private const string Question = "What is the pass key? The pass key is";
 
-    /// <summary>
-    /// The longest prompt that, with its answer, has at most <paramref name="length"/> tokens.
-    /// </summary>
+    /// <summary>The longest prompt that, with its answer, has at most <paramref name="length"/> tokens.</summary>
     /// <param name="length">Tokens.</param>
     /// <param name="depth">0 to 1.</param>
     /// <param name="key">The digits to find.</param>
-    /// <param name="encode">A text's tokens with the special tokens that the tokenizer puts before it.</param>
+    /// <param name="encode">Tokens of a text, with the special tokens that the tokenizer puts before it.</param>
     /// <exception cref="UserException">Not even the sentences around the filler fit.</exception>
     public static PasskeyPrompt Of(int length, double depth, string key, Func<string, int[]> encode)
     {
@@ -59,10 +57,10 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
         }
     }
 
-    /// <summary>The answers that compete with the key in a ranking: the same prompt's tokens for other keys.</summary>
+    /// <summary>The answers that compete with the key in the ranking: the tokens of other keys after the same question.</summary>
     public static IReadOnlyList<int[]> Alternatives(PasskeyPrompt prompt, IEnumerable<string> keys, Func<string, int[]> encode)
     {
-        // The tokens of " 12345" after the question do not depend on what stands before the question.
+        // The tokens of " 12345" depend only on the question before them.
         var question = encode(Question);
         return [.. keys.Select(key => Split(encode($"{Question} {key}"), question).Answer).Where(answer => answer.Length > 0 && !answer.SequenceEqual(prompt.Answer))];
     }

@@ -1,5 +1,4 @@
 using CutoffLen.Common;
-using CutoffLen.Evaluation.Measures;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
@@ -8,12 +7,12 @@ using static TorchSharp.torch;
 namespace CutoffLen.Evaluation.Scoring;
 
 /// <summary>
-/// A <see cref="LlamaForCausalLM"/> under a position method. The head runs over the scored positions only, chunk by chunk, so that
-/// logits are never [T, V]; rotary tables are kept for the length of the last forward.
+/// A <see cref="LlamaForCausalLM"/> under a position method. The head runs over the scored positions only, chunk by chunk:
+/// logits are never [T, V]. Rotary tables are kept for the length of the last forward.
 /// </summary>
 /// <param name="model">The network.</param>
-/// <param name="method">How its attention sees positions.</param>
-/// <param name="path">What computes attention where it can.</param>
+/// <param name="method">Its position method.</param>
+/// <param name="path">The attention path, fused or blocked.</param>
 public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
 {
     private AttentionPlan? lastPlan;
@@ -28,11 +27,11 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
         using var scope = NewDisposeScope();
         var length = batch[0].Inputs.Length;
         var tokens = tensor([.. batch.SelectMany(request => request.Inputs)], ScalarType.Int64).view(batch.Count, -1).to(model.Device); // [B, T]
-        var targets = tensor([.. batch.SelectMany(request => request.Targets)], ScalarType.Int64).to(model.Device);
         var hidden = model.Hidden(tokens, PlanFor(length)).flatten(0, 1); // [B*T, C]
-        var places = batch.SelectMany((request, row) => request.Positions.Select(p => ((long)row * length) + p)).ToArray();
-        var all = places.Length == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(places).to(model.Device));
-        var nll = TokenLikelihood.NegativeLog(model, all, targets).cpu().data<float>().ToArray();
+        var scored = batch.SelectMany((request, row) => request.Positions.Select(p => ((long)row * length) + p)).ToArray();
+        var targets = tensor([.. batch.SelectMany(request => request.Targets)], ScalarType.Int64).to(model.Device);
+        var wanted = scored.Length == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(scored).to(model.Device)); // [N, C]
+        var nll = TokenLikelihood.NegativeLog(model, wanted, targets).cpu().data<float>().ToArray();
         CheckFinite(nll, batch, tokens);
 
         var results = new float[batch.Count][];
@@ -46,9 +45,9 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The prompt is read once, and decoding and every answer go on from its cached keys and values. Under a method that looks
-    /// at the length, an answer's score is that of one forward of the prompt and all of the answer but its last token: the
-    /// prompt is read once for each length of answers, and again for each token decoded.
+    /// The prompt is read once. Decoding and every answer continue from its KV cache. Under a length-dependent method an
+    /// answer's score is that of one forward over the prompt and the answer without its last token. The prompt is then read
+    /// once for each length of answers, and again for each decoded token.
     /// </remarks>
     public AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers)
     {
@@ -106,7 +105,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
             $"the model's prediction after position {batch[row].Positions[bad]} of a window of {batch[row].Inputs.Length} tokens is not a number; {WhereItBegins(tokens[row].unsqueeze(0))}");
     }
 
-    /// <summary>Walks through the layers again to name the first whose output holds an infinity or a NaN.</summary>
+    /// <summary>Runs the layers again to name the first whose output holds an infinity or a NaN.</summary>
     private string WhereItBegins(Tensor tokens)
     {
         using var scope = NewDisposeScope();

@@ -15,22 +15,25 @@ public readonly record struct Interval(double Low, double High)
 }
 
 /// <summary>
-/// Percentile bootstrap (Efron 1979): units (texts, or windows of a single text) are drawn with replacement, and the
-/// middle 95% of the statistic's values over the draws is the interval. Draws depend on the seed and the number of units
-/// only, so two methods measured on the same units see the same draws and their difference is paired.
+/// Percentile bootstrap (Efron 1979). Units (documents, or windows of a single document) are drawn with replacement. The
+/// interval is the middle 95% of the statistic's values over the draws. Draws depend only on the seed and the number of
+/// units, so methods measured on the same units see the same draws and their difference is paired.
 /// </summary>
 public sealed class Bootstrap
 {
+    /// <summary>Number of draws.</summary>
+    public const int Draws = 2000;
+
     private readonly int[][] draws;
 
-    /// <summary>Draws <paramref name="resamples"/> times from <paramref name="units"/> units.</summary>
-    public Bootstrap(int units, int resamples = 2000, int seed = 0)
+    /// <summary>Draws <see cref="Draws"/> times from <paramref name="units"/> units.</summary>
+    public Bootstrap(int units, int seed = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(units);
         Units = units;
         var random = new KeyedRandom(seed, "bootstrap", units);
-        draws = new int[resamples][];
-        for (var r = 0; r < resamples; r++)
+        draws = new int[Draws][];
+        for (var r = 0; r < Draws; r++)
         {
             var counts = draws[r] = new int[units];
             for (var i = 0; i < units; i++)
@@ -40,16 +43,19 @@ public sealed class Bootstrap
         }
     }
 
+    /// <summary>The method in a line, for reports.</summary>
+    public static string Description => $"{Draws} draws, 95% percentile intervals";
+
     /// <summary>Units drawn from.</summary>
     public int Units { get; }
 
     /// <summary>
-    /// The interval of a statistic of how often each unit was drawn; null with a single unit, which says nothing of the
-    /// spread. Infinite values sort as the largest.
+    /// The interval of a statistic of the draw counts. Null with a single unit, which has no spread. Infinite values sort
+    /// as the largest.
     /// </summary>
     public Interval? Of(Func<int[], double> statistic) => Middle(Values(statistic));
 
-    /// <summary>A statistic's value in every draw; none with a single unit, whose draws are all the same.</summary>
+    /// <summary>A statistic's value in every draw; empty with a single unit, whose draws are all the same.</summary>
     public double[] Values(Func<int[], double> statistic) => Units < 2 ? [] : Array.ConvertAll(draws, draw => statistic(draw));
 
     /// <summary>The middle 95% of such values; null when there are none.</summary>
@@ -75,9 +81,9 @@ public sealed class Bootstrap
     }
 }
 
-/// <summary>What a unit adds to a ratio of sums.</summary>
-/// <param name="Sum">To the numerator, such as nats.</param>
-/// <param name="Weight">To the denominator, such as tokens.</param>
+/// <summary>A unit's part in a ratio of sums.</summary>
+/// <param name="Sum">Added to the numerator, such as nats.</param>
+/// <param name="Weight">Added to the denominator, such as tokens.</param>
 public readonly record struct Ratio(double Sum, double Weight)
 {
     /// <summary>The ratio over all units; NaN where nothing has weight.</summary>
@@ -93,7 +99,7 @@ public readonly record struct Ratio(double Sum, double Weight)
         return sum / weight;
     }
 
-    /// <summary>The ratio with every unit counted as often as it was drawn.</summary>
+    /// <summary>The ratio of one draw: every unit counts as often as it was drawn.</summary>
     public static double Of(IReadOnlyList<Ratio> units, int[] draw)
     {
         double sum = 0, weight = 0;

@@ -1,21 +1,21 @@
 namespace CutoffLen.Evaluation.Statistics;
 
-/// <summary>Where a model's context ends.</summary>
+/// <summary>The effective context of a model.</summary>
 /// <param name="Tokens">
-/// The largest number of context tokens up to which the NLL stays within delta of its running minimum; null when no
-/// limit was found in the sweep.
+/// The largest number of context tokens up to which the NLL stays within delta of its running minimum. Null when no limit
+/// was found in the measured lengths.
 /// </param>
-/// <param name="Swept">The length of the sweep in tokens.</param>
+/// <param name="Swept">The longest measured length in tokens.</param>
 /// <param name="Interval">
 /// 95% interval over the units; positive infinity stands for "no limit found". Null where a single unit gives none.
 /// </param>
 /// <param name="Delta">The rise that counts, nats.</param>
 public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Interval, double Delta)
 {
-    /// <summary>The limit in each draw of the bootstrap, infinite for "no limit found"; paired over results of the same texts.</summary>
+    /// <summary>The limit in each bootstrap draw, infinite for "no limit found"; paired over results of the same documents.</summary>
     public IReadOnlyList<double> Draws { get; init; } = [];
 
-    /// <summary>The limit as reports print it: <c>1722</c>, or <c>&gt;= 4096</c> when the sweep ended first.</summary>
+    /// <summary>The limit as reports print it: <c>1722</c>, or <c>&gt;= 4096</c> when the measured lengths ended first.</summary>
     public override string ToString() => Tokens is { } tokens ? $"{tokens}" : $">= {Swept}";
 
     /// <summary>The interval as reports print it, empty where there is none.</summary>
@@ -25,15 +25,14 @@ public sealed record EffectiveContextLimit(int? Tokens, int Swept, Interval? Int
 }
 
 /// <summary>
-/// Effective context: walking along the positions, the limit is the end of the last bucket before the NLL rises more than
-/// delta above its running minimum and stays there to the end of the sweep.
+/// Effective context: the end of the last position bucket before the NLL rises more than delta above its running minimum
+/// and stays there to the longest measured position.
 /// </summary>
 /// <remarks>
-/// Three cares for noise. The walk begins at three quarters of the native length (an eighth of the sweep where that is
-/// less, 64 tokens where it is not known): the question is what comes beyond, and the openings of texts are easier or harder
-/// than the rest for reasons that have nothing to do with context. Neighbouring buckets join
-/// until they hold 256 tokens. And the minimum is that of means over an octave of positions, for the least of many narrow
-/// buckets is the luckiest of them.
+/// Three rules against noise. (1) Positions below three quarters of the native length are ignored: openings of documents
+/// are easier or harder for reasons other than context. The bound is an eighth of the measured length where that is less,
+/// and 64 tokens where the native length is not known. (2) Neighbouring buckets are joined until they hold 256 tokens.
+/// (3) The running minimum is over means of an octave of positions: the minimum of many narrow buckets is biased low.
 /// </remarks>
 public static class EffectiveContext
 {
@@ -61,10 +60,10 @@ public static class EffectiveContext
         return new EffectiveContextLimit(tokens, edges[^1], Bootstrap.Middle(draws), delta) { Draws = draws };
     }
 
-    /// <summary>The end of the last bucket within the limit, or null when the last one of all is.</summary>
+    /// <summary>The end of the last bucket within the limit, or null when the last bucket of all is.</summary>
     /// <param name="edges">Bucket boundaries, positions in tokens.</param>
-    /// <param name="groups">Which buckets are taken together.</param>
-    /// <param name="totals">What each of these groups holds.</param>
+    /// <param name="groups">Buckets that are joined.</param>
+    /// <param name="totals">The NLL and tokens of each group.</param>
     /// <param name="delta">The rise that counts, nats.</param>
     internal static int? Limit(int[] edges, IReadOnlyList<(int Begin, int End)> groups, Ratio[] totals, double delta)
     {
@@ -106,7 +105,7 @@ public static class EffectiveContext
             }
         }
 
-        // Too few tokens at the end join the bucket before them; too few in all are one bucket.
+        // Too few tokens at the end join the group before them; too few in all are one group.
         if (begin < edges.Length - 1)
         {
             var last = groups.Count == 0 ? (Begin: begin, 0) : groups[^1];

@@ -283,6 +283,13 @@ public static class TokenLikelihood
     internal const long LogitsPerChunk = 16 << 20; // float32 elements: 64 MiB
 
     /// <summary>
+    /// The NLL in nats, float32 [T - 1], of each token of a document (int64 [T]) after the tokens before it, from the hidden
+    /// states [T, C] that come out of the final norm.
+    /// </summary>
+    public static Tensor OfDocument(LlamaForCausalLM model, Tensor hidden, Tensor tokens) =>
+        NegativeLog(model, hidden.narrow(0, 0, tokens.shape[0] - 1), tokens.narrow(0, 1, tokens.shape[0] - 1));
+
+    /// <summary>
     /// Negative log-likelihoods in nats, float32 [N], of <paramref name="targets"/> (int64 [N]) after the hidden
     /// states [N, C] that come out of the final norm.
     /// </summary>

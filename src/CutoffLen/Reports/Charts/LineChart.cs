@@ -214,13 +214,3 @@ internal sealed record LineChart(
         return Array.ConvertAll(places, place => Math.Max(place, top - (LabelHeight * places.Length)));
     }
 }
-
-/// <summary>The rectangle between the axes.</summary>
-internal readonly record struct PlotArea(double MarginLeft, double MarginRight, double Top, double MarginBottom, double Width, double Height)
-{
-    public double Left => MarginLeft;
-
-    public double Right => Width - MarginRight;
-
-    public double Bottom => Height - MarginBottom;
-}

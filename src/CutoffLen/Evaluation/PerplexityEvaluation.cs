@@ -1,0 +1,234 @@
+using System.Runtime.InteropServices;
+using CutoffLen.Checkpoints;
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Hardware;
+using CutoffLen.Memory;
+using CutoffLen.Models;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
+using CutoffLen.Positions.Theory;
+
+namespace CutoffLen.Evaluation;
+
+/// <summary>How far an evaluation is.</summary>
+/// <param name="TokensDone">Tokens read by the model, those of an earlier run included.</param>
+/// <param name="TokensTotal">Tokens to be read in all.</param>
+/// <param name="TokensReused">Tokens whose scores an earlier run left.</param>
+public readonly record struct EvaluationProgress(long TokensDone, long TokensTotal, long TokensReused);
+
+/// <summary>The scores of a model under a position method, with the proof that the method was applied.</summary>
+/// <param name="Spec">The resolved position spec.</param>
+/// <param name="Scores">The scores.</param>
+/// <param name="Proof">Hashes of the method's tables and vanilla's.</param>
+/// <param name="LargestLogitDifference">From vanilla RoPE, on a probe.</param>
+public sealed record ModelScores(PositionSpec Spec, PerplexityScores Scores, PositionProof Proof, double LargestLogitDifference);
+
+/// <summary>
+/// Scores documents with several protocols and lengths at once. It plans the forwards, leaves out those that the log has,
+/// batches windows of equal length, and logs the scores of each batch.
+/// </summary>
+/// <param name="plan">Protocols and lengths.</param>
+/// <param name="documents">The documents, tokenized with the model's tokenizer.</param>
+/// <param name="log">Keeps finished scores.</param>
+/// <param name="batchTokens">The most tokens that one batch reads; a longer window goes alone.</param>
+public sealed class PerplexityEvaluation(
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens = PerplexityEvaluation.StandardBatchTokens)
+{
+    /// <summary>Tokens of a batch where nothing is said.</summary>
+    public const int StandardBatchTokens = 8192;
+
+    /// <summary>Scores a model under its position method.</summary>
+    /// <param name="model">The network under its position method.</param>
+    /// <param name="identity">Names the weights: scores of another identity are not reused.</param>
+    /// <param name="progress">Told after every batch.</param>
+    /// <param name="cancel">Stops it between batches.</param>
+    /// <exception cref="UserException">No document reaches any length, or the longest forward does not fit into memory.</exception>
+    public ModelScores Run(PositionedModel model, string identity, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
+    {
+        CheckMemory(model.Model);
+        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
+        var run = new RunKey(identity, $"{model.Spec}", $"{model.Model.Dtype}", $"{model.Model.Device}", batchTokens);
+        log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
+        try
+        {
+            return new ModelScores(model.Spec, Run(scorer, run, progress, cancel), model.Proof, model.LargestLogitDifference);
+        }
+        catch (ExternalException problem) when (problem.Message.Contains("memory", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new UserException(
+                $"memory ran out ({problem.Message.Split('\n')[0]}); what is finished is kept: go on with shorter lengths, or with --batch-tokens below {batchTokens}", problem);
+        }
+    }
+
+    /// <summary>The scores that the log has of a model, without loading its weights; null while any is missing.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="positions">Its position method, for the plan's longest length.</param>
+    /// <param name="compute">Device and dtype of the run.</param>
+    public ModelScores? Recall(ModelFolder folder, PositionSetup positions, DeviceAndDtype compute)
+    {
+        var run = new RunKey(folder.Identity, $"{positions.Spec}", $"{compute.Dtype}", $"{compute.Device}", batchTokens);
+        if (log.Proof(run) is not { } proof)
+        {
+            return null;
+        }
+
+        var forwards = plan.Forwards(documents, positions.Method.DependsOnLength);
+        var completed = new CompletedScores(plan, documents, log, run);
+        return forwards.Count > 0 && completed.Has(forwards)
+            ? new ModelScores(positions.Spec, completed.Collect(forwards), new PositionProof($"{positions.Spec}", proof.Hash, proof.VanillaHash), proof.LargestLogitDifference)
+            : null;
+    }
+
+    /// <summary>Scores all documents with a scorer. Only what the log lacks of the run is computed.</summary>
+    /// <exception cref="UserException">No document reaches any length.</exception>
+    public PerplexityScores Run(INllScorer scorer, RunKey run, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
+    {
+        var forwards = plan.Forwards(documents, scorer.DependsOnLength);
+        if (forwards.Count == 0)
+        {
+            throw NothingFits();
+        }
+
+        var completed = new CompletedScores(plan, documents, log, run);
+        var total = forwards.Sum(forward => (long)forward.Length);
+        long done = 0, reused = 0;
+        foreach (var batch in Batches(forwards))
+        {
+            cancel.ThrowIfCancellationRequested();
+            var tokens = batch.Sum(forward => (long)forward.Length);
+            if (completed.Has(batch))
+            {
+                reused += tokens;
+            }
+            else
+            {
+                Score(scorer, batch, run);
+            }
+
+            done += tokens;
+            progress?.Report(new EvaluationProgress(done, total, reused));
+        }
+
+        return completed.Collect(forwards);
+    }
+
+    /// <summary>
+    /// Batches of forwards of equal length within the token budget. They are made from the whole plan, not from what is
+    /// left of it: rounding may differ between batch sizes, and a resumed run must make the same batches.
+    /// </summary>
+    private IEnumerable<IReadOnlyList<PlannedForward>> Batches(IEnumerable<PlannedForward> forwards)
+    {
+        var open = new Dictionary<int, List<PlannedForward>>();
+        foreach (var forward in forwards)
+        {
+            if (!open.TryGetValue(forward.Length, out var batch))
+            {
+                open.Add(forward.Length, batch = []);
+            }
+
+            batch.Add(forward);
+            if ((batch.Count + 1L) * forward.Length > batchTokens)
+            {
+                open.Remove(forward.Length);
+                yield return batch;
+            }
+        }
+
+        foreach (var (_, batch) in open.OrderBy(entry => entry.Key))
+        {
+            yield return batch;
+        }
+    }
+
+    private void Score(INllScorer scorer, IReadOnlyList<PlannedForward> batch, RunKey run)
+    {
+        var requests = batch.Select(Request).ToList();
+        var nll = scorer.Nll(requests);
+        var windows = new List<WindowScore>();
+        var curves = new List<CurveScore>();
+        for (var i = 0; i < batch.Count; i++)
+        {
+            var (forward, document) = (batch[i], documents[batch[i].Document].Identity);
+            foreach (var span in forward.Spans)
+            {
+                var from = Array.BinarySearch(requests[i].Positions, span.FirstTarget - 1 - forward.Start);
+                windows.Add(new WindowScore(document, span.Protocol, span.Length, span.FirstTarget, Sum(nll[i].AsSpan(from, span.Count)), span.Count));
+            }
+
+            if (forward.CurveLength > 0)
+            {
+                curves.Add(new CurveScore(
+                    document, plan.Protocols[0].Name, forward.CurveLength, forward.Start, ByPosition(requests[i].Positions, nll[i], forward.CurveLength)));
+            }
+        }
+
+        log.Append(run, windows, curves);
+    }
+
+    private ScoringRequest Request(PlannedForward forward)
+    {
+        // One more than is read: the last token may be a target only.
+        var document = documents[forward.Document];
+        var available = document.Tokens.Length + (forward.Prefix is null ? 0 : 1);
+        var stream = document.Slice(forward.Prefix, forward.Start, Math.Min(forward.InputEnd + 1, available));
+        var inputs = stream[..forward.Length];
+        if (forward.BosFirst)
+        {
+            inputs[0] = plan.Special.Bos!.Value;
+        }
+
+        var wanted = new bool[forward.Length];
+        foreach (var span in forward.Spans)
+        {
+            wanted.AsSpan(span.FirstTarget - 1 - forward.Start, span.Count).Fill(true);
+        }
+
+        wanted.AsSpan(0, Math.Max(0, forward.CurveLength - 1)).Fill(true);
+        var positions = Enumerable.Range(0, wanted.Length).Where(p => wanted[p]).ToArray();
+        return new ScoringRequest(inputs, positions, Array.ConvertAll(positions, p => stream[p + 1]));
+    }
+
+    // Position p's prediction has p + 1 tokens of context.
+    private static double[] ByPosition(int[] positions, float[] nll, int length)
+    {
+        var buckets = new PositionBuckets(length);
+        var sums = new double[buckets.Count];
+        for (var i = 0; i < positions.Length && positions[i] + 1 < length; i++)
+        {
+            sums[buckets.Of(positions[i] + 1)] += nll[i];
+        }
+
+        return sums;
+    }
+
+    private static double Sum(ReadOnlySpan<float> values)
+    {
+        var sum = 0.0;
+        foreach (var value in values)
+        {
+            sum += value;
+        }
+
+        return sum;
+    }
+
+    private void CheckMemory(LlamaForCausalLM model)
+    {
+        // On a CUDA device torch reports that memory ran out; on a CPU the process would be killed.
+        if (model.Device.type == TorchSharp.DeviceType.CPU)
+        {
+            var reached = plan.Lengths.LastOrDefault(length => documents.Any(document => document.Tokens.Length >= length));
+            // A batch is never larger than all there is to read.
+            var most = Math.Max(reached, Math.Min(batchTokens, documents.Sum(document => (long)document.Tokens.Length) * plan.Lengths.Count));
+            new ScoringMemory(model.Config, model.Dtype).Check(most, HostMemory.Read().AvailableBytes);
+        }
+    }
+
+    private UserException NothingFits() => new(documents.Count == 0
+        ? "there is no text to measure on"
+        : $"no text is long enough: the longest of {documents.Count} has {documents.Max(document => document.Tokens.Length)} tokens, "
+            + $"the shortest length asked for is {plan.Lengths[0]} under {string.Join(", ", plan.Protocols.Select(p => p.Name))}");
+}

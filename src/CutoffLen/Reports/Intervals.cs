@@ -1,0 +1,24 @@
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Statistics;
+
+namespace CutoffLen.Reports;
+
+/// <summary>Intervals and effective contexts as text, for tables, charts and the terminal.</summary>
+internal static class Intervals
+{
+    /// <summary>An interval of perplexities.</summary>
+    public static string Perplexity(Interval interval) => $"{Numbers.Perplexity(interval.Low)}–{Numbers.Perplexity(interval.High)}";
+
+    /// <summary>An interval of nats with signs.</summary>
+    public static string Signed(Interval interval) => $"{Numbers.Signed(interval.Low)} to {Numbers.Signed(interval.High)}";
+
+    /// <summary>An effective context: 1722, or ≥ 4096.</summary>
+    public static string Limit(EffectiveContextLimit limit) => limit.ToString().Replace(">=", "≥");
+
+    /// <summary>The interval of an effective context, empty where there is none.</summary>
+    public static string OfLimit(EffectiveContextLimit limit) => limit.IntervalText.Replace(">=", "≥");
+
+    /// <summary>An effective context and its interval; no interval where no limit was found.</summary>
+    public static string LimitWithInterval(EffectiveContextLimit limit) =>
+        Limit(limit) + (limit.Interval is null || limit.Tokens is null ? "" : $"  ({OfLimit(limit)})");
+}
