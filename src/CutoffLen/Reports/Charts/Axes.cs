@@ -9,17 +9,17 @@ namespace CutoffLen.Reports.Charts;
 /// <param name="Label">What stands there; empty for a line without a label.</param>
 internal readonly record struct Tick(double Value, string Label);
 
-/// <summary>Maps data to places on paper, with ticks at numbers that people count in.</summary>
+/// <summary>Maps data to pixels, with ticks at round numbers.</summary>
 internal abstract class Scale(double from, double to)
 {
-    /// <summary>The place of a value.</summary>
+    /// <summary>The pixel of a value.</summary>
     public double this[double value] => from + ((to - from) * Share(value));
 
     /// <summary>The ticks inside the scale.</summary>
     /// <param name="most">At most so many have labels.</param>
     public abstract IReadOnlyList<Tick> Ticks(int most);
 
-    /// <summary>0 at the scale's beginning, 1 at its end.</summary>
+    /// <summary>0 at the scale's start, 1 at its end.</summary>
     protected abstract double Share(double value);
 }
 
@@ -64,7 +64,7 @@ internal sealed class LogScale : Scale
     public LogScale(double low, double high, double from, double to)
         : base(from, to)
     {
-        // A flat curve keeps its flatness: an axis spans at least a factor of 2.
+        // An axis spans at least a factor of 2, so a flat curve looks flat.
         var middle = Math.Sqrt(low * high);
         this.low = Math.Log(Math.Min(low / 1.04, middle / Math.Sqrt(2)));
         this.high = Math.Log(Math.Max(high * 1.04, middle * Math.Sqrt(2)));
@@ -119,7 +119,7 @@ internal sealed class TokenScale(double low, double high, double from, double to
     {
         var powers = Enumerable.Range((int)Math.Ceiling(low - 1e-9), Math.Max(0, (int)Math.Floor(high + 1e-9) - (int)Math.Ceiling(low - 1e-9) + 1)).ToList();
         var every = Math.Max(1, (int)Math.Ceiling(powers.Count / (double)most));
-        // The last power keeps its label: it is the one people ask about.
+        // The last power always has a label.
         return [.. powers.Select((p, i) => new Tick(Math.Pow(2, p), (powers.Count - 1 - i) % every == 0 ? Numbers.Tokens(Math.Pow(2, p)) : ""))];
     }
 
@@ -136,7 +136,7 @@ internal readonly record struct PlotArea(double MarginLeft, double MarginRight, 
     public double Bottom => Height - MarginBottom;
 }
 
-/// <summary>The two axes of a plot with ticks and labels, and the grid of its vertical one.</summary>
+/// <summary>The two axes of a plot with ticks and labels, and its horizontal grid lines.</summary>
 internal static class Axes
 {
     /// <summary>Draws them.</summary>

@@ -3,13 +3,13 @@ using System.Xml.Linq;
 namespace CutoffLen.Reports.Charts;
 
 /// <summary>A cell of a heat map.</summary>
-/// <param name="Share">0 to 1: how strong its colour is.</param>
+/// <param name="Share">0 to 1, the strength of its colour.</param>
 /// <param name="Label">In the cell, where there is room.</param>
 /// <param name="Tip">What a pointer on it shows.</param>
 internal sealed record HeatCell(double Share, string Label, string Tip);
 
-/// <summary>A grid of shares: one hue from nothing to full, so that it reads in grey and in print as well.</summary>
-/// <param name="Label">What a screen reader says of the picture.</param>
+/// <summary>A grid of shares in one hue from empty to full, readable in grey and in print too.</summary>
+/// <param name="Label">The text for screen readers.</param>
 /// <param name="XLabel">Under the columns.</param>
 /// <param name="YLabel">Above the rows' names.</param>
 /// <param name="Columns">Names of the columns.</param>

@@ -10,14 +10,14 @@ namespace CutoffLen.Reports.Charts;
 /// <param name="Text">Right of the row.</param>
 internal sealed record IntervalRow(string Label, double? Value, Interval? Interval, string Text)
 {
-    /// <summary>How it is drawn where that is not by its place in the chart.</summary>
+    /// <summary>Its style, where that does not follow from its index in the chart.</summary>
     public LineStyle? Style { get; init; }
 }
 
-/// <summary>Points with whiskers over a logarithmic axis of tokens, a row for each: where every method's context ends.</summary>
-/// <param name="Label">What a screen reader says of the picture.</param>
+/// <summary>Points with whiskers over a logarithmic axis of tokens, a row for each: the effective context of each method.</summary>
+/// <param name="Label">The text for screen readers.</param>
 /// <param name="XLabel">Under the axis.</param>
-/// <param name="End">Where the sweep ended, tokens.</param>
+/// <param name="End">The longest measured length, tokens.</param>
 /// <param name="Rows">From top to bottom.</param>
 /// <param name="References">Vertical lines.</param>
 internal sealed record IntervalChart(

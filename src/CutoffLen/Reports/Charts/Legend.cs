@@ -2,7 +2,7 @@ using System.Xml.Linq;
 
 namespace CutoffLen.Reports.Charts;
 
-/// <summary>Names of series in rows, for pictures too narrow to write them at the lines' ends.</summary>
+/// <summary>Names of series in rows, for charts too narrow for labels at the lines' ends.</summary>
 internal sealed class Legend
 {
     private const double RowHeight = 18;
@@ -28,10 +28,10 @@ internal sealed class Legend
         Height = items.Count == 0 ? 0 : y + 4;
     }
 
-    /// <summary>What the rows take from the picture's height.</summary>
+    /// <summary>Height of the rows.</summary>
     public double Height { get; }
 
-    /// <summary>The rows, at the picture's top.</summary>
+    /// <summary>The rows, at the chart's top.</summary>
     public IEnumerable<XElement> Draw() => items.Select(item => Svg.Element(
         "g", null,
         Svg.Line(item.X, item.Y, item.X + 18, item.Y, item.Style.Line),

@@ -16,7 +16,7 @@ internal sealed record ChartPoint(double X, double Y, Interval? Interval, string
 /// <param name="Points">By ascending X.</param>
 internal sealed record Series(string Label, IReadOnlyList<ChartPoint> Points)
 {
-    /// <summary>Its number in the palette where that is not its place in the chart: one thing keeps its colour over charts.</summary>
+    /// <summary>Its palette index, where that is not its index in the chart: a method keeps its colour over charts.</summary>
     public int? Color { get; init; }
 
     /// <summary>Whether its line is dashed.</summary>
@@ -26,25 +26,25 @@ internal sealed record Series(string Label, IReadOnlyList<ChartPoint> Points)
     public LineStyle StyleAt(int index) => new(Color ?? index, Dashed);
 }
 
-/// <summary>A vertical line at a number of tokens, such as the native context.</summary>
+/// <summary>A vertical line at a number of tokens, such as the native length.</summary>
 /// <param name="X">Tokens.</param>
 /// <param name="Label">Stands above the plot.</param>
-/// <param name="IsPrediction">Dashed: a theory's, not the model's own.</param>
+/// <param name="IsPrediction">Whether it is a prediction, drawn dashed.</param>
 internal sealed record Reference(double X, string Label, bool IsPrediction);
 
 /// <summary>
 /// Lines over a logarithmic axis of token counts, with shaded intervals, reference lines and labels at the lines' ends.
-/// A line that explodes leaves the picture at the top, where an arrow says so, and the others keep their room.
+/// A line that explodes leaves the chart at the top with an arrow, so the others keep their room.
 /// </summary>
-/// <param name="Label">What a screen reader says of the picture.</param>
+/// <param name="Label">The text for screen readers.</param>
 /// <param name="XLabel">Under the axis.</param>
 /// <param name="YLabel">Above the axis.</param>
 /// <param name="LogY">Whether the vertical axis is logarithmic.</param>
 /// <param name="Ceiling">
-/// How far above the lowest value the axis goes at most, as a factor (logarithmic) or a difference; only when some line
-/// stays below it all the way.
+/// How far the axis goes above the lowest value at most, as a factor (logarithmic) or a difference. It applies only when
+/// some line stays below it.
 /// </param>
-/// <param name="Series">The lines; the first is drawn as the one to compare with.</param>
+/// <param name="Series">The lines; the first is the baseline.</param>
 /// <param name="References">Vertical lines.</param>
 internal sealed record LineChart(
     string Label, string XLabel, string YLabel, bool LogY, double Ceiling, IReadOnlyList<Series> Series, IReadOnlyList<Reference> References)
@@ -53,7 +53,7 @@ internal sealed record LineChart(
     private const double Bottom = 46;
     private const double LabelHeight = 15;
 
-    /// <summary>Draws at a size; a narrow picture has its labels in a legend above instead of at the lines' ends.</summary>
+    /// <summary>Draws at a size. A narrow chart has a legend above instead of labels at the lines' ends.</summary>
     public XElement Draw(double width, double height, string style)
     {
         var narrow = width < 500;
@@ -71,7 +71,7 @@ internal sealed record LineChart(
             narrow ? null : EndLabels(plot, x, y));
     }
 
-    // A bold label at 12 px takes about 7.4 px a character; one that leaves the picture has its last value, too.
+    // A bold label at 12 px takes about 7.4 px a character. The label of a line that leaves the chart has its last value too.
     private double LabelWidth() => Math.Clamp(26 + (7.4 * Series.Max(s => s.Label.Length)), 90, 260);
 
     private TokenScale XScale(PlotArea plot)
@@ -82,7 +82,7 @@ internal sealed record LineChart(
 
     private Scale YScale(PlotArea plot)
     {
-        // Intervals of small samples can be wild; the means decide what is seen, with some room around them.
+        // The means decide the range, with some room around them: intervals of small samples can be wild.
         var ends = Series.Where(s => s.Points.Count > 0).Select(s => (Low: s.Points.Min(p => p.Y), High: s.Points.Max(p => p.Y))).ToList();
         var low = ends.Min(e => e.Low);
         var ceiling = LogY ? low * Ceiling : low + Ceiling;
@@ -104,7 +104,7 @@ internal sealed record LineChart(
             return null;
         }
 
-        // Neighbours take turns in two rows, and a label near the right edge hangs to the left of its line.
+        // Neighbouring labels alternate between two rows. A label near the right edge stands to the left of its line.
         var row = plot.Top - 4 - (index % 2 * 13);
         var anchor = at > plot.Right - 90 ? "end" : at < plot.Left + 40 ? "start" : "middle";
         return Svg.Element(
@@ -144,7 +144,7 @@ internal sealed record LineChart(
                 Svg.Marker(style.Color, x[p.X], y[p.Y], style.Marker, places.Count > 16 ? 2.5 : 3.6))));
     }
 
-    /// <summary>The parts of a line below the picture's top, each ending where it leaves.</summary>
+    /// <summary>The parts of a line below the chart's top, each up to where it leaves.</summary>
     private static IEnumerable<(List<(double X, double Y)> Points, bool Leaves)> Pieces(List<(double X, double Y)> places, double top)
     {
         var piece = new List<(double X, double Y)>();
@@ -197,7 +197,7 @@ internal sealed record LineChart(
         }
     }
 
-    /// <summary>Places in the given order, at least a label's height apart, as near to the wanted ones as that allows.</summary>
+    /// <summary>Label positions in the given order, at least a label's height apart, near the wanted ones.</summary>
     internal static double[] Spread(double[] wanted, double top, double bottom)
     {
         var places = wanted.ToArray();

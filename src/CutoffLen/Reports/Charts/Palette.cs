@@ -1,8 +1,8 @@
 namespace CutoffLen.Reports.Charts;
 
-/// <summary>How a series is drawn: a hue of the palette, dashed where the palette begins again or the series says so.</summary>
-/// <param name="Color">Its number.</param>
-/// <param name="Dashed">Whether it is dashed anyway; its markers are hollow then.</param>
+/// <summary>The style of a series: a hue of the palette, dashed where the palette repeats or the series asks for it.</summary>
+/// <param name="Color">Index in the palette.</param>
+/// <param name="Dashed">Whether the series is dashed, with hollow markers.</param>
 internal readonly record struct LineStyle(int Color, bool Dashed = false)
 {
     /// <summary>The class that gives the hue.</summary>
@@ -16,13 +16,12 @@ internal readonly record struct LineStyle(int Color, bool Dashed = false)
 }
 
 /// <summary>
-/// Colours and lines of the charts as CSS, light and dark. The series' hues are Okabe and Ito's, told apart with every
-/// kind of colour vision, darkened or lightened to stand out from the page; the first series, the one to compare with,
-/// is grey.
+/// Colours and lines of the charts as CSS, light and dark. The hues are Okabe and Ito's, which every kind of colour vision
+/// tells apart, darkened or lightened for contrast with the page. The first series, the baseline, is grey.
 /// </summary>
 internal static class Palette
 {
-    /// <summary>Series with a colour of their own; further ones repeat them dashed.</summary>
+    /// <summary>Number of colours; further series repeat them dashed.</summary>
     public const int Size = 8;
 
     private static readonly string[] Light = ["#5b5953", "#0072b2", "#cc5200", "#00845f", "#a84f88", "#8f6b00", "#2f93cf", "#6f4bb5"];
@@ -37,7 +36,7 @@ internal static class Palette
         + $"@media (prefers-color-scheme:dark){{:root{{{DarkPage}{Colors(Dark)}}}}}"
         + $"@media print{{:root{{color-scheme:light;{LightPage}{Colors(Light)}}}}}";
 
-    /// <summary>How the parts of a chart look.</summary>
+    /// <summary>Styles of the parts of a chart.</summary>
     public static string Charts { get; } = """
         svg{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
         svg text{font-size:12px;fill:var(--ink)}

@@ -17,10 +17,10 @@ internal sealed record ScatterPoint(double X, double Y, LineStyle Style, string 
     /// <summary>95% interval of Y.</summary>
     public Interval? YInterval { get; init; }
 
-    /// <summary>Whether the effective context is a lower bound: an arrow goes on from it, along the axis that has it.</summary>
+    /// <summary>Whether the effective context is a lower bound, drawn with an arrow along its axis.</summary>
     public bool IsOpen { get; init; }
 
-    /// <summary>Pixels to the right of its place, so that points at one X do not hide each other.</summary>
+    /// <summary>Shift to the right in pixels, so that points at one X do not hide each other.</summary>
     public double Shift { get; init; }
 }
 
@@ -30,7 +30,7 @@ internal sealed record ScatterPoint(double X, double Y, LineStyle Style, string 
 internal sealed record ScatterLine(IReadOnlyList<(double X, double Y)> Points, string Style);
 
 /// <summary>Points over a logarithmic axis of tokens.</summary>
-/// <param name="Label">What a screen reader says of the picture.</param>
+/// <param name="Label">The text for screen readers.</param>
 /// <param name="XLabel">Under the axis.</param>
 /// <param name="YLabel">Above the axis.</param>
 /// <param name="TokensUp">Whether the vertical axis counts tokens too, logarithmically; else it is linear.</param>
@@ -44,7 +44,7 @@ internal sealed record ScatterChart(
     private const double Top = 26;
     private const double Bottom = 46;
 
-    /// <summary>Tokens that the axes of tokens show at least, whatever the points are.</summary>
+    /// <summary>Token counts that the token axes always include.</summary>
     public IReadOnlyList<double> Shown { get; init; } = [];
 
     /// <summary>Draws at a width.</summary>
@@ -115,11 +115,11 @@ internal sealed record ScatterChart(
             point.Tag.Length == 0 ? null : Svg.Text(left ? px - 8 : px + (point.IsOpen ? 17 : 8), py - 6, point.Tag, "legend-label", left ? "end" : "start"));
     }
 
-    // An infinite end lies at the picture's edge.
+    // An infinite end is at the chart's edge.
     private static double Inside(Scale scale, double value, double from, double to) =>
         double.IsFinite(value) ? Math.Clamp(scale[value], Math.Min(from, to), Math.Max(from, to)) : to;
 
-    /// <summary>The part of a straight line inside the plot, as far as its own points reach.</summary>
+    /// <summary>The part of a line segment inside the plot.</summary>
     private static IEnumerable<(double X, double Y)> Clipped(IEnumerable<(double X, double Y)> points, PlotArea plot)
     {
         var all = points.ToList();

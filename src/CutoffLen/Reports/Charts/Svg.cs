@@ -4,7 +4,7 @@ using System.Xml.Linq;
 
 namespace CutoffLen.Reports.Charts;
 
-/// <summary>SVG elements as trees: composing is nesting, and escaping is the serializer's.</summary>
+/// <summary>SVG elements as XML trees; the serializer escapes text.</summary>
 internal static class Svg
 {
     private static readonly XNamespace Namespace = "http://www.w3.org/2000/svg";
@@ -19,7 +19,7 @@ internal static class Svg
     /// <summary>An attribute with text.</summary>
     public static XAttribute At(string name, string value) => new(name, Clean(value));
 
-    /// <summary>What a pointer resting on the element shows.</summary>
+    /// <summary>The tooltip of an element.</summary>
     public static XElement Title(string text) => new(Namespace + "title", Clean(text));
 
     /// <summary>Text; <paramref name="anchor"/> is start, middle or end.</summary>

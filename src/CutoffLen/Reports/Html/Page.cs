@@ -4,8 +4,8 @@ using CutoffLen.Reports.Charts;
 namespace CutoffLen.Reports.Html;
 
 /// <summary>
-/// Elements of an HTML page as trees. A page is one file: style and pictures are inside, nothing is fetched. It is
-/// well-formed XML too, with every element closed by its own tag.
+/// Elements of an HTML page as XML trees. A page is one file: styles and charts are inside, nothing is fetched. It is also
+/// well-formed XML, with every element closed by its own tag.
 /// </summary>
 internal static class Page
 {
@@ -35,11 +35,11 @@ internal static class Page
         return "<!DOCTYPE html>\n" + root.ToString(SaveOptions.DisableFormatting) + "\n";
     }
 
-    /// <summary>A section with a heading and a line that says what it shows.</summary>
+    /// <summary>A section with a heading and an introductory line.</summary>
     public static XElement Section(string heading, string? lead, params object?[] content) => Plain(
         "section", Plain("h2", heading), lead is null ? null : Element("p", "lead", lead), content);
 
-    /// <summary>A picture in two layouts, of which the page shows the one that fits its width.</summary>
+    /// <summary>A chart in two layouts; the page shows the one that fits its width.</summary>
     public static XElement Figure(Func<double, string, XElement> draw, string? caption = null) => Plain(
         "figure", draw(880, "wide"), draw(380, "narrow"), caption is null ? null : Plain("figcaption", caption));
 
@@ -67,7 +67,7 @@ internal static class Page
         }
     }
 
-    /// <summary>Stands in a cell for which there is no number.</summary>
+    /// <summary>The content of a cell without a number.</summary>
     public static XElement Missing() => Element("span", "missing", "–");
 
     /// <summary>A second, smaller line of a cell.</summary>

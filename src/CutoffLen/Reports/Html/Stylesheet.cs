@@ -2,10 +2,10 @@ using CutoffLen.Reports.Charts;
 
 namespace CutoffLen.Reports.Html;
 
-/// <summary>The page's style. It holds none of the characters that XML would escape, for a browser takes it as it stands.</summary>
+/// <summary>The page's CSS. It has no characters that XML escapes: a browser does not unescape a style element.</summary>
 internal static class Stylesheet
 {
-    /// <summary>The style as it stands in the page.</summary>
+    /// <summary>The text of the style element.</summary>
     public static string Text { get; } = Palette.Variables + Palette.Charts + """
 
         *{box-sizing:border-box}
