@@ -52,13 +52,13 @@ foreach (var shape in shapes)
     flat.View(shape.Name).copy_(shape.Shape.Length == 1 ? ones(shape.Shape) : randn(shape.Shape) * 0.02);
 }
 
-random.manual_seed(1); // the peer's tokens
 flat.Attach(model.named_parameters().Select(p => (p.name, p.parameter)));
 using var optimizer = new AdamW(flat, new AdamWSettings(WeightDecay: 0.1));
 using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU);
 var backprop = new LayerwiseBackprop(model, recompute, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"));
 var losses = new List<double>();
 var clock = new Stopwatch();
+random.manual_seed(1); // the peer's tokens
 for (var step = 0; step <= steps; step++)
 {
     using var scope = NewDisposeScope();
@@ -76,6 +76,7 @@ for (var step = 0; step <= steps; step++)
     losses.Add(loss.item<double>() / count);
 }
 
+// Last: the heap that its products leave behind would make the steps faster.
 var productRate = ProductRate();
 Console.WriteLine(JsonSerializer.Serialize(new
 {

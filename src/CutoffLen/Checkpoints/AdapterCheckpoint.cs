@@ -3,6 +3,7 @@ using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints;
@@ -109,7 +110,7 @@ public static class AdapterCheckpoint
             Tensor Read(string stored, ScalarType dtype) => file.Read(Prefix + stored, dtype, weight.device);
             var merged = projections.TryGetValue(name, out var projection)
                 ? Read(AdapterTensors.B(projection), ScalarType.Float32).mm(Read(AdapterTensors.A(projection), ScalarType.Float32))
-                    .mul_(adapters.Scale).add_(weight).to(weight.dtype)
+                    .mul_(Kept(adapters.Scale)).add_(weight).to(weight.dtype)
                 : Read(name, weight.dtype);
             file.ForgetMaps();
             return merged.MoveToOuterDisposeScope();

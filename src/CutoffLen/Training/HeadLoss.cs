@@ -1,5 +1,6 @@
 using CutoffLen.Data;
 using CutoffLen.Models.Llama;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -45,14 +46,14 @@ internal static class HeadLoss
             using var chunkScope = NewDisposeScope();
             var count = Math.Min(step, hidden.shape[0] - at);
             var (rows, chunkTargets) = (hidden.narrow(0, at, count), targets.narrow(0, at, count));
-            var learned = chunkTargets.ge(0);
-            var index = chunkTargets.clamp_min(0).unsqueeze(-1); // [n, 1]
+            var learned = chunkTargets.ge(Kept(0));
+            var index = chunkTargets.clamp_min(Kept(0)).unsqueeze(-1); // [n, 1]
             var logits = rows.mm(weight.t()).to(ScalarType.Float32); // [n, V]
             var logSumExp = logits.logsumexp(-1, keepdim: true);
             var loss = (logSumExp - logits.gather(-1, index)).squeeze(-1);
             sum.add_((loss * learned).sum(ScalarType.Float64));
 
-            var factor = (learned * scale).to(ScalarType.Float32).unsqueeze(-1); // [n, 1]
+            var factor = (learned * Kept(scale)).to(ScalarType.Float32).unsqueeze(-1); // [n, 1]
             var logitGradients = logits.sub_(logSumExp).exp_().mul_(factor).scatter_add_(-1, index, -factor).to(hidden.dtype);
             gradient.narrow(0, at, count).copy_(logitGradients.mm(weight));
             weightGradient?.addmm_(logitGradients.t(), rows);

@@ -1,5 +1,6 @@
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -43,7 +44,7 @@ public sealed class LayerwiseBackprop(
         var (sum, hiddenGradient) = HeadLoss.ForwardBackward(
             hidden.flatten(0, 1), model.HeadWeight.detach(), targets.flatten(), scale, headGradient);
         var streamGradient = Backward(segments, plan, hiddenGradient.view_as(hidden));
-        embeddingGradient?.index_add_(0, tokens.flatten(), streamGradient.flatten(0, 1), 1);
+        embeddingGradient?.index_add_(0, tokens.flatten(), streamGradient.flatten(0, 1), Kept(1));
         return sum.MoveToOuterDisposeScope();
     }
 

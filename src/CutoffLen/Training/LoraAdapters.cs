@@ -3,6 +3,7 @@ using CutoffLen.Common;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training.Optimizers;
 using TorchSharp.Modules;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.nn.functional;
@@ -71,7 +72,7 @@ public sealed class LoraAdapters : IDisposable
     private Tensor InitialA(long[] shape, int adapter)
     {
         using var generator = new Generator(new KeyedRandom(seed, "lora-init", adapter).NextBits() >> 1);
-        return (rand(shape, ScalarType.Float32, generator: generator) * 2 - 1) / Math.Sqrt(shape[1]);
+        return (rand(shape, ScalarType.Float32, generator: generator) * Kept(2) - Kept(1)) / Kept(Math.Sqrt(shape[1]));
     }
 
     private static Parameter Trained(FlatParameters parameters, string name)
@@ -97,7 +98,7 @@ public sealed class LoraAdapters : IDisposable
             RegisterComponents();
         }
 
-        public override Tensor forward(Tensor x) => linear(linear(dropout.Apply(x, number), a), b) * scale;
+        public override Tensor forward(Tensor x) => linear(linear(dropout.Apply(x, number), a), b) * Kept(scale);
     }
 }
 
@@ -126,8 +127,8 @@ public sealed class LoraDropout(double probability, long seed)
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(random.NextBits() >> 1);
-        var kept = rand(x.shape, ScalarType.Float32, generator: generator).ge(probability);
-        return (kept.to(ScalarType.Float32) / (1 - probability)).to(x.dtype).to(x.device).MoveToOuterDisposeScope();
+        var kept = rand(x.shape, ScalarType.Float32, generator: generator).ge(Kept(probability));
+        return (kept.to(ScalarType.Float32) / Kept(1 - probability)).to(x.dtype).to(x.device).MoveToOuterDisposeScope();
     }
 
     private sealed class Ending(LoraDropout dropout) : IDisposable

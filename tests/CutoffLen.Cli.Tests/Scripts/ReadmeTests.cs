@@ -1,12 +1,13 @@
 using System.Text.RegularExpressions;
+using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Cli.Tests.Scripts;
 
-/// <summary>The README keeps up with the program.</summary>
+/// <summary>README.md and the pages beside what they describe keep up with the program.</summary>
 public sealed partial class ReadmeTests
 {
-    private static readonly string Text = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+    public static TheoryData<string> Pages => ["README.md", "configs/README.md", "src/CutoffLen/Positions/README.md", "src/CutoffLen/Evaluation/README.md", "scripts/bench/README.md"];
 
     [Fact]
     public void Every_verb_has_a_command_in_it()
@@ -14,18 +15,31 @@ public sealed partial class ReadmeTests
         var help = Cutoff.Run("--help").Exits(0).Output;
         var verbs = Verb().Matches(help[help.IndexOf("Commands:", StringComparison.Ordinal)..]).Select(match => match.Groups[1].Value).ToList();
         Assert.Contains("eval-ppl", verbs);
-        Assert.All(verbs, verb => Assert.Matches($@"(?m)^(scripts/)?cutoff {verb}\b", Text));
+        Assert.All(verbs, verb => Assert.Matches($@"(?m)^(scripts/)?cutoff {verb}\b", Page("configs/README.md")));
     }
 
     [Fact]
-    public void Every_position_method_and_modifier_is_in_its_table() => Assert.All(
-        PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => $"+{entry.Name}")),
-        name => Assert.Contains($"| `{name}`", File.ReadAllText(Path.Combine(Repository.Root, "src/CutoffLen/Positions/README.md")), StringComparison.Ordinal));
+    public void Every_position_method_and_modifier_is_in_the_table_of_its_page_and_named_in_README()
+    {
+        var names = PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => $"+{entry.Name}")).ToList();
+        Assert.All(names, name => Assert.Contains($"| `{name}`", Page("src/CutoffLen/Positions/README.md"), StringComparison.Ordinal));
+        Assert.All(names, name => Assert.Contains($"`{name}`", Page("README.md"), StringComparison.Ordinal));
+    }
 
     [Fact]
-    public void Files_it_names_exist() => Assert.All(
-        Named().Matches(Text).Select(match => match.Value),
-        path => Assert.True(Path.Exists(Path.Combine(Repository.Root, path)), $"README.md names {path}"));
+    public void Every_protocol_is_in_the_table_of_its_page() =>
+        Assert.All(PerplexityProtocols.All, protocol => Assert.Contains($"| `{protocol.Name}`", Page("src/CutoffLen/Evaluation/README.md"), StringComparison.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void Files_it_names_exist(string page) => Assert.All(
+        Named().Matches(Page(page)).Select(match => match.Value),
+        path => Assert.True(Path.Exists(Path.Combine(Repository.Root, path)), $"{page} names {path}"));
+
+    [Fact]
+    public void README_is_short() => Assert.InRange(Page("README.md").Split('\n').Length, 50, 150);
+
+    private static string Page(string file) => File.ReadAllText(Path.Combine(Repository.Root, file));
 
     [GeneratedRegex(@"(?m)^  ([a-z][a-z-]+)\s")]
     private static partial Regex Verb();

@@ -1,6 +1,7 @@
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation.Measures;
@@ -84,16 +85,16 @@ public static class AttentionResolution
             var block = tile.Block;
             var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile), scratch).flatten(0, 1); // [c*G, n, keys of all slices]
             var (firstHead, tileHeads) = (tile.FirstPair * encoded.Group, scores.shape[0]);
-            var rows = arange(block.Start, block.Start + block.Rows, ScalarType.Int64, queries.device).unsqueeze(-1);
+            var rows = arange(Kept(block.Start), Kept(block.Start + block.Rows), ScalarType.Int64, queries.device).unsqueeze(-1);
             var offset = 0L;
             foreach (var slice in block.Slices)
             {
-                var columns = arange(slice.FirstKey, slice.FirstKey + slice.KeyCount, ScalarType.Int64, queries.device);
+                var columns = arange(Kept(slice.FirstKey), Kept(slice.FirstKey + slice.KeyCount), ScalarType.Int64, queries.device);
                 var distances = (rows - columns).flatten(); // [n * keys]
                 var part = scores.narrow(-1, offset, slice.KeyCount).flatten(1).to(ScalarType.Float64); // [H, n * keys]
                 // Masked scores are minus infinity; keys after the query have negative distances.
-                var seen = part[0].isfinite().logical_and(distances >= 0);
-                var bins = distances.clamp(min: 0);
+                var seen = part[0].isfinite().logical_and(distances >= Kept(0));
+                var bins = distances.clamp(min: Kept(0));
                 sums.narrow(0, firstHead, tileHeads).scatter_add_(1, bins.expand(tileHeads, -1), where(seen, part, zeros_like(part)));
                 if (firstHead == 0)
                 {
@@ -104,7 +105,7 @@ public static class AttentionResolution
             }
         }
 
-        var means = where(counts > 0, sums / counts, full_like(sums, double.NegativeInfinity)).cpu();
+        var means = where(counts > Kept(0), sums / counts, full_like(sums, Kept(double.NegativeInfinity))).cpu();
         return [.. Enumerable.Range(0, (int)heads).Select(h => means[h].data<double>().ToArray())];
     }
 }

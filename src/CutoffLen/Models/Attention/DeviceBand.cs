@@ -1,4 +1,5 @@
 using CutoffLen.Positions;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
@@ -37,8 +38,8 @@ internal sealed class DeviceBand : IDisposable
 
         var (pairs, queries, keys) = (scores.shape[0], scores.shape[2], scores.shape[3]);
         var distance = positions.narrow(0, firstKey, keys) - positions.narrow(0, firstQuery, queries).unsqueeze(-1);
-        var heads = (arange(pairs, ScalarType.Int64, scores.device) + firstPair) % slopes.shape[0];
-        scores.addcmul_(slopes.index_select(0, heads), distance, 1);
+        var heads = (arange(Kept(pairs), ScalarType.Int64, scores.device) + Kept(firstPair)) % Kept(slopes.shape[0]);
+        scores.addcmul_(slopes.index_select(0, heads), distance, Kept(1));
     }
 
     public void Dispose()
@@ -76,7 +77,7 @@ internal abstract class DeviceEncoding : IDisposable
 /// <summary>No encoding but the scale.</summary>
 internal sealed class DeviceScale(double scale) : DeviceEncoding
 {
-    public override Tensor Apply(Tensor x, int start) => scale == 1 ? x : x * scale;
+    public override Tensor Apply(Tensor x, int start) => scale == 1 ? x : x * Kept(scale);
 
     public override Tensor ApplyTransposed(Tensor x, int start) => Apply(x, start);
 
@@ -94,8 +95,8 @@ internal sealed class DeviceRotation : DeviceEncoding
     {
         using var scope = NewDisposeScope();
         long[] shape = [rotation.Cos.Length / rotation.HalfDim, rotation.HalfDim];
-        cos = (tensor(rotation.Cos, shape) * scale).to(device).DetachFromDisposeScope();
-        sin = (tensor(rotation.Sin, shape) * scale).to(device).DetachFromDisposeScope();
+        cos = (tensor(rotation.Cos, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
+        sin = (tensor(rotation.Sin, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
         minusSin = sin.neg().DetachFromDisposeScope();
     }
 
@@ -117,7 +118,7 @@ internal sealed class DeviceRotation : DeviceEncoding
         var (c, s, m) = (Rows(cos), Rows(sinTable), Rows(minusSinTable)); // [n, D/2]
         var float32 = x.to(ScalarType.Float32);
         var (a, b) = (float32.narrow(-1, 0, half), float32.narrow(-1, half, half)); // [B, N, n, D/2]
-        return cat([(a * c).addcmul_(b, m, 1), (b * c).addcmul_(a, s, 1)], -1).to(x.dtype).MoveToOuterDisposeScope();
+        return cat([(a * c).addcmul_(b, m, Kept(1)), (b * c).addcmul_(a, s, Kept(1))], -1).to(x.dtype).MoveToOuterDisposeScope();
 
         Tensor Rows(Tensor table) => table.narrow(0, start, tokens);
     }
@@ -133,7 +134,7 @@ internal sealed class DeviceReordering : DeviceEncoding
     public DeviceReordering(Reordering reordering, double scale, Device device)
     {
         using var scope = NewDisposeScope();
-        var factors = reordering.Scale is { } given ? tensor(given) * scale : tensor(new[] { (float)scale });
+        var factors = reordering.Scale is { } given ? tensor(given) * Kept(scale) : tensor(new[] { (float)scale });
         var heads = reordering.Scale is null ? 1L : reordering.Heads;
         index = tensor(Array.ConvertAll(reordering.Index, i => (long)i)).view(reordering.Heads, -1, reordering.HeadDim)
             .to(device).DetachFromDisposeScope();

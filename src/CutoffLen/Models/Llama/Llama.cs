@@ -1,6 +1,7 @@
 using CutoffLen.Models.Attention;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.nn.functional;
@@ -241,7 +242,7 @@ internal sealed class RmsNorm : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope(); // float32 copies are the largest tensors of a layer: none outlives its use
         var h = x.to(ScalarType.Float32);
-        h = h * (h.square().mean([-1], keepdim: true) + epsilon).rsqrt();
+        h = h * (h.square().mean([-1], keepdim: true) + Kept(epsilon)).rsqrt();
         return (weight * h.to(x.dtype)).MoveToOuterDisposeScope();
     }
 }

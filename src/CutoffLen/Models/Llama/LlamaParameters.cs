@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Llama;
@@ -80,6 +81,6 @@ public static class InitialWeights
         }
 
         using var generator = new Generator(new KeyedRandom(seed, "initial-weights", number).NextBits() >> 1);
-        return randn(shape, ScalarType.Float32, generator: generator).mul_(config.InitializerRange);
+        return randn(shape, ScalarType.Float32, generator: generator).mul_(Kept(config.InitializerRange));
     }
 }

@@ -1,4 +1,5 @@
 using CutoffLen.Positions;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Llama;
@@ -46,9 +47,9 @@ public sealed class TokenSampler(LlamaForCausalLM model, PositionMethod method, 
             return (int)logits.argmax().item<long>();
         }
 
-        var (probabilities, order) = (logits / sampling.Temperature).softmax(-1).sort(-1, descending: true);
+        var (probabilities, order) = (logits / Kept(sampling.Temperature)).softmax(-1).sort(-1, descending: true);
         var before = probabilities.cumsum(-1) - probabilities; // a token stays when those before it do not reach top-p
-        var kept = probabilities * before.lt(sampling.TopP);
+        var kept = probabilities * before.lt(Kept(sampling.TopP));
         return (int)order[kept.multinomial(1, generator: generator)].item<long>();
     }
 }

@@ -1,3 +1,4 @@
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training.Optimizers;
@@ -100,7 +101,7 @@ public abstract class FlatOptimizer : IDisposable
     {
         using var scope = NewDisposeScope();
         var gradient = Slice(gradients).to(ScalarType.Float32).to(Master.device);
-        gradient = gradientFactor == 1 ? gradient : gradient * gradientFactor;
+        gradient = gradientFactor == 1 ? gradient : gradient * Kept(gradientFactor);
         var weights = Slice(Master);
         Update(weights, gradient, rate, decay, Slice);
         if (OwnsMaster)

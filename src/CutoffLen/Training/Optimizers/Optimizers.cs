@@ -1,3 +1,4 @@
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training.Optimizers;
@@ -32,11 +33,11 @@ public sealed class AdamW : FlatOptimizer
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice)
     {
         var (first, second) = (slice(FirstMoment), slice(SecondMoment));
-        first.mul_(settings.Beta1).add_(gradient, 1 - settings.Beta1);
-        second.mul_(settings.Beta2).addcmul_(gradient, gradient, 1 - settings.Beta2);
+        first.mul_(Kept(settings.Beta1)).add_(gradient, Kept(1 - settings.Beta1));
+        second.mul_(Kept(settings.Beta2)).addcmul_(gradient, gradient, Kept(1 - settings.Beta2));
 
-        var unbiasedRoot = second.sqrt().div_(Math.Sqrt(1 - Math.Pow(settings.Beta2, Steps))).add_(settings.Epsilon);
-        weights.mul_(decay).addcdiv_(first, unbiasedRoot, -rate / (1 - Math.Pow(settings.Beta1, Steps)));
+        var unbiasedRoot = second.sqrt().div_(Kept(Math.Sqrt(1 - Math.Pow(settings.Beta2, Steps)))).add_(Kept(settings.Epsilon));
+        weights.mul_(Kept(decay)).addcdiv_(first, unbiasedRoot, Kept(-rate / (1 - Math.Pow(settings.Beta1, Steps))));
     }
 }
 
@@ -61,9 +62,9 @@ public sealed class Lion : FlatOptimizer
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice)
     {
         var average = slice(momentum);
-        var direction = (average * beta1).add_(gradient, 1 - beta1).sign();
-        weights.mul_(decay).add_(direction, -rate);
-        average.mul_(beta2).add_(gradient, 1 - beta2);
+        var direction = (average * Kept(beta1)).add_(gradient, Kept(1 - beta1)).sign();
+        weights.mul_(Kept(decay)).add_(direction, Kept(-rate));
+        average.mul_(Kept(beta2)).add_(gradient, Kept(1 - beta2));
     }
 }
 
@@ -72,5 +73,5 @@ public sealed class Sgd(FlatParameters parameters, double weightDecay, bool inHo
     : FlatOptimizer(parameters, weightDecay, inHostMemory)
 {
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice) =>
-        weights.mul_(decay).add_(gradient, -rate);
+        weights.mul_(Kept(decay)).add_(gradient, Kept(-rate));
 }
