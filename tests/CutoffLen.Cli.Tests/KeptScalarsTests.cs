@@ -29,7 +29,7 @@ public sealed class KeptScalarsTests
     }
 
     private static bool MakesScalar(Instruction instruction) =>
-        instruction.Operand is MethodReference { DeclaringType.Namespace: "TorchSharp" } method
+        instruction.Operand is MethodReference method && method.DeclaringType.FullName.StartsWith("TorchSharp.", StringComparison.Ordinal)
         && (method is { Name: "op_Implicit", DeclaringType.Name: "Scalar" }
             || (method.Name.StartsWith("op_", StringComparison.Ordinal) && method.Parameters.Any(parameter => Numbers.Contains(parameter.ParameterType.Name))));
 
