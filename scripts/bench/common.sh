@@ -34,7 +34,7 @@ race() {
     for ((index = 1; index < ${#commands[@]}; index++)); do
         row+=$(awk -v name="${commands[index]##* }" -v s="$(median ${speeds[index]})" -v m="$(median ${peaks[index]})" -v r="$(median ${ratios[index]})" \
             -v own="$(median ${peaks[0]})" -v a="${losses[0]}" -v b="${losses[index]}" 'BEGIN {
-            printf "; %s %.0f tokens/s, %.0f MiB: %.2f x the speed, %.2f x the memory, losses %.0e apart", name, s, m, r, own / m, a > b ? a - b : b - a }')
+            printf "; %s %.0f tokens/s, %.0f MiB: %.2f x the speed, %.2f x the memory, losses %.0e apart", name, s, m, r, own / m, (a > b ? a - b : b - a) }')
     done
     echo "$row"
 }
