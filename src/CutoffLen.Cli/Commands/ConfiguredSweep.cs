@@ -7,7 +7,6 @@ using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 using Serilog;
-using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -28,9 +27,7 @@ internal static class ConfiguredSweep
             var started = Stopwatch.StartNew();
             using var sweep = new SweepRun(config, batchTokens, new RunDisplay(parsed.Terminal()), stop);
             var cells = sweep.Run(made => ReportFiles.Write(Report(config, sweep, made, started), config.Training.OutputDir!));
-            var report = Report(config, sweep, cells, started);
-            ReportFiles.Write(report, config.Training.OutputDir!);
-            Show(report, config.Training.OutputDir!, parsed);
+            parsed.Publish(Report(config, sweep, cells, started), config.Training.OutputDir!);
         }
         catch (OperationCanceledException)
         {
@@ -68,21 +65,4 @@ internal static class ConfiguredSweep
         new("bootstrap", Bootstrap.Description),
         new("time", RunDisplay.Format(started.Elapsed)),
     ];
-
-    private static void Show(Report report, string folder, ParseResult parsed)
-    {
-        var terminal = parsed.Terminal();
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            terminal.PrintJson(ReportJson.Of(report));
-            return;
-        }
-
-        foreach (var part in ReportConsole.Of(report))
-        {
-            terminal.Print(part, Text.NewLine);
-        }
-
-        terminal.Output.WriteLine($"written: {Path.Combine(folder, "report.html")}, sweep.csv, sweep.json");
-    }
 }

@@ -12,7 +12,6 @@ using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
-using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -112,8 +111,7 @@ internal static class EvalPplCommand
         {
             Perplexity = new PerplexitySection(notes, lengths, Corpus.Of(first!), comparisons, [.. PerplexitySection.NotesOn(measured, first!)]),
         };
-        ReportFiles.Write(report, folder);
-        Show(report, folder, parsed);
+        parsed.Publish(report, folder);
     }
 
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationDocuments documents, int longest, int shorter, CancellationToken interrupted)
@@ -138,21 +136,4 @@ internal static class EvalPplCommand
         new("bootstrap", Bootstrap.Description),
         new("time", RunDisplay.Format(started.Elapsed)),
     ];
-
-    private static void Show(Report report, string folder, ParseResult parsed)
-    {
-        var terminal = parsed.Terminal();
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            terminal.PrintJson(ReportJson.Of(report));
-            return;
-        }
-
-        foreach (var part in ReportConsole.Of(report))
-        {
-            terminal.Print(part, Text.NewLine);
-        }
-
-        terminal.Output.WriteLine($"written: {Path.Combine(folder, "report.html")}, ppl.csv, ppl.json");
-    }
 }

@@ -6,7 +6,6 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
-using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
 
@@ -44,8 +43,7 @@ internal static class PasskeyCommand
             parsed.GetValue(LengthsOption)!, parsed.GetValue(Depths), parsed.GetValue(Trials), parsed.GetValue(Alternatives), parsed.GetValue(CommonOptions.Seed));
         var specs = parsed.Specs();
         var folder = parsed.PrepareFolder();
-        var terminal = parsed.Terminal();
-        var display = new RunDisplay(terminal);
+        var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
         var folders = parsed.GetValue(EvaluationOptions.Models)!;
         var measured = new List<MeasuredMethod>();
@@ -62,19 +60,7 @@ internal static class PasskeyCommand
             new("device", compute.DeviceName),
             new("seed", $"{passkey.Seed}"),
         ], measured);
-        ReportFiles.Write(report, folder);
-        if (parsed.GetValue(CommonOptions.Json))
-        {
-            terminal.PrintJson(ReportJson.Of(report));
-            return;
-        }
-
-        foreach (var part in ReportConsole.Of(report))
-        {
-            terminal.Print(part, Text.NewLine);
-        }
-
-        terminal.Output.WriteLine($"written: {Path.Combine(folder, "passkey.html")}, passkey.json");
+        parsed.Publish(report, folder);
     }
 
     private static MeasuredMethod Measure(RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)

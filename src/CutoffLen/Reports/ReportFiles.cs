@@ -10,16 +10,26 @@ public static class ReportFiles
     /// <c>ppl.json</c> and <c>report.html</c> of perplexity; else <c>passkey.json</c> and <c>passkey.html</c>. Each is
     /// written whole or not at all.
     /// </summary>
-    public static void Write(Report report, string folder)
+    /// <returns>The names of the files, the page first.</returns>
+    public static IReadOnlyList<string> Write(Report report, string folder)
     {
         var name = NameOf(report);
+        var views = new List<(string File, string Text)>
+        {
+            (report.Perplexity is null ? $"{name}.html" : "report.html", ReportPage.Of(report)),
+            ($"{name}.json", ReportJson.Text(report)),
+        };
         if (report.Perplexity is not null)
         {
-            AtomicFile.WriteText(Path.Combine(folder, $"{name}.csv"), ReportCsv.Of(report));
+            views.Insert(1, ($"{name}.csv", ReportCsv.Of(report)));
         }
 
-        AtomicFile.WriteText(Path.Combine(folder, $"{name}.json"), ReportJson.Text(report));
-        AtomicFile.WriteText(Path.Combine(folder, report.Perplexity is null ? $"{name}.html" : "report.html"), ReportPage.Of(report));
+        foreach (var (file, text) in Enumerable.Reverse(views))
+        {
+            AtomicFile.WriteText(Path.Combine(folder, file), text);
+        }
+
+        return [.. views.Select(view => view.File)];
     }
 
     /// <summary>The name of a report's files, without extension.</summary>
