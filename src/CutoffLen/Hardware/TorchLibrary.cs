@@ -9,10 +9,12 @@ namespace CutoffLen.Hardware;
 /// <param name="Torchsharp">Version of the TorchSharp assembly.</param>
 /// <param name="Libtorch">Version of libtorch, or null when it did not load.</param>
 /// <param name="Problem">Why libtorch did not load, or null.</param>
-/// <param name="WeakNeed">The symbol version that libstdc++ lacks here and src/glibcxx.targets made weak in TorchSharp's binding, or null.</param>
-public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? Problem, string? WeakNeed)
+public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? Problem)
 {
     private const string Glibcxx = "GLIBCXX_3.4.32";
+
+    /// <summary>The symbol version that libstdc++ lacks here and src/glibcxx.targets made weak in TorchSharp's library, or null.</summary>
+    public string? WeakNeed => Libtorch is null || LibstdcxxHas(Glibcxx) ? null : Glibcxx;
 
     /// <summary>Loads libtorch and reports the result.</summary>
     public static TorchLibrary Load()
@@ -25,11 +27,11 @@ public sealed record TorchLibrary(string Torchsharp, string? Libtorch, string? P
             Console.SetOut(TextWriter.Null); // TorchSharp 0.107 prints what it throws, which would spoil JSON
             // Any native call loads it; the version alone is a constant.
             _ = torch.get_num_threads();
-            return new TorchLibrary(version, torch.__version__, null, LibstdcxxHas(Glibcxx) ? null : Glibcxx);
+            return new TorchLibrary(version, torch.__version__, null);
         }
         catch (Exception failure) when (IsLoadFailure(failure))
         {
-            return new TorchLibrary(version, null, failure.GetBaseException().Message.ReplaceLineEndings(" ").Trim(), null);
+            return new TorchLibrary(version, null, failure.GetBaseException().Message.ReplaceLineEndings(" ").Trim());
         }
         finally
         {
