@@ -27,6 +27,7 @@ internal sealed class Llama : Module<Tensor, Tensor>
         headDim = shape.Hidden / shape.Heads;
         RegisterComponents();
         using var noGrad = no_grad();
+        random.manual_seed(0); // modules drew values of their own
         foreach (var weight in parameters().Where(p => p.dim() == 2))
         {
             weight.copy_(randn(weight.shape) * 0.02);

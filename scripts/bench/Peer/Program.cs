@@ -24,7 +24,6 @@ Console.WriteLine(JsonSerializer.Serialize(new
 
 (double, List<double>) Train(Shape shape, int cutoff, int steps)
 {
-    random.manual_seed(0);
     var model = new Llama(shape, sdpa).to(dtype);
     var optimizer = optim.AdamW(model.parameters(), 1e-3, weight_decay: 0.1);
     var batch = Math.Max(1, 4096 / cutoff);
@@ -55,7 +54,6 @@ Console.WriteLine(JsonSerializer.Serialize(new
 (double, List<double>) Score(Shape shape, int length, int rounds)
 {
     using var noGrad = no_grad();
-    random.manual_seed(0);
     var model = new Llama(shape, sdpa).to(dtype);
     var batch = Math.Max(1, 4096 / length);
     var losses = new List<double>();
