@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using CutoffLen.Hardware;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 
@@ -57,12 +58,10 @@ internal static class HeadBench
     private static Tensor Chunked(Tensor hidden, Tensor weight, Tensor targets)
     {
         var gradient = zeros_like(weight);
-        var (sum, hiddenGradient) = HeadLoss.ForwardBackward(hidden, weight, targets, 1.0 / targets.shape[0], gradient);
-        using (sum)
-        using (hiddenGradient)
-        {
-            return gradient;
-        }
+        using var workspace = new Workspace();
+        using var hiddenGradient = empty_like(hidden);
+        using var sum = HeadLoss.ForwardBackward(hidden, weight, targets, 1.0 / targets.shape[0], gradient, hiddenGradient, workspace);
+        return gradient;
     }
 
     private static Tensor Dense(Tensor hidden, Tensor weight, Tensor targets)

@@ -54,7 +54,8 @@ foreach (var shape in shapes)
 
 flat.Attach(model.named_parameters().Select(p => (p.name, p.parameter)));
 using var optimizer = new AdamW(flat, new AdamWSettings(WeightDecay: 0.1));
-using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU);
+var path = Enum.Parse<AttentionPath>(Option("--attention", "sdpa"), ignoreCase: true);
+using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(cutoff), config, CPU, path, workspace: model.Workspace);
 var backprop = new LayerwiseBackprop(model, recompute, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"));
 var losses = new List<double>();
 var clock = new Stopwatch();

@@ -77,7 +77,7 @@ internal sealed class TrainingMemory
         KeptInputs(Layers, 1),
         PerToken(Graphs, (KeepsGraphs ? Layers * (segment.ProjectGraph + segment.FinishGraph) : segment.FinishGraph) + segment.FinalGraph),
         PerToken(MemoryUse.StreamGradients, segment.Stream),
-        new(MemoryUse.Logits, HeadLoss.ChunkBytes(Tokens, config.VocabSize, config.HiddenSize, settings.Width)),
+        new(MemoryUse.Logits, HeadLoss.ChunkBytes(Tokens, config.VocabSize, settings.Width)),
     ];
 
     /// <summary>The last attention's backward pass, after that of the segment behind it.</summary>

@@ -1,3 +1,4 @@
+using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using static CutoffLen.Hardware.KeptScalars;
@@ -5,31 +6,35 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
 
-/// <summary>What the backward pass keeps of the dense parts of the network.</summary>
+/// <summary>What the forward pass keeps of the dense parts of a layer, beside the layer's input and attention's result.</summary>
 public enum Recompute
 {
-    /// <summary>Their graphs: fastest.</summary>
+    /// <summary>All wide activations: fastest.</summary>
     None,
 
-    /// <summary>Only their inputs; each part is computed again when its turn comes.</summary>
+    /// <summary>All but those of the MLP, which are computed again.</summary>
+    Mlp,
+
+    /// <summary>Nothing; every activation but attention's result is computed again.</summary>
     Layers,
 }
 
 /// <summary>
-/// Backpropagation without custom autograd functions, whose exceptions abort the process. The decoder is a chain of dense
-/// segments (norm, projections, MLP), cut around every attention. Tensors are detached at each cut: autograd works inside
-/// a segment, and the chain rule between segments is applied here. Attention runs without a graph and has its own backward
-/// pass (<see cref="AttentionPlan.Backward"/>). The head runs in chunks (<see cref="HeadLoss"/>). So memory is linear in the
-/// length for every position method. Gradients are added to those that the parameters already hold.
+/// Backpropagation without autograd. Each layer has its own backward pass (<see cref="LlamaDecoderLayer"/>), as attention
+/// (<see cref="AttentionPlan.Backward"/>) and the head (<see cref="HeadLoss"/>) have; the chain rule between them is applied
+/// here. Memory is linear in the length for every position method. Gradients are added to those that the parameters already
+/// hold.
 /// </summary>
 /// <param name="model">The model.</param>
-/// <param name="recompute">What is kept of the dense segments.</param>
+/// <param name="recompute">What is kept of the dense parts. Every choice gives the same bits.</param>
 /// <param name="embeddingGradient">[V, C] what the embedding's gradient is added to; null when it is not trained.</param>
 /// <param name="headGradient">[V, C] the same for the head (the embedding's own where they are tied).</param>
-/// <param name="offloadDevice">Where the segments' inputs are offloaded to until their backward pass; null for no offloading.</param>
+/// <param name="offloadDevice">Where the layers' inputs are offloaded to until their backward pass; null for no offloading.</param>
 public sealed class LayerwiseBackprop(
     LlamaForCausalLM model, Recompute recompute, Tensor? embeddingGradient, Tensor? headGradient, Device? offloadDevice = null)
 {
+    private readonly Workspace workspace = model.Workspace;
+
     /// <summary>Forward and backward of one micro-batch.</summary>
     /// <param name="tokens">[B, T] int64.</param>
     /// <param name="targets">[B, T] int64, the token after each, -100 where none is learned.</param>
@@ -38,180 +43,121 @@ public sealed class LayerwiseBackprop(
     /// <returns>The summed loss in nats, a float64 scalar.</returns>
     public Tensor Run(Tensor tokens, Tensor targets, AttentionPlan plan, double scale)
     {
+        using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var segments = Forward(tokens, plan);
-        var hidden = segments[^1].Outputs[0].detach();
-        var (sum, hiddenGradient) = HeadLoss.ForwardBackward(
-            hidden.flatten(0, 1), model.HeadWeight.detach(), targets.flatten(), scale, headGradient);
-        var streamGradient = Backward(segments, plan, hiddenGradient.view_as(hidden));
-        embeddingGradient?.index_add_(0, tokens.flatten(), streamGradient.flatten(0, 1), Kept(1));
+        var (batch, ids) = (tokens.shape[0], tokens.flatten()); // [N]
+        var (layers, last) = Forward(ids, batch, plan);
+        var hidden = Rows("hidden", ids);
+        var sum = Head(last, targets.flatten(), scale, hidden);
+
+        var gradient = Rows("stream gradient", ids).zero_();
+        foreach (var chunk in TokenRange.Chunks(last))
+        {
+            using var step = NewDisposeScope();
+            model.FinalNorm.Forward(chunk.Of(last), workspace);
+            model.FinalNorm.Backward(chunk.Of(hidden), chunk.Of(last), chunk.Of(gradient), workspace);
+        }
+
+        for (var n = layers.Length - 1; n >= 0; n--)
+        {
+            Backward(model.Layers[n], layers[n], batch, plan, gradient);
+        }
+
+        embeddingGradient?.index_add_(0, ids, gradient, Kept(1));
         return sum.MoveToOuterDisposeScope();
     }
 
-    private List<Segment> Forward(Tensor tokens, AttentionPlan plan)
+    /// <summary>What each layer keeps, and the last residual stream [N, C].</summary>
+    private (LayerActivations[] Layers, Tensor Last) Forward(Tensor ids, long batch, AttentionPlan plan)
     {
-        using var noGrad = no_grad();
-        List<Segment> segments = [new Segment(model, 0, model.Embed(tokens), null)];
-        for (var n = 0; n < model.Layers.Count; n++)
+        var layers = new LayerActivations[model.Layers.Count];
+        var stream = Rows("stream.0", ids);
+        Kernels.Embedding(model.EmbeddingWeight, ids, stream);
+        for (var n = 0; n < layers.Length; n++)
         {
-            var segment = segments[n];
-            segment.Compute(keepGraph: recompute == Recompute.None);
-            var attended = segment.Attend(plan);
-            segments.Add(new Segment(model, n + 1, segment.Outputs[0].detach(), attended));
-            if (recompute == Recompute.Layers)
+            var layer = model.Layers[n];
+            var heads = LayerHeads.Take(workspace, recompute == Recompute.Layers ? "" : $".{n}", model.Config, stream);
+            layer.Project(stream, heads, workspace);
+            var (attended, kept) = Attend(heads, batch, plan);
+            var dense = recompute == Recompute.Layers
+                ? null
+                : DenseActivations.Take(workspace, $".{n}", model.Config, stream, withMlp: recompute == Recompute.None);
+            var next = Rows(offloadDevice is null ? $"stream.{n + 1}" : $"stream.{(n + 1) % 2}", ids);
+            layer.Finish(stream, attended, next, dense, workspace);
+            layers[n] = new LayerActivations(Offloaded(stream), Offloaded(attended), kept, heads, dense);
+            if (offloadDevice is not null)
             {
-                segment.EvictOutputs();
-                segment.OffloadInputs(offloadDevice);
+                attended.Dispose();
             }
+
+            stream = next;
         }
 
-        segments[^1].Compute(keepGraph: true);
-        return segments;
+        return (layers, stream);
     }
 
-    /// <summary>Walks the segments from the last to the first; the result is the gradient of the embedded tokens.</summary>
-    private static Tensor Backward(List<Segment> segments, AttentionPlan plan, Tensor hiddenGradient)
+    /// <summary>Attention's result [N, H*D], and what its backward pass needs beside it.</summary>
+    private (Tensor Attended, Tensor[] Kept) Attend(LayerHeads heads, long batch, AttentionPlan plan)
     {
         using var scope = NewDisposeScope();
-        var (stream, attended) = segments[^1].Backward([hiddenGradient]);
-        for (var n = segments.Count - 2; n >= 0; n--)
-        {
-            using var step = NewDisposeScope();
-            var (segment, next) = (segments[n], segments[n + 1]);
-            segment.Compute(keepGraph: true);
-            var (q, k, v) = segment.Heads();
-            var (dq, dk, dv) = plan.Backward(q, k, v, next.Attended!.detach(), segment.LogSumExp, attended!);
-            next.Dispose();
-            attended!.Dispose();
-            using var above = stream; // else the gradients of all layers would accumulate
-            (stream, attended) = segment.Backward([above, dq, dk, dv]);
-            stream.MoveToOuterDisposeScope();
-            attended?.MoveToOuterDisposeScope();
-        }
-
-        segments[0].Dispose();
-        return stream.MoveToOuterDisposeScope();
+        var (q, k, v) = heads.Split(batch, model.Config.HeadDim);
+        var (attended, kept) = plan.Attend(q, k, v, keepLogSumExp: true);
+        return (LayerHeads.Join(attended).MoveToOuterDisposeScope(), [.. kept.Select(tensor => tensor.MoveToOuterDisposeScope())]);
     }
 
-    /// <summary>
-    /// The dense part between two attentions. Inputs are the residual stream and the result of the attention before it (none
-    /// for the first segment). Outputs are the stream, queries, keys and values. The last segment's output is the normed
-    /// hidden states.
-    /// </summary>
-    private sealed class Segment(LlamaForCausalLM model, int index, Tensor stream, Tensor? attended) : IDisposable
+    /// <summary>The summed loss; the gradient of the hidden states is left in <paramref name="hidden"/>.</summary>
+    private Tensor Head(Tensor last, Tensor targets, double scale, Tensor hidden)
     {
-        private Tensor stream = stream.requires_grad_(); // [B, T, C], a leaf
-        private bool hasGraph;
-        private bool isOffloaded;
-
-        /// <summary>[B, H, T, D] the result of the attention before this segment, a leaf.</summary>
-        public Tensor? Attended { get; private set; } = attended?.requires_grad_();
-
-        /// <summary>Stream, queries, keys, values; or the hidden states alone.</summary>
-        public Tensor[] Outputs { get; private set; } = [];
-
-        /// <summary>What the attention after this segment keeps for its backward pass; null on the fused path.</summary>
-        public Tensor? LogSumExp { get; set; }
-
-        /// <summary>Computes the outputs, unless they and their graph are kept.</summary>
-        public void Compute(bool keepGraph)
-        {
-            if (hasGraph)
-            {
-                return;
-            }
-
-            using var scope = NewDisposeScope();
-            using var mode = set_grad_enabled(keepGraph);
-            LoadInputs();
-            var x = Attended is null ? stream : model.Layers[index - 1].Finish(stream, Attended);
-            if (index == model.Layers.Count)
-            {
-                Outputs = [model.Norm(x)];
-            }
-            else
-            {
-                var (q, k, v) = model.Layers[index].Project(x);
-                Outputs = [x, q, k, v];
-            }
-
-            foreach (var output in Outputs)
-            {
-                output.MoveToOuterDisposeScope();
-            }
-
-            hasGraph = keepGraph;
-        }
-
-        /// <summary>The attention after this segment, without a graph. What its backward pass needs is kept.</summary>
-        public Tensor Attend(AttentionPlan plan)
+        foreach (var chunk in TokenRange.Chunks(last))
         {
             using var scope = NewDisposeScope();
-            var (q, k, v) = Heads();
-            (var result, LogSumExp) = plan.Attend(q, k, v, keepLogSumExp: true);
-            LogSumExp?.MoveToOuterDisposeScope();
-            return result.MoveToOuterDisposeScope();
+            model.FinalNorm.Forward(chunk.Of(last), chunk.Of(hidden), workspace);
         }
 
-        /// <summary>Queries, keys and values without their graph.</summary>
-        public (Tensor Queries, Tensor Keys, Tensor Values) Heads() =>
-            (Outputs[1].detach(), Outputs[2].detach(), Outputs[3].detach());
+        return HeadLoss.ForwardBackward(hidden, model.HeadWeight, targets, scale, headGradient, hidden, workspace);
+    }
 
-        /// <summary>Drops the outputs and their graph.</summary>
-        public void EvictOutputs()
+    /// <summary>Takes the stream's gradient [N, C] from after a layer to before it, in place.</summary>
+    private void Backward(LlamaDecoderLayer layer, LayerActivations kept, long batch, AttentionPlan plan, Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        var (stream, attended) = (Loaded(kept.Stream), Loaded(kept.Attended)); // [N, C], [N, H*D]
+        if (recompute == Recompute.Layers)
         {
-            foreach (var output in Outputs)
-            {
-                if (!ReferenceEquals(output, stream))
-                {
-                    output.Dispose();
-                }
-            }
-
-            (Outputs, hasGraph) = ([], false);
+            layer.Project(stream, kept.Heads, workspace);
         }
 
-        /// <summary>Moves the inputs to another device, where there is one.</summary>
-        public void OffloadInputs(Device? device)
-        {
-            if (device is not null)
-            {
-                (stream, Attended) = (Moved(stream, device), Attended is null ? null : Moved(Attended, device));
-                isOffloaded = true;
-            }
-        }
+        var dAttended = workspace.Take("attended gradient", attended.dtype, attended.device, attended.shape);
+        layer.FinishBackward(stream, attended, kept.Dense, gradient, dAttended, workspace);
+        var headDim = model.Config.HeadDim;
+        var (q, k, v) = kept.Heads.Split(batch, headDim);
+        var (dq, dk, dv) = plan.Backward(
+            q, k, v, LayerHeads.Split(attended, batch, headDim), kept.OfAttention, LayerHeads.Split(dAttended, batch, headDim));
+        layer.ProjectBackward(stream, new LayerHeads(LayerHeads.Join(dq), LayerHeads.Join(dk), LayerHeads.Join(dv)), gradient, workspace);
+        kept.Dispose();
+    }
 
-        private void LoadInputs()
-        {
-            if (isOffloaded)
-            {
-                (stream, Attended) = (Moved(stream, model.Device), Attended is null ? null : Moved(Attended, model.Device));
-                isOffloaded = false;
-            }
-        }
+    private Tensor Rows(string name, Tensor ids) => workspace.Take(name, model.Dtype, model.Device, ids.shape[0], model.Config.HiddenSize);
 
-        /// <summary>A copy of a leaf on another device, in its place; this object disposes it.</summary>
-        private static Tensor Moved(Tensor leaf, Device device)
-        {
-            using var values = leaf.detach();
-            leaf.Dispose();
-            return values.to(device, copy: true).DetachFromDisposeScope().requires_grad_();
-        }
+    private Tensor Offloaded(Tensor x) => offloadDevice is null ? x : x.to(offloadDevice, copy: true);
 
-        /// <summary>The gradients of the segment's inputs; those of its parameters are added where they belong.</summary>
-        public (Tensor Stream, Tensor? Attended) Backward(Tensor[] gradients)
-        {
-            autograd.backward(Outputs, gradients);
-            EvictOutputs();
-            return (stream.grad!, Attended?.grad);
-        }
+    private Tensor Loaded(Tensor x) => offloadDevice is null ? x : x.to(model.Device);
 
+    /// <summary>What a layer keeps until its backward pass.</summary>
+    /// <param name="Stream">[N, C] the layer's input.</param>
+    /// <param name="Attended">[N, H*D] attention's result.</param>
+    /// <param name="OfAttention">What attention's backward pass needs beside it.</param>
+    /// <param name="Heads">Queries, keys and values; memory for them where they are computed again.</param>
+    /// <param name="Dense">What the dense part after attention keeps; null where it is computed again.</param>
+    private sealed record LayerActivations(Tensor Stream, Tensor Attended, Tensor[] OfAttention, LayerHeads Heads, DenseActivations? Dense) : IDisposable
+    {
         public void Dispose()
         {
-            EvictOutputs();
-            stream.Dispose();
-            Attended?.Dispose();
-            LogSumExp?.Dispose();
+            Attended.Dispose();
+            foreach (var tensor in OfAttention)
+            {
+                tensor.Dispose();
+            }
         }
     }
 }

@@ -83,22 +83,32 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <summary>The adapter of one projection.</summary>
-    private sealed class LoraAdapter : Module<Tensor, Tensor>
+    private sealed class LoraAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number) : ILinearAdapter, IDisposable
     {
-        private readonly Parameter a; // [r, in]
-        private readonly Parameter b; // [out, r]
-        private readonly double scale;
-        private readonly LoraDropout dropout;
-        private readonly int number;
+        // a [r, in], b [out, r]
 
-        public LoraAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number)
-            : base(nameof(LoraAdapter))
+        public void AddForward(Tensor x, Tensor output, long firstToken)
         {
-            (this.a, this.b, this.scale, this.dropout, this.number) = (a, b, scale, dropout, number);
-            RegisterComponents();
+            using var scope = NewDisposeScope();
+            output.add_(dropout.Apply(x, number, firstToken).mm(a.t()).mm(b.t()), Kept(scale));
         }
 
-        public override Tensor forward(Tensor x) => linear(linear(dropout.Apply(x, number), a), b) * Kept(scale);
+        public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken)
+        {
+            using var scope = NewDisposeScope();
+            var dropped = dropout.Apply(x, number, firstToken); // [n, in]
+            var reduced = dropped.mm(a.t()); // [n, r]
+            b.grad!.add_(gradient.t().mm(reduced), Kept(scale));
+            var reducedGradient = gradient.mm(b).mul_(Kept(scale)); // [n, r]
+            a.grad!.add_(reducedGradient.t().mm(dropped));
+            inputGradient.add_(dropout.Apply(reducedGradient.mm(a), number, firstToken));
+        }
+
+        public void Dispose()
+        {
+            a.Dispose();
+            b.Dispose();
+        }
     }
 }
 
@@ -119,9 +129,10 @@ public sealed class LoraDropout(double probability, long seed)
         return new Ending(this);
     }
 
-    /// <summary>The inputs of one adapter after dropout.</summary>
-    internal Tensor Apply(Tensor x, int adapter) =>
-        probability > 0 && current is { } batch ? x * Mask(x, new KeyedRandom(seed, "lora-dropout", batch.Step, batch.MicroBatch, adapter)) : x;
+    /// <summary>Inputs [n, in] of one adapter, or their gradients, after dropout; the first row is token <paramref name="firstToken"/>.</summary>
+    internal Tensor Apply(Tensor x, int adapter, long firstToken) => probability > 0 && current is { } batch
+        ? x * Mask(x, new KeyedRandom(seed, "lora-dropout", batch.Step, batch.MicroBatch, adapter, firstToken))
+        : x;
 
     private Tensor Mask(Tensor x, KeyedRandom random)
     {

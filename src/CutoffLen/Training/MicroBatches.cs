@@ -13,7 +13,7 @@ internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositi
 /// Turns sequences into the tensors and the plan of one forward pass. Rows with equal position ids share a plan, which is
 /// kept for the next ones. Other rows are joined into one long row, whose documents attention keeps apart.
 /// </summary>
-internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, Device device, AttentionPath path) : IDisposable
+internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model, AttentionPath path) : IDisposable
 {
     private TokenPositions? planned;
     private AttentionPlan? plan;
@@ -26,7 +26,7 @@ internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, De
         return (Ids(row => row.Tokens), Ids(row => row.Targets), PlanFor(positions));
 
         Tensor Ids(Func<TrainingSequence, int[]> of) =>
-            tensor([.. rows.SelectMany(row => of(row.Sequence))], ScalarType.Int64).view(-1, positions.Length).to(device); // [B, T]
+            tensor([.. rows.SelectMany(row => of(row.Sequence))], ScalarType.Int64).view(-1, positions.Length).to(model.Device); // [B, T]
     }
 
     public void Dispose() => plan?.Dispose();
@@ -36,7 +36,7 @@ internal sealed class MicroBatches(PositionMethod method, LlamaConfig config, De
         if (plan is null || !SamePositions(positions, planned!))
         {
             plan?.Dispose();
-            plan = AttentionPlan.Create(method, positions, config, device, path);
+            plan = AttentionPlan.Create(method, positions, model.Config, model.Device, path, workspace: model.Workspace);
             planned = positions;
         }
 

@@ -43,7 +43,7 @@ public sealed class Trainer : IDisposable
         config = steps.Config;
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
-        batches = new MicroBatches(method, model.Network.Config, model.Network.Device, attention);
+        batches = new MicroBatches(method, model.Network, attention);
         backprop = model.Backprop(config.Recompute, config.OffloadInputs);
         gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
         Optimizer = config.CreateOptimizer(model.Parameters);

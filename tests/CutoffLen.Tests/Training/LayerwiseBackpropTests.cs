@@ -3,12 +3,11 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
+using CutoffLen.Tests.Models.Llama;
 using CutoffLen.Tests.Positions.Methods;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
-using DenseAttention = CutoffLen.Tests.Models.Attention.DenseAttention;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn.functional;
 
 namespace CutoffLen.Tests.Training;
 
@@ -16,7 +15,7 @@ public sealed class LayerwiseBackpropTests
 {
     public static TheoryData<bool, Recompute> Modes => new()
     {
-        { false, Recompute.None }, { true, Recompute.None }, { false, Recompute.Layers }, { true, Recompute.Layers },
+        { false, Recompute.None }, { true, Recompute.None }, { false, Recompute.Mlp }, { false, Recompute.Layers }, { true, Recompute.Layers },
     };
 
     [Theory]
@@ -38,26 +37,63 @@ public sealed class LayerwiseBackpropTests
     }
 
     [Fact]
-    public void Offloaded_inputs_change_no_bit()
+    public void Gives_the_gradients_of_projections_with_biases()
+    {
+        var config = TinyModels.Config() with { QkvBias = true, OutputBias = true, MlpBias = true };
+        AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Sequential(70), 2, Recompute.Layers);
+    }
+
+    [Fact]
+    public void Gives_the_gradients_of_more_tokens_than_a_chunk_and_of_fewer_after_them()
+    {
+        var config = TinyModels.Config();
+        AssertOrdinaryGradients(config, new RopeMethod(config.Positions), TokenPositions.Sequential(110), 40, Recompute.None);
+    }
+
+    [Fact]
+    public void Bfloat16_stays_near_float64()
     {
         using var scope = NewDisposeScope();
         var config = TinyModels.Config(layers: 3);
-        var tokens = TinyModels.Tokens(config, 2, 70);
-        using var plan = AttentionPlan.Create(new RopeMethod(config.Positions), TokenPositions.Sequential(70), config, CPU);
-        // Offloading from the CPU to the CPU makes the copies that a GPU makes.
-        var (kept, offloaded) = (Gradients(null), Gradients(CPU));
-        Assert.True(kept.abs().max().item<float>() > 0);
-        Assert.True(kept.eq(offloaded).all().item<bool>());
-
-        Tensor Gradients(Device? offloadDevice)
+        var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(70));
+        var (tokens, targets) = (TinyModels.Tokens(config, 2, 70), TinyModels.Tokens(config, 2, 70, seed: 8));
+        using var model = TinyModels.Random(config, ScalarType.BFloat16);
+        var exact = PlainLlama.Of(model, ScalarType.Float64);
+        exact.Backward(tokens, targets, method, positions);
+        var plain = PlainLlama.Of(model);
+        plain.Backward(tokens, targets, method, positions);
+        using var gradients = Gradients(model, Recompute.None, method, positions, tokens, targets, 1.0 / 140, out _);
+        var (ours, theirs) = (0.0, 0.0);
+        foreach (var (name, weight) in exact.Weights)
         {
-            using var model = TinyModels.Random(config);
-            using var flat = Flatten(model);
-            using var trained = new LlamaForCausalLM(config, (name, _) => flat.View(name));
-            flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
-            new LayerwiseBackprop(trained, Recompute.Layers, flat.GradientView("model.embed_tokens.weight"), flat.GradientView("lm_head.weight"), offloadDevice)
-                .Run(tokens, tokens, plan, 0.01);
-            return flat.Gradients.clone();
+            ours += Away(gradients.GradientView(name), weight.grad!) / exact.Weights.Count;
+            theirs += Away(plain.Weights[name].grad!, weight.grad!) / exact.Weights.Count;
+        }
+
+        Assert.True(ours > 1e-4 && ours < 1.2 * theirs, $"gradients are {ours} away, those of autograd {theirs}");
+
+        double Away(Tensor gradient, Tensor from) => ((gradient.to(ScalarType.Float64) - from).norm() / from.norm()).item<double>();
+    }
+
+    [Fact]
+    public void Neither_recomputation_nor_offloading_changes_a_bit()
+    {
+        using var scope = NewDisposeScope();
+        var config = TinyModels.Config(layers: 3);
+        var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(70));
+        var tokens = TinyModels.Tokens(config, 2, 70);
+        using var model = TinyModels.Random(config);
+        var kept = Bits(Recompute.None, null);
+        Assert.Contains(kept, bit => bit != 0);
+        Assert.Equal(kept, Bits(Recompute.Mlp, null));
+        Assert.Equal(kept, Bits(Recompute.Layers, null));
+        // Offloading from the CPU to the CPU makes the copies that a GPU makes.
+        Assert.Equal(kept, Bits(Recompute.Layers, CPU));
+
+        float[] Bits(Recompute recompute, Device? offloadDevice)
+        {
+            using var flat = Gradients(model, recompute, method, positions, tokens, tokens, 0.01, out _, offloadDevice);
+            return flat.Gradients.data<float>().ToArray();
         }
     }
 
@@ -71,28 +107,39 @@ public sealed class LayerwiseBackpropTests
         targets[0, 3] = -100;
         var count = (batch * positions.Length) - 1;
 
-        var expected = OrdinaryGradients(model, method, positions, tokens, targets, out var expectedLoss);
-        using var flat = Flatten(model);
+        var expected = PlainLlama.Of(model, ScalarType.Float64);
+        var expectedLoss = expected.Backward(tokens, targets, method, positions);
+        using var flat = Gradients(model, recompute, method, positions, tokens, targets, 1.0 / count, out var loss);
+        Assert.Equal(expectedLoss, loss / count, 1e-5);
+        foreach (var (name, weight) in expected.Weights)
+        {
+            var gradient = weight.grad!;
+            var away = (gradient - flat.GradientView(name)).abs().max().item<double>() / gradient.abs().max().item<double>();
+            Assert.True(away < 2e-5, $"the gradient of {name} is {away} away, relative to its largest element");
+        }
+    }
+
+    /// <summary>The gradients of a step on a copy of a model, and its summed loss.</summary>
+    private static FlatParameters Gradients(
+        LlamaForCausalLM model, Recompute recompute, PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets, double scale,
+        out double loss, Device? offloadDevice = null)
+    {
+        var (config, flat) = (model.Config, Flatten(model));
         using var trained = new LlamaForCausalLM(config, (name, _) => flat.View(name));
         flat.Attach(trained.named_parameters().Select(p => (p.name, p.parameter)));
         using var plan = AttentionPlan.Create(method, positions, config, CPU);
         var backprop = new LayerwiseBackprop(
             trained, recompute, flat.GradientView("model.embed_tokens.weight"),
-            flat.GradientView(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"));
-        var loss = backprop.Run(tokens, targets, plan, 1.0 / count).item<double>() / count;
-
-        Assert.Equal(expectedLoss, loss, 1e-5);
-        foreach (var (name, gradient) in expected)
-        {
-            var away = (gradient - flat.GradientView(name)).abs().max().item<float>() / gradient.abs().max().item<float>();
-            Assert.True(away < 1e-5, $"the gradient of {name} is {away} away, relative to its largest element");
-        }
+            flat.GradientView(config.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"), offloadDevice);
+        using var sum = backprop.Run(tokens, targets, plan, scale);
+        loss = sum.item<double>();
+        return flat;
     }
 
     private static FlatParameters Flatten(LlamaForCausalLM model)
     {
         var shapes = model.named_parameters().Select(p => new ParameterShape(p.name, p.parameter.shape));
-        var flat = new FlatParameters(ParameterGroup.ByShape(shapes), ScalarType.Float32, CPU);
+        var flat = new FlatParameters(ParameterGroup.ByShape(shapes), model.Dtype, CPU);
         using var noGrad = no_grad();
         foreach (var (name, parameter) in model.named_parameters())
         {
@@ -100,27 +147,5 @@ public sealed class LayerwiseBackpropTests
         }
 
         return flat;
-    }
-
-    private static Dictionary<string, Tensor> OrdinaryGradients(
-        LlamaForCausalLM model, PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets, out double loss)
-    {
-        foreach (var parameter in model.parameters())
-        {
-            parameter.requires_grad = true;
-        }
-
-        var x = model.Embed(tokens);
-        foreach (var layer in model.Layers)
-        {
-            var (q, k, v) = layer.Project(x);
-            x = layer.Finish(x, DenseAttention.Attend(method, positions, model.Config, q, k, v));
-        }
-
-        var logits = model.Logits(model.Norm(x)).flatten(0, 1);
-        var mean = cross_entropy(logits, targets.flatten());
-        mean.backward();
-        loss = mean.item<float>();
-        return model.named_parameters().ToDictionary(p => p.name, p => p.parameter.grad!);
     }
 }

@@ -7,10 +7,9 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tests.Models;
-using CutoffLen.Tests.Models.Attention;
+using CutoffLen.Tests.Models.Llama;
 using CutoffLen.Training;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn.functional;
 
 namespace CutoffLen.Tests.Training;
 
@@ -43,22 +42,14 @@ public sealed class LoraTests
         var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(40));
         using var drop = model.Adapters!.Dropout.For(3, 1);
 
-        var x = model.Network.Embed(tokens);
-        foreach (var layer in model.Network.Layers)
-        {
-            var (q, k, v) = layer.Project(x);
-            x = layer.Finish(x, DenseAttention.Attend(method, positions, config, q, k, v));
-        }
-
-        cross_entropy(model.Network.Logits(model.Network.Norm(x)).flatten(0, 1), targets.flatten()).backward();
-        var expected = model.Parameters.Gradients.clone();
-        model.Parameters.Gradients.zero_();
+        var expected = Plain(model);
+        expected.Backward(tokens, targets, method, positions);
 
         using var plan = AttentionPlan.Create(method, positions, config, CPU);
         model.Backprop(recompute).Run(tokens, targets, plan, 1.0 / 80);
         foreach (var name in model.Parameters.Names)
         {
-            var (right, ours) = (model.Parameters.ViewOf(expected, name), model.Parameters.GradientView(name));
+            var (right, ours) = (expected.Weights[name].grad!, model.Parameters.GradientView(name));
             Assert.True(right.abs().max().item<float>() > 0, $"{name} has no gradient");
             var away = (right - ours).abs().max().item<float>() / right.abs().max().item<float>();
             Assert.True(away < 1e-5, $"the gradient of {name} is {away} away, relative to its largest element");
@@ -71,16 +62,16 @@ public sealed class LoraTests
         using var scope = NewDisposeScope();
         var dropout = new LoraDropout(0.25, 9);
         var x = ones(100, 100);
-        Assert.Same(x, dropout.Apply(x, 0));
-        float[] Drawn(long step, long batch, int adapter)
+        Assert.Same(x, dropout.Apply(x, 0, 0));
+        float[] Drawn(long step, long batch, int adapter, long first = 0)
         {
             using var on = dropout.For(step, batch);
-            return dropout.Apply(x, adapter).data<float>().ToArray();
+            return dropout.Apply(x, adapter, first).data<float>().ToArray();
         }
 
         var first = Drawn(1, 0, 0);
         Assert.Equal(first, Drawn(1, 0, 0));
-        Assert.All([Drawn(2, 0, 0), Drawn(1, 1, 0), Drawn(1, 0, 1)], other => Assert.NotEqual(first, other));
+        Assert.All([Drawn(2, 0, 0), Drawn(1, 1, 0), Drawn(1, 0, 1), Drawn(1, 0, 0, first: 100)], other => Assert.NotEqual(first, other));
         Assert.Equal(0.25, first.Count(value => value == 0) / 10_000.0, 0.02);
         Assert.All(first.Where(value => value != 0), value => Assert.Equal(1 / 0.75f, value, 1e-6));
     }
@@ -140,6 +131,21 @@ public sealed class LoraTests
         Assert.All(model.Weights().Where(weight => frozen.ContainsKey(weight.Name)), weight => Assert.Equal(frozen[weight.Name], weight.Tensor.bytes.ToArray()));
 
         float Moved(string name) => (model.Parameters.View(name) - model.Parameters.ViewOf(start, name)).abs().max().item<float>();
+    }
+
+    /// <summary>The reference with copies of a model's weights and adapters.</summary>
+    private static PlainLlama Plain(TrainableModel model)
+    {
+        var copies = model.Weights().Concat(model.Parameters.Names.Select(name => (Name: name, Tensor: model.Parameters.View(name))))
+            .DistinctBy(weight => weight.Name).ToDictionary(weight => weight.Name, weight => weight.Tensor.detach().clone().requires_grad_());
+        var adapted = AdapterTensors.Of(model.Network.Config, model.Adapters!.Config).TargetModules.Select((module, number) => (module.Projection, number));
+        return new PlainLlama(model.Network.Config, copies)
+        {
+            Adapters = adapted.ToDictionary(
+                module => module.Projection,
+                module => (copies[AdapterTensors.A(module.Projection)], copies[AdapterTensors.B(module.Projection)], model.Adapters.Config.Scale, module.number)),
+            Dropout = model.Adapters.Dropout,
+        };
     }
 
     /// <summary>A model whose adapters are not zero.</summary>

@@ -56,9 +56,12 @@ public static class AttentionResolution
         for (var n = 0; n < layers.Length; n++)
         {
             using var layerScope = NewDisposeScope();
-            var (queries, keys, _) = model.Layers[n].Project(x);
+            var rows = x.flatten(0, 1); // [T, C]
+            var heads = LayerHeads.Take(model.Workspace, "", model.Config, rows);
+            model.Layers[n].Project(rows, heads, model.Workspace);
+            var (queries, keys, _) = heads.Split(batch: 1, model.Config.HeadDim);
             layers[n] = ScoresByDistance(plan, queries, keys).Average(head => Of(head));
-            x = model.Layers[n].forward(x, plan, null).MoveToOuterDisposeScope();
+            model.Layers[n].Forward(x, plan, null, model.Workspace);
         }
 
         return layers;
@@ -74,16 +77,15 @@ public static class AttentionResolution
     internal static double[][] ScoresByDistance(AttentionPlan plan, Tensor queries, Tensor keys)
     {
         using var scope = NewDisposeScope();
-        using var scratch = new ScratchBuffer();
-        var encoded = new EncodedHeads(plan.Bands, plan.FirstQuery, queries, keys, keys);
+        var encoded = new EncodedHeads(plan.Bands, plan.FirstQuery, queries, keys, keys, plan.Workspace);
         var (heads, length) = (queries.shape[1], plan.Length);
         var sums = zeros([heads, length], ScalarType.Float64, queries.device);
         var counts = zeros([length], ScalarType.Float64, queries.device);
-        foreach (var tile in plan.Tiling.Forward(encoded.Pairs))
+        foreach (var tile in plan.Tiling.Forward(encoded.Batch, encoded.KeyHeads))
         {
             using var tileScope = NewDisposeScope();
             var block = tile.Block;
-            var scores = encoded.Scores(tile, encoded.QueriesByKeys(tile), scratch).flatten(0, 1); // [c*G, n, keys of all slices]
+            var scores = encoded.Scores(tile).Float32.flatten(0, 1).div_(Kept(EncodedHeads.ScoreFactor)); // [c*G, n, keys of all slices]
             var (firstHead, tileHeads) = (tile.FirstPair * encoded.Group, scores.shape[0]);
             var rows = arange(Kept(block.Start), Kept(block.Start + block.Rows), ScalarType.Int64, queries.device).unsqueeze(-1);
             var offset = 0L;

@@ -81,7 +81,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
         if (lastPlan?.Length != length)
         {
             lastPlan?.Dispose();
-            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device, path);
+            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device, path, workspace: model.Workspace);
         }
 
         return lastPlan;
@@ -118,7 +118,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
 
         for (var n = 0; n < model.Layers.Count; n++)
         {
-            x = model.Layers[n].forward(x, plan, null);
+            model.Layers[n].Forward(x, plan, null, model.Workspace);
             if (FirstBadPosition(x) is { } position)
             {
                 return $"it begins in layer {n}, at position {position}" + Advice();

@@ -108,8 +108,8 @@ internal sealed class AttentionTrial
         {
             return Seconds(() =>
             {
-                plan.Fused!.Forward(queries, keys, keys);
-                plan.Fused.Backward(queries, keys, keys, queries);
+                var (output, kept) = plan.Fused!.Forward(queries, keys, keys);
+                plan.Fused.Backward(queries, keys, keys, output, kept, queries);
             });
         }
         catch (ExternalException)

@@ -1,3 +1,4 @@
+using CutoffLen.Hardware;
 using CutoffLen.Positions;
 using static TorchSharp.torch;
 
@@ -23,13 +24,16 @@ public interface IAttentionShape
 public sealed class AttentionPlan : IDisposable
 {
     private readonly List<DeviceBand> bands;
-    private readonly bool ownsBands;
+    private readonly AttentionPlan? whole; // the plan that this is a window of, which owns the bands and the workspace
+    private readonly Workspace workspace;
+    private readonly bool ownsWorkspace;
 
-    private AttentionPlan(List<DeviceBand> bands, AttentionTiling tiling, AttentionPath path, bool ownsBands)
+    private AttentionPlan(List<DeviceBand> bands, AttentionTiling tiling, AttentionPath path, Workspace? workspace, AttentionPlan? whole = null)
     {
-        (this.bands, Tiling, this.ownsBands) = (bands, tiling, ownsBands);
-        Blocked = new BlockedAttention(bands, tiling);
-        Fused = path == AttentionPath.Sdpa && tiling.FirstQuery == 0 ? FusedAttention.For(bands) : null;
+        (this.bands, Tiling, this.whole, ownsWorkspace) = (bands, tiling, whole, workspace is null);
+        this.workspace = workspace ?? new Workspace();
+        Blocked = new BlockedAttention(bands, tiling, this.workspace);
+        Fused = path == AttentionPath.Sdpa && tiling.FirstQuery == 0 ? FusedAttention.For(bands, this.workspace) : null;
     }
 
     /// <summary>The token index of the first query: 0, or the number of tokens already in the cache.</summary>
@@ -49,6 +53,8 @@ public sealed class AttentionPlan : IDisposable
 
     internal FusedAttention? Fused { get; }
 
+    internal Workspace Workspace => workspace;
+
     /// <summary>The plan of <paramref name="method"/> for a row whose tokens have <paramref name="positions"/>.</summary>
     /// <param name="method">The position method.</param>
     /// <param name="positions">Position ids and documents of the row.</param>
@@ -56,15 +62,17 @@ public sealed class AttentionPlan : IDisposable
     /// <param name="device">Where the tables go.</param>
     /// <param name="path">What computes attention where it can.</param>
     /// <param name="size">The size of a tile; null for the device's.</param>
+    /// <param name="workspace">Memory for the moment, shared with others; null for the plan's own.</param>
     public static AttentionPlan Create(
-        PositionMethod method, TokenPositions positions, IAttentionShape shape, Device device, AttentionPath path = AttentionPath.Blocked, BlockSize? size = null)
+        PositionMethod method, TokenPositions positions, IAttentionShape shape, Device device, AttentionPath path = AttentionPath.Blocked, BlockSize? size = null,
+        Workspace? workspace = null)
     {
         var encodedKeys = new Dictionary<PositionEncoding, DeviceEncoding>(ReferenceEqualityComparer.Instance);
         var bands = method.Bands(positions).Select(band => new DeviceBand(band, KeysOf(band), positions, shape, device)).ToList();
         var group = shape.NumAttentionHeads / shape.NumKeyValueHeads;
         var tiling = new AttentionTiling(
             [.. bands.Select(band => band.Band)], 0, positions.Length, positions.DocumentStarts, group, size ?? BlockSize.For(device), device);
-        return new AttentionPlan(bands, tiling, path, ownsBands: true);
+        return new AttentionPlan(bands, tiling, path, workspace);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known
@@ -77,7 +85,7 @@ public sealed class AttentionPlan : IDisposable
     /// not depend on the length.
     /// </summary>
     public AttentionPlan Window(int firstQuery, int length) =>
-        new(bands, Tiling.Window(firstQuery, length), AttentionPath.Blocked, ownsBands: false);
+        new(bands, Tiling.Window(firstQuery, length), AttentionPath.Blocked, workspace, whole: this);
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], before any position encoding. The result
@@ -86,31 +94,39 @@ public sealed class AttentionPlan : IDisposable
     public Tensor Attend(Tensor queries, Tensor keys, Tensor values) =>
         Attend(queries, keys, values, keepLogSumExp: false).Output;
 
-    /// <summary>The same with what <see cref="Backward"/> needs: on the blocked path the float32 log-sum-exp of each query's scores.</summary>
-    public (Tensor Output, Tensor? LogSumExp) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
+    /// <summary>The same, and what <see cref="Backward"/> needs beside it: log-sum-exps of the queries' scores first.</summary>
+    public (Tensor Output, Tensor[] Kept) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
     {
         using var noGrad = no_grad();
-        return Fused is null
-            ? Blocked.Forward(queries, keys, values, keepLogSumExp)
-            : (Fused.Forward(queries, keys, values), null);
+        if (Fused is not null)
+        {
+            return Fused.Forward(queries, keys, values);
+        }
+
+        var (output, logSumExp) = Blocked.Forward(queries, keys, values, keepLogSumExp);
+        return (output, logSumExp is null ? [] : [logSumExp]);
     }
 
     /// <summary>The gradients of queries, keys and values, in their shapes, from that of the output.</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor? logSumExp, Tensor gradient)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient)
     {
         using var noGrad = no_grad();
         return Fused is null
-            ? Blocked.Backward(queries, keys, values, output, logSumExp!, gradient)
-            : Fused.Backward(queries, keys, values, gradient);
+            ? Blocked.Backward(queries, keys, values, output, kept[0], gradient)
+            : Fused.Backward(queries, keys, values, output, kept, gradient);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        Blocked.Dispose();
         Tiling.Dispose();
-        if (ownsBands)
+        if (ownsWorkspace)
+        {
+            workspace.Dispose();
+        }
+
+        if (whole is null)
         {
             bands.ForEach(band => band.Dispose());
         }

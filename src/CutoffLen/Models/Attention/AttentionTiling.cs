@@ -31,10 +31,25 @@ public sealed record BlockSize(int MostRows, long Scores)
     /// <summary>Keys that fit a tile of so many queries, with <paramref name="group"/> query heads to a key/value head.</summary>
     public int Keys(int group, int rows) => (int)Math.Max(Scores / group / rows, FewestProductRows);
 
-    /// <summary>Key/value heads that fit a tile, of <paramref name="all"/>.</summary>
-    /// <param name="scoresOfOne">Scores of one key/value head: its query heads, times the rows, times the keys.</param>
-    /// <param name="all">Key/value heads of the whole batch.</param>
-    public long Heads(long scoresOfOne, long all) => Math.Clamp(Scores / scoresOfOne, 1, all);
+    /// <summary>Pairs of a row and a key/value head that fit a tile: rows with all their heads, or as many heads as divide a row's.</summary>
+    /// <param name="scoresOfOne">Scores of one pair: its query heads, times the rows, times the keys.</param>
+    /// <param name="batch">B, rows of the batch.</param>
+    /// <param name="heads">K, key/value heads of a row.</param>
+    public long Pairs(long scoresOfOne, long batch, long heads)
+    {
+        var fit = Math.Clamp(Scores / scoresOfOne, 1, batch * heads);
+        if (fit >= heads)
+        {
+            return fit / heads * heads;
+        }
+
+        while (heads % fit != 0)
+        {
+            fit--;
+        }
+
+        return fit;
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"{MostRows} rows, {Scores} scores";
@@ -44,7 +59,19 @@ public sealed record BlockSize(int MostRows, long Scores)
 /// <param name="Block">The queries and what they see.</param>
 /// <param name="FirstPair">The first pair, counted through rows and then heads.</param>
 /// <param name="Pairs">c, how many pairs.</param>
-internal readonly record struct AttentionTile(AttentionBlock Block, long FirstPair, long Pairs);
+internal readonly record struct AttentionTile(AttentionBlock Block, long FirstPair, long Pairs)
+{
+    /// <summary>The block's slices with their first columns, where the keys of all slices stand side by side.</summary>
+    public IEnumerable<(BandSlice Slice, long Column)> Columns()
+    {
+        var column = 0L;
+        foreach (var slice in Block.Slices)
+        {
+            yield return (slice, column);
+            column += slice.KeyCount;
+        }
+    }
+}
 
 /// <summary>Consecutive queries and the keys of each band that they see.</summary>
 /// <param name="Start">Token index of the first query.</param>
@@ -99,26 +126,27 @@ internal sealed class AttentionTiling(
     public AttentionTiling Window(int first, int keys) => new(bands, first, keys, documentStarts, group, size, device);
 
     /// <summary>
-    /// Tiles of the forward pass, over B*K pairs. A query's softmax needs all its keys at once, so blocks that see many
+    /// Tiles of the forward pass over B rows and K key/value heads. A query's softmax needs all its keys at once, so blocks that see many
     /// keys have few queries.
     /// </summary>
-    public IEnumerable<AttentionTile> Forward(long pairs) =>
-        Tiles(forward ??= Cut(keysBefore => size.Rows(group, keysBefore), _ => int.MaxValue), pairs);
+    public IEnumerable<AttentionTile> Forward(long batch, long heads) =>
+        Tiles(forward ??= Cut(keysBefore => size.Rows(group, keysBefore), _ => int.MaxValue), batch, heads);
 
     /// <summary>
     /// Tiles of the backward pass. It needs only the log-sum-exp of a row, so keys may be split as well as queries. Tiles
     /// have as many queries as possible, because every tile adds to the gradients of its keys.
     /// </summary>
-    public IEnumerable<AttentionTile> Backward(long pairs) =>
-        Tiles(backward ??= Cut(_ => size.MostRows, rows => size.Keys(group, rows)), pairs);
+    public IEnumerable<AttentionTile> Backward(long batch, long heads) =>
+        Tiles(backward ??= Cut(_ => size.MostRows, rows => size.Keys(group, rows)), batch, heads);
 
     public void Dispose() => masks.Dispose();
 
-    private IEnumerable<AttentionTile> Tiles(AttentionBlock[] blocks, long pairs)
+    private IEnumerable<AttentionTile> Tiles(AttentionBlock[] blocks, long batch, long heads)
     {
+        var pairs = batch * heads;
         foreach (var block in blocks)
         {
-            var most = size.Heads((long)group * block.Rows * block.Keys, pairs);
+            var most = size.Pairs((long)group * block.Rows * block.Keys, batch, heads);
             for (long first = 0; first < pairs; first += most)
             {
                 yield return new AttentionTile(block, first, Math.Min(most, pairs - first));

@@ -1,10 +1,11 @@
+using CutoffLen.Hardware;
 using CutoffLen.Positions;
 using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
 
-/// <summary>A band with its encodings on the device. The scores' factor 1/sqrt(D) is in the queries' encoding.</summary>
+/// <summary>A band with its encodings on the device. The scores' factors 1/sqrt(D) and <see cref="EncodedHeads.ScoreFactor"/> are in the queries' encoding.</summary>
 internal sealed class DeviceBand : IDisposable
 {
     private readonly Tensor? slopes; // [K, G, 1, 1] float32, ALiBi's
@@ -13,11 +14,11 @@ internal sealed class DeviceBand : IDisposable
     public DeviceBand(Band band, DeviceEncoding keys, TokenPositions tokens, IAttentionShape shape, Device device)
     {
         (Band, Keys) = (band, keys);
-        Queries = DeviceEncoding.Create(band.Queries, 1 / Math.Sqrt(shape.HeadDim), device);
+        Queries = DeviceEncoding.Create(band.Queries, EncodedHeads.ScoreFactor / Math.Sqrt(shape.HeadDim), device);
         if (band.BiasSlopes is { } given)
         {
             using var scope = NewDisposeScope();
-            slopes = tensor(given, ScalarType.Float32).view(shape.NumKeyValueHeads, -1, 1, 1).to(device).DetachFromDisposeScope();
+            slopes = tensor(Array.ConvertAll(given, slope => slope * EncodedHeads.ScoreFactor), ScalarType.Float32).view(shape.NumKeyValueHeads, -1, 1, 1).to(device).DetachFromDisposeScope();
             positions = tensor(Array.ConvertAll(tokens.Ids, id => (float)id)).to(device).DetachFromDisposeScope();
         }
     }
@@ -57,11 +58,11 @@ internal sealed class DeviceBand : IDisposable
 /// </summary>
 internal abstract class DeviceEncoding : IDisposable
 {
-    /// <summary>[B, N, n, D] vectors of the tokens from <paramref name="start"/> on, encoded and scaled.</summary>
-    public abstract Tensor Apply(Tensor x, int start);
+    /// <summary>Encodes and scales vectors [B, N, n, D] of the tokens from <paramref name="start"/> on into <paramref name="output"/>.</summary>
+    public abstract void Apply(Tensor x, int start, Tensor output, Workspace workspace);
 
     /// <summary>The transposed map, for the gradient of <see cref="Apply"/>.</summary>
-    public abstract Tensor ApplyTransposed(Tensor x, int start);
+    public abstract void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace);
 
     public abstract void Dispose();
 
@@ -77,9 +78,9 @@ internal abstract class DeviceEncoding : IDisposable
 /// <summary>No encoding but the scale.</summary>
 internal sealed class DeviceScale(double scale) : DeviceEncoding
 {
-    public override Tensor Apply(Tensor x, int start) => scale == 1 ? x : x * Kept(scale);
+    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) => output.copy_(x).mul_(Kept(scale));
 
-    public override Tensor ApplyTransposed(Tensor x, int start) => Apply(x, start);
+    public override void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace) => Apply(x, start, output, workspace);
 
     public override void Dispose() { }
 }
@@ -89,7 +90,6 @@ internal sealed class DeviceRotation : DeviceEncoding
 {
     private readonly Tensor cos; // [T, D/2] float32
     private readonly Tensor sin;
-    private readonly Tensor minusSin;
 
     public DeviceRotation(Rotation rotation, double scale, Device device)
     {
@@ -97,30 +97,27 @@ internal sealed class DeviceRotation : DeviceEncoding
         long[] shape = [rotation.Cos.Length / rotation.HalfDim, rotation.HalfDim];
         cos = (tensor(rotation.Cos, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
         sin = (tensor(rotation.Sin, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
-        minusSin = sin.neg().DetachFromDisposeScope();
     }
 
-    public override Tensor Apply(Tensor x, int start) => Rotate(x, start, sin, minusSin);
+    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) => Rotate(x, start, 1, output, workspace);
 
-    public override Tensor ApplyTransposed(Tensor x, int start) => Rotate(x, start, minusSin, sin);
+    public override void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace) => Rotate(x, start, -1, output, workspace);
 
     public override void Dispose()
     {
         cos.Dispose();
         sin.Dispose();
-        minusSin.Dispose();
     }
 
-    private Tensor Rotate(Tensor x, int start, Tensor sinTable, Tensor minusSinTable)
+    private void Rotate(Tensor x, int start, double direction, Tensor output, Workspace workspace)
     {
-        using var scope = NewDisposeScope(); // the float32 steps would stay until the attention ends
-        var (tokens, half) = (x.shape[2], cos.shape[1]);
-        var (c, s, m) = (Rows(cos), Rows(sinTable), Rows(minusSinTable)); // [n, D/2]
-        var float32 = x.to(ScalarType.Float32);
-        var (a, b) = (float32.narrow(-1, 0, half), float32.narrow(-1, half, half)); // [B, N, n, D/2]
-        return cat([(a * c).addcmul_(b, m, Kept(1)), (b * c).addcmul_(a, s, Kept(1))], -1).to(x.dtype).MoveToOuterDisposeScope();
-
-        Tensor Rows(Tensor table) => table.narrow(0, start, tokens);
+        using var scope = NewDisposeScope();
+        var float32 = output.dtype == ScalarType.Float32 ? output : workspace.Take("rotation", ScalarType.Float32, x.device, x.shape);
+        Kernels.Rotate(x, cos.narrow(0, start, x.shape[2]), sin.narrow(0, start, x.shape[2]), direction, float32);
+        if (!ReferenceEquals(float32, output))
+        {
+            output.copy_(float32);
+        }
     }
 }
 
@@ -142,9 +139,11 @@ internal sealed class DeviceReordering : DeviceEncoding
         scales = factors.view(heads, -1, 1).to(device).DetachFromDisposeScope();
     }
 
-    public override Tensor Apply(Tensor x, int start) => Reorder(Scaled(x, start), index, start);
+    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) =>
+        output.copy_(Reorder(Scaled(x, start), index, start));
 
-    public override Tensor ApplyTransposed(Tensor x, int start) => Scaled(Reorder(x, inverse, start), start);
+    public override void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace) =>
+        output.copy_(Scaled(Reorder(x, inverse, start), start));
 
     public override void Dispose()
     {

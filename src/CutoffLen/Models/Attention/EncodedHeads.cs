@@ -1,32 +1,49 @@
+using CutoffLen.Hardware;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
 
 /// <summary>
 /// Queries, keys and values of one attention with each band's encodings applied, and the batched products between
-/// them. The G query heads of a key/value head are rows of one product, so keys are never repeated.
+/// them. The G query heads of a key/value head are rows of one product, so keys are never repeated. All lie in the
+/// workspace.
 /// </summary>
 internal sealed class EncodedHeads
 {
+    /// <summary>The factor of scores beside 1/sqrt(D): log2(e).</summary>
+    public const double ScoreFactor = 1.4426950408889634;
+
     private readonly Tensor[] queries; // per band [B*K, G, n, D]
     private readonly Tensor[] keys; // per band [B*K, T, D]
     private readonly Tensor values; // [B*K, T, D]
 
     /// <summary>Encodes queries [B, H, n, D], the first of them at token <paramref name="firstQuery"/>, and keys [B, K, T, D].</summary>
-    public EncodedHeads(IReadOnlyList<DeviceBand> bands, int firstQuery, Tensor queries, Tensor keys, Tensor values)
+    public EncodedHeads(IReadOnlyList<DeviceBand> bands, int firstQuery, Tensor queries, Tensor keys, Tensor values, Workspace workspace)
     {
-        (Bands, FirstQuery) = (bands, firstQuery);
+        (Bands, FirstQuery, Workspace) = (bands, firstQuery, workspace);
         (Batch, KeyHeads, Tokens, HeadDim) = (keys.shape[0], keys.shape[1], keys.shape[2], keys.shape[3]);
-        (Group, Queries) = (queries.shape[1] / KeyHeads, queries.shape[2]);
-        this.values = values.contiguous().view(Pairs, Tokens, HeadDim);
-        this.queries = [.. bands.Select(band => ByPair(band.Queries.Apply(queries, firstQuery)))];
+        (Group, Queries, Dtype, Device) = (queries.shape[1] / KeyHeads, queries.shape[2], values.dtype, values.device);
+        this.values = Like(values, "values").copy_(values).view(Pairs, Tokens, HeadDim);
+        this.queries = [.. bands.Select((band, b) => Encode(band.Queries, queries, firstQuery, $"encoded queries.{b}").view(Pairs, Group, Queries, HeadDim))];
         var encoded = new Dictionary<DeviceEncoding, Tensor>(); // bands may share an encoding of the keys
         this.keys = [.. bands.Select(band => encoded.TryGetValue(band.Keys, out var known)
             ? known
-            : encoded[band.Keys] = band.Keys.Apply(keys, 0).contiguous().view(Pairs, Tokens, HeadDim))];
+            : encoded[band.Keys] = Encode(band.Keys, keys, 0, $"encoded keys.{encoded.Count}").view(Pairs, Tokens, HeadDim))];
+
+        Tensor Encode(DeviceEncoding encoding, Tensor x, int start, string name)
+        {
+            var result = Like(x, name);
+            encoding.Apply(x, start, result, workspace);
+            return result;
+        }
+
+        Tensor Like(Tensor x, string name) => workspace.Take(name + " by head", x.dtype, x.device, x.shape);
     }
 
     public IReadOnlyList<DeviceBand> Bands { get; }
+
+    public Workspace Workspace { get; }
 
     public int FirstQuery { get; }
 
@@ -45,88 +62,58 @@ internal sealed class EncodedHeads
     /// <summary>B*K, rows of the batch times key/value heads.</summary>
     public long Pairs => Batch * KeyHeads;
 
-    public ScalarType Dtype => values.dtype;
+    public ScalarType Dtype { get; }
 
-    public Device Device => values.device;
-
-    /// <summary>For each slice the products of a tile's encoded queries with its keys, [c, G*n, keys].</summary>
-    public Tensor[] QueriesByKeys(AttentionTile tile) =>
-        [.. tile.Block.Slices.Select(slice => BandRows(slice.Band, tile).bmm(BandKeys(slice, tile).transpose(1, 2)))];
-
-    /// <summary>For each slice the products of a tile's upstream rows [c, G*n, D] with the values, [c, G*n, keys].</summary>
-    public Tensor[] RowsByValues(AttentionTile tile, Tensor rows) =>
-        [.. tile.Block.Slices.Select(slice => rows.bmm(ValuesOf(slice, tile).transpose(1, 2)))];
+    public Device Device { get; }
 
     /// <summary>
-    /// Float32 scores of a tile, [c, G, n, keys of all its slices], hidden pairs at minus infinity. They may be changed in
-    /// place. They lie where <see cref="ToFloat32"/> puts them.
+    /// Scores of a tile, times <see cref="ScoreFactor"/>, hidden pairs at minus infinity. They may be changed in place.
     /// </summary>
-    public Tensor Scores(AttentionTile tile, Tensor[] products, ScratchBuffer scratch)
+    public TileProducts Scores(AttentionTile tile)
     {
-        var scores = ToFloat32(tile, products, scratch);
-        var column = 0L;
-        foreach (var slice in tile.Block.Slices)
+        var scores = Products(tile, "scores", slice => (BandRows(slice.Band, tile), BandKeys(slice, tile)));
+        foreach (var (slice, column) in tile.Columns())
         {
-            var part = scores.narrow(-1, column, slice.KeyCount);
+            var part = scores.Float32.narrow(-1, column, slice.KeyCount);
             Bands[slice.Band].AddBias(part, tile.FirstPair, tile.Block.Start, slice.FirstKey);
             slice.Hide(part);
-            column += slice.KeyCount;
         }
 
         return scores;
     }
 
-    /// <summary>
-    /// A tile's products side by side in float32, [c, G, n, keys of all slices]: in <paramref name="scratch"/>, until that is
-    /// taken again. A single float32 product is viewed where it lies.
-    /// </summary>
-    public Tensor ToFloat32(AttentionTile tile, Tensor[] products, ScratchBuffer scratch)
+    /// <summary>The products of a tile's upstream rows [c, G*n, D] with the values.</summary>
+    public TileProducts RowsByValues(AttentionTile tile, Tensor rows) =>
+        Products(tile, "score gradients", slice => (rows, ValuesOf(slice, tile)));
+
+    /// <summary>Rows of the result, [c, G, n, D], from weights [c, G*n, keys of all slices].</summary>
+    public Tensor WeightedValues(AttentionTile tile, Tensor weights)
     {
-        long[] shape = [tile.Pairs, Group, tile.Block.Rows, tile.Block.Keys];
-        if (IsFloat32(products))
+        var attended = Workspace.Take("attended rows", Dtype, Device, tile.Pairs, Group * tile.Block.Rows, HeadDim);
+        foreach (var (slice, column) in tile.Columns())
         {
-            return products[0].view(shape);
+            var part = weights.narrow(-1, column, slice.KeyCount);
+            if (column == 0)
+            {
+                Kernels.BatchedMatmul(part, ValuesOf(slice, tile), attended);
+            }
+            else
+            {
+                Kernels.BatchedMatmulAdded(attended, part, ValuesOf(slice, tile), attended);
+            }
         }
 
-        var float32 = scratch.Take(shape, Device);
-        var column = 0L;
-        foreach (var product in products)
-        {
-            var part = float32.narrow(-1, column, product.shape[2]);
-            part.copy_(product.view_as(part));
-            column += product.shape[2];
-        }
-
-        return float32;
+        return attended.view(tile.Pairs, Group, tile.Block.Rows, HeadDim);
     }
 
-    /// <summary>
-    /// The reverse of <see cref="ToFloat32"/>: what was made of products is written over them, rounded to their dtype. A
-    /// single float32 product needs no copy: it was changed in place.
-    /// </summary>
-    /// <param name="float32">[c, G, n, keys of all slices].</param>
-    /// <param name="output">The products, overwritten and returned: per slice [c, G*n, keys].</param>
-    public static Tensor[] Round(Tensor float32, Tensor[] output)
+    /// <summary>Copies rows [c, G, n, D] of a tile to where they belong in [B, K, G, n, D].</summary>
+    public void PlaceRows(Tensor output, AttentionTile tile, Tensor rows)
     {
-        if (IsFloat32(output))
-        {
-            return output;
-        }
-
-        var column = 0L;
-        foreach (var product in output)
-        {
-            product.copy_(float32.narrow(-1, column, product.shape[2]).view_as(product));
-            column += product.shape[2];
-        }
-
-        return output;
+        var (batch, head) = (tile.FirstPair / KeyHeads, tile.FirstPair % KeyHeads);
+        var heads = Math.Min(tile.Pairs, KeyHeads);
+        output.narrow(0, batch, tile.Pairs / heads).narrow(1, head, heads).narrow(3, tile.Block.Start - FirstQuery, tile.Block.Rows)
+            .copy_(rows.view(-1, heads, Group, tile.Block.Rows, HeadDim));
     }
-
-    /// <summary>Rows of the result, [c, G, n, D], from each slice's weights.</summary>
-    public Tensor WeightedValues(AttentionTile tile, Tensor[] weights) => tile.Block.Slices
-        .Select((slice, n) => weights[n].bmm(ValuesOf(slice, tile))).Aggregate((a, b) => a.add_(b))
-        .view(tile.Pairs, Group, tile.Block.Rows, HeadDim);
 
     /// <summary>A tile's encoded queries in a band, [c, G*n, D].</summary>
     public Tensor BandRows(int band, AttentionTile tile) => ProductRows(queries[band], tile);
@@ -145,15 +132,38 @@ internal sealed class EncodedHeads
     public static Tensor KeysOf(Tensor x, BandSlice slice, AttentionTile tile) =>
         PairsOf(x, tile).narrow(1, slice.FirstKey, slice.KeyCount);
 
-    /// <summary>[B, H, n, D] to [B*K, G, n, D].</summary>
-    public Tensor ByPair(Tensor x) => x.contiguous().view(Pairs, Group, Queries, HeadDim);
+    /// <summary>[B, H, n, D] to [B*K, G, n, D], in the workspace.</summary>
+    public Tensor ByPair(Tensor x, string name) =>
+        Workspace.Take(name, x.dtype, x.device, x.shape).copy_(x).view(Pairs, Group, Queries, HeadDim);
+
+    /// <summary>For each slice the products of its rows [c, G*n, D] with its keys [c, keys, D], side by side.</summary>
+    private TileProducts Products(AttentionTile tile, string name, Func<BandSlice, (Tensor Rows, Tensor Keys)> factors)
+    {
+        long[] shape = [tile.Pairs, Group * tile.Block.Rows, tile.Block.Keys];
+        var products = Workspace.Take(name, Dtype, Device, shape);
+        foreach (var (slice, column) in tile.Columns())
+        {
+            var (rows, others) = factors(slice);
+            Kernels.BatchedMatmul(rows, others.transpose(1, 2), products.narrow(-1, column, slice.KeyCount));
+        }
+
+        var float32 = Dtype == ScalarType.Float32 ? products : Workspace.Take($"float32 {name}", ScalarType.Float32, Device, shape).copy_(products);
+        return new TileProducts(float32.view(tile.Pairs, Group, tile.Block.Rows, tile.Block.Keys), products);
+    }
 
     private static Tensor PairsOf(Tensor x, AttentionTile tile) =>
         tile.Pairs == x.shape[0] ? x : x.narrow(0, tile.FirstPair, tile.Pairs);
 
     private Tensor ValuesOf(BandSlice slice, AttentionTile tile) => KeysOf(values, slice, tile);
+}
 
-    private static bool IsFloat32(Tensor[] products) => products is [{ dtype: ScalarType.Float32 }];
+/// <summary>Products of a tile, in float32 for arithmetic and in the model's dtype for further products.</summary>
+/// <param name="Float32">[c, G, n, keys of all slices]; changed in place.</param>
+/// <param name="InModelDtype">[c, G*n, keys of all slices]; the same memory where the dtype is float32.</param>
+internal sealed record TileProducts(Tensor Float32, Tensor InModelDtype)
+{
+    /// <summary>What was made of the products in float32, rounded to the model's dtype.</summary>
+    public Tensor Round() => InModelDtype.dtype == ScalarType.Float32 ? InModelDtype : InModelDtype.copy_(Float32.view_as(InModelDtype));
 }
 
 /// <summary>The gradients of encoded queries and keys and of values, summed over tiles in float32.</summary>
@@ -168,28 +178,37 @@ internal sealed class EncodedGradients
     {
         this.heads = heads;
         var bands = heads.Bands;
-        queries = [.. bands.Select(_ => Zeros(heads.Group, heads.Queries))];
-        keys = [.. bands.Select(_ => Zeros(heads.Tokens))];
-        values = Zeros(heads.Tokens);
+        queries = [.. bands.Select((_, b) => Zeros($"query gradients.{b}", heads.Group, heads.Queries))];
+        keys = [.. bands.Select((_, b) => Zeros($"key gradients.{b}", heads.Tokens))];
+        values = Zeros("value gradients", heads.Tokens);
     }
 
-    /// <summary>Adds P^T dO, the weights times the upstream rows, to the values' gradient.</summary>
-    public void AddValues(AttentionTile tile, Tensor[] weights, Tensor rows)
+    /// <summary>Adds P^T dO, the weights [c, G*n, keys of all slices] times the upstream rows [c, G*n, D], to the values' gradient.</summary>
+    public void AddValues(AttentionTile tile, Tensor weights, Tensor rows)
     {
-        foreach (var (slice, part) in tile.Block.Slices.Zip(weights))
+        foreach (var (slice, column) in tile.Columns())
         {
-            EncodedHeads.KeysOf(values, slice, tile).add_(part.transpose(1, 2).bmm(rows));
+            AddProduct(EncodedHeads.KeysOf(values, slice, tile), weights.narrow(-1, column, slice.KeyCount).transpose(1, 2), rows);
         }
     }
 
     /// <summary>Adds dS K to the gradient of the encoded queries, and dS^T Q to that of the encoded keys.</summary>
-    public void AddScores(AttentionTile tile, Tensor[] scoreGradients)
+    public void AddScores(AttentionTile tile, Tensor scoreGradients)
     {
-        foreach (var (slice, part) in tile.Block.Slices.Zip(scoreGradients))
+        foreach (var (slice, column) in tile.Columns())
         {
-            var rows = heads.RowsOf(queries[slice.Band], tile);
-            rows.add_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
-            EncodedHeads.KeysOf(keys[slice.Band], slice, tile).add_(part.transpose(1, 2).bmm(heads.BandRows(slice.Band, tile)));
+            var part = scoreGradients.narrow(-1, column, slice.KeyCount);
+            var rows = heads.RowsOf(queries[slice.Band], tile); // [c, G, n, D]
+            if (heads.Group == 1)
+            {
+                AddProduct(rows.squeeze(1), part, heads.BandKeys(slice, tile));
+            }
+            else
+            {
+                rows.add_(part.bmm(heads.BandKeys(slice, tile)).view_as(rows));
+            }
+
+            AddProduct(EncodedHeads.KeysOf(keys[slice.Band], slice, tile), part.transpose(1, 2), heads.BandRows(slice.Band, tile));
         }
     }
 
@@ -197,16 +216,35 @@ internal sealed class EncodedGradients
     public (Tensor Queries, Tensor Keys, Tensor Values) Decoded()
     {
         var bands = heads.Bands;
-        var dq = bands.Select((band, b) => band.Queries.ApplyTransposed(
-            queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
-        var dk = bands.Select((band, b) => band.Keys.ApplyTransposed(ByHead(keys[b]), 0));
-        return (
-            dq.Aggregate((a, b) => a + b).to(heads.Dtype),
-            dk.Aggregate((a, b) => a + b).to(heads.Dtype),
-            ByHead(values).to(heads.Dtype));
+        var dq = bands.Select((band, b) => Decode(band.Queries, queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
+        var dk = bands.Select((band, b) => Decode(band.Keys, ByHead(keys[b]), 0));
+        return (Sum(dq), Sum(dk), ByHead(values).to(heads.Dtype, copy: true));
+    }
+
+    /// <summary>The factor of the scores is in the encoded queries, and so in both gradients once too often.</summary>
+    private Tensor Decode(DeviceEncoding encoding, Tensor gradient, int start)
+    {
+        var decoded = empty_like(gradient);
+        encoding.ApplyTransposed(gradient, start, decoded, heads.Workspace);
+        return decoded.div_(Kept(EncodedHeads.ScoreFactor));
+    }
+
+    private Tensor Sum(IEnumerable<Tensor> ofBands) => ofBands.Aggregate((a, b) => a.add_(b)).to(heads.Dtype);
+
+    private static void AddProduct(Tensor sum, Tensor a, Tensor b)
+    {
+        if (a.dtype == ScalarType.Float32)
+        {
+            Kernels.BatchedMatmulAdded(sum, a, b, sum);
+        }
+        else
+        {
+            sum.add_(a.bmm(b));
+        }
     }
 
     private Tensor ByHead(Tensor x) => x.view(heads.Batch, heads.KeyHeads, heads.Tokens, heads.HeadDim);
 
-    private Tensor Zeros(params long[] rows) => zeros([heads.Pairs, .. rows, heads.HeadDim], ScalarType.Float32, heads.Device);
+    private Tensor Zeros(string name, params ReadOnlySpan<long> rows) =>
+        heads.Workspace.Take(name, ScalarType.Float32, heads.Device, [heads.Pairs, .. rows, heads.HeadDim]).zero_();
 }

@@ -1,7 +1,7 @@
+using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
-using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.nn.functional;
@@ -17,8 +17,14 @@ public delegate Tensor WeightSource(string name, long[] shape);
 /// <summary>
 /// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names. An
 /// <see cref="AttentionPlan"/> from outside says how attention sees positions; nothing here knows a position method.
+/// <list type="bullet">
+/// <item>Forward and backward passes are written out; no autograd graph is built.</item>
+/// <item>Everything but attention is dense: it sees each token alone, and runs over chunks of tokens.</item>
+/// <item>What a pass needs for a moment lies in a <see cref="Workspace"/>, used again by every chunk, layer and step.</item>
+/// </list>
 /// <para>
-/// Shapes: B batch, T tokens, C hidden, I intermediate, H query heads, K key/value heads, D head dimension, V vocabulary.
+/// Shapes: B batch, T tokens, N = B*T, C hidden, I intermediate, H query heads, K key/value heads, D head dimension,
+/// V vocabulary; n tokens of a chunk.
 /// </para>
 /// </summary>
 public sealed class LlamaForCausalLM : Module
@@ -48,36 +54,53 @@ public sealed class LlamaForCausalLM : Module
     public IReadOnlyList<LlamaDecoderLayer> Layers => decoder.Layers;
 
     /// <summary>[V, C] the matrix of the output head; the embedding's where they are tied.</summary>
-    public Tensor HeadWeight => head?.Weight ?? decoder.EmbeddingWeight;
+    public Tensor HeadWeight => head?.Weight ?? EmbeddingWeight;
 
     /// <summary>The dtype of the weights, which is that of the residual stream.</summary>
-    public ScalarType Dtype => decoder.EmbeddingWeight.dtype;
+    public ScalarType Dtype => EmbeddingWeight.dtype;
 
     /// <summary>The device of the weights.</summary>
-    public Device Device => decoder.EmbeddingWeight.device;
+    public Device Device => EmbeddingWeight.device;
+
+    internal Tensor EmbeddingWeight => decoder.EmbeddingWeight; // [V, C]
+
+    internal RmsNorm FinalNorm => decoder.FinalNorm;
+
+    /// <summary>Memory of the passes through this network.</summary>
+    internal Workspace Workspace { get; } = new();
 
     /// <summary>[B, T] tokens to the hidden states after the final norm, [B, T, C].</summary>
     public Tensor Hidden(Tensor tokens, AttentionPlan plan, KvCache? cache = null)
     {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
         var x = Embed(tokens);
         for (var n = 0; n < Layers.Count; n++)
         {
-            using var previous = x; // a long row's layers would not fit in memory together
-            x = Layers[n].forward(previous, plan, cache?[n]);
+            Layers[n].Forward(x, plan, cache?[n], Workspace);
         }
 
-        return Norm(x);
+        FinalNorm.Forward(x, x, Workspace);
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>[B, T] tokens to the first residual stream, [B, T, C].</summary>
     public Tensor Embed(Tensor tokens) =>
-        decoder.EmbeddingWeight.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]); // [B*T, C] to [B, T, C]
-
-    /// <summary>The final norm of the residual stream, [B, T, C].</summary>
-    public Tensor Norm(Tensor x) => decoder.FinalNorm.forward(x);
+        EmbeddingWeight.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]); // [N, C] to [B, T, C]
 
     /// <summary>[..., C] hidden states to logits, [..., V], in the weights' dtype.</summary>
     public Tensor Logits(Tensor hidden) => linear(hidden, HeadWeight);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Workspace.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
 }
 
 /// <summary>Embedding, layers and final norm: what Hugging Face calls <c>model</c>.</summary>
@@ -111,7 +134,7 @@ internal sealed class LlamaModel : Module
 }
 
 /// <summary>
-/// One decoder layer. Training cuts it at attention: <see cref="Project"/> is before it, <see cref="Finish"/> after it.
+/// One decoder layer. Attention cuts it in two dense parts: <see cref="Project"/> is before it, <see cref="Finish"/> after it.
 /// </summary>
 public sealed class LlamaDecoderLayer : Module
 {
@@ -127,9 +150,12 @@ public sealed class LlamaDecoderLayer : Module
     [ComponentName(Name = "mlp")]
     private readonly LlamaMlp mlp;
 
+    private readonly LlamaConfig config;
+
     internal LlamaDecoderLayer(LlamaConfig config, int index, WeightSource weights)
         : base(nameof(LlamaDecoderLayer))
     {
+        this.config = config;
         var name = $"model.layers.{index}";
         inputNorm = new RmsNorm($"{name}.input_layernorm", config, weights);
         attention = new LlamaAttention($"{name}.self_attn", config, weights);
@@ -138,54 +164,102 @@ public sealed class LlamaDecoderLayer : Module
         RegisterComponents();
     }
 
-    internal Tensor forward(Tensor x, AttentionPlan plan, LayerCache? cache)
+    /// <summary>The whole layer on a residual stream [B, T, C], in place.</summary>
+    internal void Forward(Tensor x, AttentionPlan plan, LayerCache? cache, Workspace workspace)
     {
         using var scope = NewDisposeScope();
-        var (q, k, v) = Project(x); // [B, H, T, D], [B, K, T, D], [B, K, T, D]
+        var rows = x.flatten(0, 1); // [N, C]
+        var heads = LayerHeads.Take(workspace, "", config, rows);
+        Project(rows, heads, workspace);
+        var (q, k, v) = heads.Split(x.shape[0], config.HeadDim); // [B, H, T, D], [B, K, T, D], [B, K, T, D]
         (k, v) = cache?.Append(k, v) ?? (k, v);
-        return Finish(x, plan.Attend(q, k, v)).MoveToOuterDisposeScope();
+        Finish(rows, LayerHeads.Join(plan.Attend(q, k, v)), rows, null, workspace);
     }
 
-    /// <summary>[B, T, C] to queries [B, H, T, D], keys and values [B, K, T, D], before any position encoding.</summary>
-    public (Tensor Queries, Tensor Keys, Tensor Values) Project(Tensor x) => attention.Project(inputNorm.forward(x));
-
-    /// <summary>Adds attention's result [B, H, T, D] and then the MLP's to the residual stream [B, T, C].</summary>
-    public Tensor Finish(Tensor x, Tensor attended)
+    /// <summary>The residual stream [N, C] to queries, keys and values, before any position encoding.</summary>
+    internal void Project(Tensor x, LayerHeads heads, Workspace workspace)
     {
-        using var scope = NewDisposeScope();
-        x = x + attention.Output(attended); // [B, T, C]
-        return (x + mlp.forward(outputNorm.forward(x))).MoveToOuterDisposeScope();
+        foreach (var chunk in TokenRange.Chunks(x))
+        {
+            using var scope = NewDisposeScope();
+            var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
+            attention.Project(h, heads.Of(chunk), chunk.Start);
+        }
     }
-}
 
-/// <summary>The embedding matrix. The network looks tokens up itself.</summary>
-internal sealed class TokenEmbedding : Module
-{
-    private readonly Parameter weight;
-
-    public TokenEmbedding(string name, LlamaConfig config, WeightSource weights)
-        : base(nameof(TokenEmbedding))
+    /// <summary>Adds attention's result and then the MLP's to the residual stream.</summary>
+    /// <param name="x">[N, C] the residual stream.</param>
+    /// <param name="attended">[N, H*D] attention's result.</param>
+    /// <param name="output">[N, C] receives the layer's result; may be x.</param>
+    /// <param name="kept">Receives what the backward pass would else compute again; null to keep nothing.</param>
+    /// <param name="workspace">Memory for the moment.</param>
+    internal void Finish(Tensor x, Tensor attended, Tensor output, DenseActivations? kept, Workspace workspace)
     {
-        weight = new Parameter(weights($"{name}.weight", [config.VocabSize, config.HiddenSize]), requires_grad: false);
-        RegisterComponents();
+        foreach (var chunk in TokenRange.Chunks(x))
+        {
+            using var scope = NewDisposeScope();
+            var dense = kept?.Of(chunk) ?? DenseActivations.Take(workspace, "", config, chunk.Of(x));
+            attention.o_proj.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, chunk.Start);
+            var h = outputNorm.Forward(dense.Middle, workspace); // [n, C]
+            var activated = mlp.Activate(h, dense, workspace, chunk.Start); // [n, I]
+            mlp.down_proj.ForwardAdded(dense.Middle, activated, chunk.Of(output), chunk.Start);
+        }
     }
 
-    public Tensor Weight => weight; // [V, C]
+    /// <summary>The backward pass of <see cref="Finish"/>. Gradients of parameters are added to those they hold.</summary>
+    /// <param name="x">[N, C] the residual stream before the layer.</param>
+    /// <param name="attended">[N, H*D] attention's result.</param>
+    /// <param name="kept">What the forward pass kept; null where it is computed again.</param>
+    /// <param name="gradient">[N, C] the gradient of the layer's result; becomes that of the stream, attention's share left out.</param>
+    /// <param name="attendedGradient">[N, H*D] receives the gradient of attention's result.</param>
+    /// <param name="workspace">Memory for the moment.</param>
+    internal void FinishBackward(Tensor x, Tensor attended, DenseActivations? kept, Tensor gradient, Tensor attendedGradient, Workspace workspace)
+    {
+        foreach (var chunk in TokenRange.Chunks(x))
+        {
+            using var scope = NewDisposeScope();
+            var dense = kept?.Of(chunk) ?? DenseActivations.Take(workspace, "", config, chunk.Of(x));
+            if (kept is null)
+            {
+                attention.o_proj.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, chunk.Start);
+            }
+
+            var h = outputNorm.Forward(dense.Middle, workspace); // [n, C]
+            var dY = chunk.Of(gradient);
+            var dH = mlp.Backward(h, dense, kept?.Gate is not null, dY, workspace, chunk.Start); // [n, C]
+            outputNorm.Backward(dH, dense.Middle, dY, workspace);
+            attention.o_proj.Backward(chunk.Of(attended), dY, chunk.Of(attendedGradient), add: false, chunk.Start);
+        }
+    }
+
+    /// <summary>The backward pass of <see cref="Project"/>.</summary>
+    /// <param name="x">[N, C] the residual stream before the layer.</param>
+    /// <param name="headGradients">The gradients of queries, keys and values.</param>
+    /// <param name="gradient">[N, C] the stream's gradient, added to.</param>
+    /// <param name="workspace">Memory for the moment.</param>
+    internal void ProjectBackward(Tensor x, LayerHeads headGradients, Tensor gradient, Workspace workspace)
+    {
+        foreach (var chunk in TokenRange.Chunks(x))
+        {
+            using var scope = NewDisposeScope();
+            var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
+            var dH = attention.ProjectBackward(h, headGradients.Of(chunk), workspace, chunk.Start);
+            inputNorm.Backward(dH, chunk.Of(x), chunk.Of(gradient), workspace);
+        }
+    }
 }
 
 /// <summary>The projections around attention, grouped-query (arXiv 2305.13245).</summary>
 internal sealed class LlamaAttention : Module
 {
-    private readonly Linear q_proj;
-    private readonly Linear k_proj;
-    private readonly Linear v_proj;
-    private readonly Linear o_proj;
-    private readonly long headDim;
+    internal readonly Linear q_proj;
+    internal readonly Linear k_proj;
+    internal readonly Linear v_proj;
+    internal readonly Linear o_proj;
 
     public LlamaAttention(string name, LlamaConfig config, WeightSource weights)
         : base(nameof(LlamaAttention))
     {
-        headDim = config.HeadDim;
         var queries = config.NumAttentionHeads * config.HeadDim;
         var keys = config.NumKeyValueHeads * config.HeadDim;
         q_proj = new Linear($"{name}.q_proj", config.HiddenSize, queries, config.QkvBias, weights);
@@ -195,20 +269,30 @@ internal sealed class LlamaAttention : Module
         RegisterComponents();
     }
 
-    public (Tensor Queries, Tensor Keys, Tensor Values) Project(Tensor x) =>
-        (SplitHeads(q_proj.forward(x)), SplitHeads(k_proj.forward(x)), SplitHeads(v_proj.forward(x)));
+    public void Project(Tensor h, LayerHeads heads, long firstToken)
+    {
+        q_proj.Forward(h, heads.Queries, firstToken);
+        k_proj.Forward(h, heads.Keys, firstToken);
+        v_proj.Forward(h, heads.Values, firstToken);
+    }
 
-    public Tensor Output(Tensor attended) => o_proj.forward(attended.transpose(1, 2).flatten(2)); // [B, T, H*D] to [B, T, C]
-
-    private Tensor SplitHeads(Tensor x) => x.unflatten(2, -1, headDim).transpose(1, 2); // [B, H or K, T, D]
+    /// <summary>The gradient [n, C] of the projections' input.</summary>
+    public Tensor ProjectBackward(Tensor h, LayerHeads gradients, Workspace workspace, long firstToken)
+    {
+        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
+        q_proj.Backward(h, gradients.Queries, dH, add: false, firstToken);
+        k_proj.Backward(h, gradients.Keys, dH, add: true, firstToken);
+        v_proj.Backward(h, gradients.Values, dH, add: true, firstToken);
+        return dH;
+    }
 }
 
-/// <summary>SwiGLU (arXiv 2002.05202).</summary>
-internal sealed class LlamaMlp : Module<Tensor, Tensor>
+/// <summary>SwiGLU (arXiv 2002.05202): down(silu(gate(h)) * up(h)).</summary>
+internal sealed class LlamaMlp : Module
 {
-    private readonly Linear gate_proj;
-    private readonly Linear up_proj;
-    private readonly Linear down_proj;
+    internal readonly Linear gate_proj;
+    internal readonly Linear up_proj;
+    internal readonly Linear down_proj;
 
     public LlamaMlp(string name, LlamaConfig config, WeightSource weights)
         : base(nameof(LlamaMlp))
@@ -220,96 +304,39 @@ internal sealed class LlamaMlp : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x) =>
-        down_proj.forward(silu(gate_proj.forward(x)) * up_proj.forward(x)); // [B, T, I] to [B, T, C]
-}
-
-/// <summary>Root-mean-square norm (arXiv 1910.07467), computed in float32 whatever the dtype.</summary>
-internal sealed class RmsNorm : Module<Tensor, Tensor>
-{
-    private readonly Parameter weight;
-    private readonly double epsilon;
-
-    public RmsNorm(string name, LlamaConfig config, WeightSource weights)
-        : base(nameof(RmsNorm))
+    /// <summary>The input [n, I] of the down projection; gate and up are left in <paramref name="dense"/>.</summary>
+    public Tensor Activate(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
     {
-        weight = new Parameter(weights($"{name}.weight", [config.HiddenSize]), requires_grad: false);
-        epsilon = config.RmsNormEps;
-        RegisterComponents();
+        var (gate, up) = GateAndUp(h, dense, workspace, firstToken);
+        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
+        Kernels.SwiGlu(gate, up, activated);
+        return activated;
     }
 
-    public override Tensor forward(Tensor x)
+    /// <summary>The gradient [n, C] of the MLP's input, from that of its result.</summary>
+    public Tensor Backward(Tensor h, DenseActivations dense, bool isKept, Tensor gradient, Workspace workspace, long firstToken)
     {
-        using var scope = NewDisposeScope(); // float32 copies are the largest tensors of a layer: none outlives its use
-        var h = x.to(ScalarType.Float32);
-        h = h * (h.square().mean([-1], keepdim: true) + Kept(epsilon)).rsqrt();
-        return (weight * h.to(x.dtype)).MoveToOuterDisposeScope();
-    }
-}
+        var (gate, up) = isKept ? (dense.Gate!, dense.Up!) : GateAndUp(h, dense, workspace, firstToken);
+        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
+        var dActivated = workspace.Take("activated gradient", h.dtype, h.device, gate.shape);
+        Kernels.SwiGlu(gate, up, activated);
+        down_proj.Backward(activated, gradient, dActivated, add: false, firstToken);
 
-/// <summary>y = x W^T + b, plus the output of a low-rank adapter where there is one.</summary>
-public sealed class Linear : Module<Tensor, Tensor>
-{
-    private readonly Parameter weight;
-    private readonly Parameter? bias;
-
-    internal Linear(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights)
-        : base(nameof(Linear))
-    {
-        weight = new Parameter(weights($"{name}.weight", [outFeatures, inFeatures]), requires_grad: false);
-        this.bias = bias ? new Parameter(weights($"{name}.bias", [outFeatures]), requires_grad: false) : null;
-        RegisterComponents();
+        var (dGate, dUp) = (dActivated, activated);
+        Kernels.SwiGluBackward(dActivated, gate, up, dUp);
+        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
+        gate_proj.Backward(h, dGate, dH, add: false, firstToken);
+        up_proj.Backward(h, dUp, dH, add: true, firstToken);
+        return dH;
     }
 
-    /// <summary>[out, in].</summary>
-    public Tensor Weight => weight;
-
-    /// <summary>The adapter, or null.</summary>
-    public Module<Tensor, Tensor>? Adapter { get; set; }
-
-    /// <inheritdoc/>
-    public override Tensor forward(Tensor x)
+    private (Tensor Gate, Tensor Up) GateAndUp(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
     {
-        var y = linear(x, weight, bias);
-        return Adapter is null ? y : y + Adapter.forward(x);
-    }
-}
-
-/// <summary>
-/// Negative log-likelihoods of tokens: the head and a float32 log-softmax, over chunks of tokens. So logits are never
-/// [T, V].
-/// </summary>
-public static class TokenLikelihood
-{
-    internal const long LogitsPerChunk = 16 << 20; // float32 elements: 64 MiB
-
-    /// <summary>
-    /// The NLL in nats, float32 [T - 1], of each token of a document (int64 [T]) after the tokens before it, from the hidden
-    /// states [T, C] that come out of the final norm.
-    /// </summary>
-    public static Tensor OfDocument(LlamaForCausalLM model, Tensor hidden, Tensor tokens) =>
-        NegativeLog(model, hidden.narrow(0, 0, tokens.shape[0] - 1), tokens.narrow(0, 1, tokens.shape[0] - 1));
-
-    /// <summary>
-    /// Negative log-likelihoods in nats, float32 [N], of <paramref name="targets"/> (int64 [N]) after the hidden
-    /// states [N, C] that come out of the final norm.
-    /// </summary>
-    public static Tensor NegativeLog(LlamaForCausalLM model, Tensor hidden, Tensor targets)
-    {
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        var count = hidden.shape[0];
-        var nll = empty([count], ScalarType.Float32, hidden.device);
-        var step = Math.Max(1, LogitsPerChunk / model.Config.VocabSize);
-        for (long at = 0; at < count; at += step)
-        {
-            using var chunk = NewDisposeScope();
-            var rows = Math.Min(step, count - at);
-            var logits = model.Logits(hidden.narrow(0, at, rows)).to(ScalarType.Float32); // [n, V]
-            var chosen = logits.gather(-1, targets.narrow(0, at, rows).unsqueeze(-1)).squeeze(-1);
-            nll.narrow(0, at, rows).copy_(logits.logsumexp(-1) - chosen);
-        }
-
-        return nll.MoveToOuterDisposeScope();
+        long[] shape = [h.shape[0], gate_proj.Weight.shape[0]];
+        var gate = dense.Gate ?? workspace.Take("gate", h.dtype, h.device, shape);
+        var up = dense.Up ?? workspace.Take("up", h.dtype, h.device, shape);
+        gate_proj.Forward(h, gate, firstToken);
+        up_proj.Forward(h, up, firstToken);
+        return (gate, up);
     }
 }

@@ -42,7 +42,7 @@ public abstract class FlatOptimizer : IDisposable
     /// <summary>One step.</summary>
     /// <param name="learningRate">The rate, which groups multiply by their factor.</param>
     /// <param name="gradientFactor">What gradients are multiplied by to clip them, at most 1.</param>
-    /// <param name="gradients">[count] the gradients; null for the parameters' own.</param>
+    /// <param name="gradients">[count] the gradients, which may be overwritten; null for the parameters' own.</param>
     public void Step(double learningRate, double gradientFactor, Tensor? gradients = null)
     {
         using var noGrad = no_grad();
@@ -51,7 +51,7 @@ public abstract class FlatOptimizer : IDisposable
         foreach (var group in parameters.Groups)
         {
             var rate = learningRate * group.LearningRateFactor;
-            var decay = group.WeightDecays ? 1 - rate * weightDecay : 1;
+            var decay = group.WeightDecays ? weightDecay : 0;
             for (long at = 0; at < group.Count; at += parameters.SliceLength)
             {
                 var slice = (offset + at, Math.Min(parameters.SliceLength, group.Count - at));
@@ -93,7 +93,7 @@ public abstract class FlatOptimizer : IDisposable
     /// <param name="weights">The slice of <see cref="Master"/>.</param>
     /// <param name="gradient">Its gradient.</param>
     /// <param name="rate">The group's learning rate.</param>
-    /// <param name="decay">The factor of weight decay.</param>
+    /// <param name="decay">The group's decoupled weight decay.</param>
     /// <param name="slice">Takes the same slice of a state buffer.</param>
     private protected abstract void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice);
 
@@ -101,7 +101,11 @@ public abstract class FlatOptimizer : IDisposable
     {
         using var scope = NewDisposeScope();
         var gradient = Slice(gradients).to(ScalarType.Float32).to(Master.device);
-        gradient = gradientFactor == 1 ? gradient : gradient * Kept(gradientFactor);
+        if (gradientFactor != 1)
+        {
+            gradient.mul_(Kept(gradientFactor));
+        }
+
         var weights = Slice(Master);
         Update(weights, gradient, rate, decay, Slice);
         if (OwnsMaster)

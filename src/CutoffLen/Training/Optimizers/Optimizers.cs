@@ -1,3 +1,4 @@
+using CutoffLen.Hardware;
 using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
@@ -32,12 +33,9 @@ public sealed class AdamW : FlatOptimizer
 
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice)
     {
-        var (first, second) = (slice(FirstMoment), slice(SecondMoment));
-        first.mul_(Kept(settings.Beta1)).add_(gradient, Kept(1 - settings.Beta1));
-        second.mul_(Kept(settings.Beta2)).addcmul_(gradient, gradient, Kept(1 - settings.Beta2));
-
-        var unbiasedRoot = second.sqrt().div_(Kept(Math.Sqrt(1 - Math.Pow(settings.Beta2, Steps)))).add_(Kept(settings.Epsilon));
-        weights.mul_(Kept(decay)).addcdiv_(first, unbiasedRoot, Kept(-rate / (1 - Math.Pow(settings.Beta1, Steps))));
+        using var steps = tensor((float)Steps, device: weights.device);
+        Kernels.AdamW(
+            weights, gradient, slice(FirstMoment), slice(SecondMoment), steps, rate, (settings.Beta1, settings.Beta2), decay, settings.Epsilon);
     }
 }
 
@@ -63,7 +61,7 @@ public sealed class Lion : FlatOptimizer
     {
         var average = slice(momentum);
         var direction = (average * Kept(beta1)).add_(gradient, Kept(1 - beta1)).sign();
-        weights.mul_(Kept(decay)).add_(direction, Kept(-rate));
+        weights.mul_(Kept(1 - (rate * decay))).add_(direction, Kept(-rate));
         average.mul_(Kept(beta2)).add_(gradient, Kept(1 - beta2));
     }
 }
@@ -73,5 +71,5 @@ public sealed class Sgd(FlatParameters parameters, double weightDecay, bool inHo
     : FlatOptimizer(parameters, weightDecay, inHostMemory)
 {
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice) =>
-        weights.mul_(Kept(decay)).add_(gradient, Kept(-rate));
+        weights.mul_(Kept(1 - (rate * decay))).add_(gradient, Kept(-rate));
 }

@@ -14,17 +14,36 @@ internal static class DenseAttention
     {
         var length = positions.Length;
         var group = config.NumAttentionHeads / config.NumKeyValueHeads;
-        var scores = full([q.shape[0], q.shape[1], length, length], float.NegativeInfinity, ScalarType.Float32);
+        var scores = full([q.shape[0], q.shape[1], length, length], float.NegativeInfinity, q.dtype == ScalarType.Float64 ? q.dtype : ScalarType.Float32);
         foreach (var band in method.Bands(positions))
         {
-            using var queries = DeviceEncoding.Create(band.Queries, 1, CPU);
-            using var keys = DeviceEncoding.Create(band.Keys, 1, CPU);
-            var bandKeys = keys.Apply(k, 0).repeat_interleave(group, 1);
-            var bandScores = queries.Apply(q, 0).matmul(bandKeys.transpose(-1, -2)) / Math.Sqrt(config.HeadDim);
+            var bandKeys = Encode(band.Keys, k).repeat_interleave(group, 1);
+            var bandScores = Encode(band.Queries, q).matmul(bandKeys.transpose(-1, -2)) / Math.Sqrt(config.HeadDim);
             scores = where(Seen(band, length), bandScores + Bias(band, positions), scores);
         }
 
         return scores.softmax(-1).to(v.dtype).matmul(v.repeat_interleave(group, 1));
+    }
+
+    /// <summary>[B, N, T, D] vectors under an encoding, as its record defines it; N is a multiple of the encoding's heads.</summary>
+    private static Tensor Encode(PositionEncoding encoding, Tensor x)
+    {
+        switch (encoding)
+        {
+            case Rotation rotation:
+                var halves = x.chunk(2, -1);
+                return (x * Twice(rotation.Cos)) + (cat([-halves[1], halves[0]], -1) * Twice(rotation.Sin));
+
+                Tensor Twice(float[] table) => tensor(table).view(-1, rotation.HalfDim).repeat(1, 2).to(x.dtype);
+            case Reordering reordering:
+                var repeats = x.shape[1] / reordering.Heads;
+                var index = tensor(Array.ConvertAll(reordering.Index, i => (long)i)).view(reordering.Heads, -1, reordering.HeadDim)
+                    .repeat_interleave(repeats, 0).unsqueeze(0).expand(x.shape[0], -1, -1, -1);
+                var scale = reordering.Scale is { } given ? tensor(given).view(reordering.Heads, -1, 1).repeat_interleave(repeats, 0) : ones(1);
+                return x.gather(-1, index) * scale;
+            default:
+                return x;
+        }
     }
 
     private static Tensor Seen(Band band, int length)

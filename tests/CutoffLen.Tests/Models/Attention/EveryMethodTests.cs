@@ -40,9 +40,11 @@ public sealed class EveryMethodTests
         using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(200), Config, CPU, AttentionPath.Sdpa);
         using var window = plan.Window(3, 9);
         using var packed = AttentionPlan.Create(method, TokenPositions.Packed([100, 100]), Config, CPU, AttentionPath.Sdpa);
-        Assert.Equal(MethodPropertyTests.Entries(spec).Any(entry => entry.AltersAttention) ? AttentionPath.Blocked : AttentionPath.Sdpa, plan.Path);
-        Assert.All([window, packed], other => Assert.Equal(AttentionPath.Blocked, other.Path));
+        var path = MethodPropertyTests.Entries(spec).Any(entry => entry.AltersAttention) ? AttentionPath.Blocked : AttentionPath.Sdpa;
+        Assert.All([plan, packed], other => Assert.Equal(path, other.Path));
+        Assert.Equal(AttentionPath.Blocked, window.Path);
         BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Sequential(70), Config, 2, path: AttentionPath.Sdpa);
+        BlockedAttentionTests.AssertEqualsDense(method, TokenPositions.Packed([5, 90, 1, 30]), Config, 2, path: AttentionPath.Sdpa);
     }
 
     /// <summary>

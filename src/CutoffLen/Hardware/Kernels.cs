@@ -1,0 +1,203 @@
+using TorchSharp;
+using static CutoffLen.Hardware.KeptScalars;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Hardware;
+
+/// <summary>
+/// ATen operators that TorchSharp has no method for: those that write into given memory, fused attention with its
+/// log-sum-exp, fused AdamW. They are TorchScript functions, and run on every device. Nothing here builds an autograd graph:
+/// callers switch gradients off.
+/// <para>Shapes: N tokens, C hidden, I intermediate; B batch, H heads, T tokens, S keys, D head dimension.</para>
+/// </summary>
+public static class Kernels
+{
+    // 6 is ATen's number of float32.
+    private const string Source =
+        """
+        def matmul(a: Tensor, b: Tensor, output: Tensor):
+            torch.mm(a, b, out=output)
+
+        def matmul_added(addend: Tensor, a: Tensor, b: Tensor, output: Tensor):
+            torch.addmm(addend, a, b, out=output)
+
+        def batched_matmul(a: Tensor, b: Tensor, output: Tensor):
+            torch.bmm(a, b, out=output)
+
+        def batched_matmul_added(addend: Tensor, a: Tensor, b: Tensor, output: Tensor):
+            torch.baddbmm(addend, a, b, out=output)
+
+        def embedding(weight: Tensor, tokens: Tensor, output: Tensor):
+            torch.index_select(weight, 0, tokens, out=output)
+
+        def rms_norm(x: Tensor, weight: Tensor, epsilon: float, inverse: Tensor, output: Tensor):
+            torch.linalg_vector_norm(x, 2, [-1], True, dtype=6, out=inverse)
+            inverse.square_().div_(x.size(-1)).add_(epsilon).rsqrt_()
+            torch.mul(x, inverse, out=output)
+            output.mul_(weight)
+
+        def rms_norm_backward(gradient: Tensor, x: Tensor, weight: Tensor, inverse: Tensor, normed: Tensor, scratch: Tensor, weight_gradient: Optional[Tensor], x_gradient: Tensor):
+            torch.mul(x, inverse, out=normed)
+            torch.mul(gradient, normed, out=scratch)
+            if weight_gradient is not None:
+                weight_gradient.add_(scratch.sum([0]))
+            projection = torch.mv(scratch, weight.to(6)).unsqueeze(-1).div_(x.size(-1))
+            torch.mul(gradient, weight, out=scratch)
+            scratch.addcmul_(normed, projection, value=-1)
+            x_gradient.addcmul_(scratch, inverse)
+
+        def swiglu(gate: Tensor, up: Tensor, output: Tensor):
+            torch.silu(gate, out=output)
+            output.mul_(up)
+
+        def swiglu_backward(gradient: Tensor, gate: Tensor, up: Tensor, up_gradient: Tensor):
+            torch.silu(gate, out=up_gradient)
+            up_gradient.mul_(gradient)
+            gradient.mul_(up)
+            torch.silu_backward(gradient, gate, grad_input=gradient)
+
+        def rotate(x: Tensor, cos: Tensor, sin: Tensor, direction: float, output: Tensor):
+            half = x.size(-1) // 2
+            a, b = x.narrow(-1, 0, half), x.narrow(-1, half, half)
+            c, d = output.narrow(-1, 0, half), output.narrow(-1, half, half)
+            torch.mul(a, cos, out=c)
+            c.addcmul_(b, sin, value=-direction)
+            torch.mul(b, cos, out=d)
+            d.addcmul_(a, sin, value=direction)
+
+        def log_softmax_(x: Tensor):
+            torch._log_softmax(x, -1, False, out=x)
+
+        def flash_cpu(q: Tensor, k: Tensor, v: Tensor):
+            return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, True)
+
+        def flash_cpu_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, log_sum_exp: Tensor):
+            return torch._scaled_dot_product_flash_attention_for_cpu_backward(gradient, q, k, v, output, log_sum_exp, 0.0, True)
+
+        def flash_cuda(q: Tensor, k: Tensor, v: Tensor):
+            output, log_sum_exp, a, b, c, d, seed, offset, mask = torch._scaled_dot_product_flash_attention(q, k, v, 0.0, True, False)
+            return output, log_sum_exp, seed, offset
+
+        def flash_cuda_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, log_sum_exp: Tensor, seed: Tensor, offset: Tensor):
+            none = torch.empty([0], device=q.device)
+            return torch._scaled_dot_product_flash_attention_backward(gradient, q, k, v, output, log_sum_exp, none, none, q.size(2), k.size(2), 0.0, True, seed, offset)
+
+        def adamw(weights: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor], steps: List[Tensor], rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
+            torch._fused_adamw_(weights, gradients, first, second, [], steps, lr=rate, beta1=beta1, beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
+
+        """;
+
+    private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source));
+
+    /// <summary>output = a b, for [n, k] and [k, m].</summary>
+    public static void Matmul(Tensor a, Tensor b, Tensor output) => Run("matmul", a, b, output);
+
+    /// <summary>output = addend + a b; the output may be the addend.</summary>
+    public static void MatmulAdded(Tensor addend, Tensor a, Tensor b, Tensor output) => Run("matmul_added", addend, a, b, output);
+
+    /// <summary>output[i] = a[i] b[i], for [p, n, k] and [p, k, m].</summary>
+    public static void BatchedMatmul(Tensor a, Tensor b, Tensor output) => Run("batched_matmul", a, b, output);
+
+    /// <summary>output[i] = addend[i] + a[i] b[i]; the output may be the addend.</summary>
+    public static void BatchedMatmulAdded(Tensor addend, Tensor a, Tensor b, Tensor output) => Run("batched_matmul_added", addend, a, b, output);
+
+    /// <summary>The rows [N, C] of a matrix [V, C] that tokens, int64 [N], name.</summary>
+    public static void Embedding(Tensor weight, Tensor tokens, Tensor output) => Run("embedding", weight, tokens, output);
+
+    /// <summary>
+    /// Root-mean-square norm (arXiv 1910.07467) of [N, C] over C. It is computed in float32 and rounded before the weight [C] is
+    /// multiplied, as Hugging Face does.
+    /// </summary>
+    /// <param name="x">[N, C].</param>
+    /// <param name="weight">[C].</param>
+    /// <param name="epsilon">Added to the mean of squares.</param>
+    /// <param name="inverse">[N, 1] float32, receives one over the root mean square.</param>
+    /// <param name="output">[N, C], receives the result.</param>
+    public static void RmsNorm(Tensor x, Tensor weight, double epsilon, Tensor inverse, Tensor output) =>
+        Run("rms_norm", x, weight, Kept(epsilon), inverse, output);
+
+    /// <summary>Adds the gradients of <see cref="RmsNorm"/> to those of its input and its weight.</summary>
+    /// <param name="gradient">[N, C] the gradient of the result.</param>
+    /// <param name="x">[N, C] the input.</param>
+    /// <param name="weight">[C].</param>
+    /// <param name="inverse">[N, 1] float32, as the norm left it.</param>
+    /// <param name="scratch">Two of [N, C] float32, overwritten.</param>
+    /// <param name="weightGradient">[C], added to; null when the weight is not trained.</param>
+    /// <param name="inputGradient">[N, C], added to.</param>
+    public static void RmsNormBackward(
+        Tensor gradient, Tensor x, Tensor weight, Tensor inverse, (Tensor Normed, Tensor Product) scratch, Tensor? weightGradient, Tensor inputGradient) =>
+        Run("rms_norm_backward", gradient, x, weight, inverse, scratch.Normed, scratch.Product, weightGradient, inputGradient);
+
+    /// <summary>output = silu(gate) * up (SwiGLU, arXiv 2002.05202), all [N, I].</summary>
+    public static void SwiGlu(Tensor gate, Tensor up, Tensor output) => Run("swiglu", gate, up, output);
+
+    /// <summary>The gradients of <see cref="SwiGlu"/>.</summary>
+    /// <param name="gradient">[N, I] the gradient of the result; overwritten by that of the gate.</param>
+    /// <param name="gate">[N, I].</param>
+    /// <param name="up">[N, I].</param>
+    /// <param name="upGradient">[N, I], receives the gradient of up.</param>
+    public static void SwiGluBackward(Tensor gradient, Tensor gate, Tensor up, Tensor upGradient) =>
+        Run("swiglu_backward", gradient, gate, up, upGradient);
+
+    /// <summary>Rotates the pairs (d, d + D/2) of vectors [..., T, D].</summary>
+    /// <param name="x">[..., T, D].</param>
+    /// <param name="cos">[T, D/2] float32.</param>
+    /// <param name="sin">[T, D/2] float32.</param>
+    /// <param name="direction">1, or -1 to rotate back.</param>
+    /// <param name="output">[..., T, D] float32, not x.</param>
+    public static void Rotate(Tensor x, Tensor cos, Tensor sin, double direction, Tensor output) =>
+        Run("rotate", x, cos, sin, Kept(direction), output);
+
+    /// <summary>The logarithm of softmax over the last dimension, in place.</summary>
+    public static void LogSoftmaxInPlace(Tensor x) => Run("log_softmax_", x);
+
+    /// <summary>
+    /// Causal attention with the factor 1/sqrt(D) (FlashAttention, arXiv 2205.14135). Grouped query heads need no repeated keys
+    /// on a CPU.
+    /// </summary>
+    /// <param name="queries">[B, H, T, D].</param>
+    /// <param name="keys">[B, K, T, D].</param>
+    /// <param name="values">[B, K, T, D].</param>
+    /// <returns>The result, and all that the backward pass needs beside it: the log-sum-exp first.</returns>
+    public static (Tensor Output, Tensor[] Kept) FlashAttention(Tensor queries, Tensor keys, Tensor values)
+    {
+        if (queries.device.type == DeviceType.CUDA)
+        {
+            var (output, logSumExp, seed, offset) = ((Tensor, Tensor, Tensor, Tensor))Run("flash_cuda", queries, keys, values)!;
+            return (output, [logSumExp, seed, offset]);
+        }
+
+        var (result, rowSums) = ((Tensor, Tensor))Run("flash_cpu", queries, keys, values)!;
+        return (result, [rowSums]);
+    }
+
+    /// <summary>The gradients of queries, keys and values of <see cref="FlashAttention"/>, in their shapes.</summary>
+    public static (Tensor Queries, Tensor Keys, Tensor Values) FlashAttentionBackward(
+        Tensor gradient, Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept) =>
+        ((Tensor, Tensor, Tensor))Run(
+            queries.device.type == DeviceType.CUDA ? "flash_cuda_backward" : "flash_cpu_backward",
+            [gradient, queries, keys, values, output, .. kept])!;
+
+    /// <summary>One step of AdamW (arXiv 1711.05101, as in PyTorch), in place; all float32 of one length.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="gradient">Their gradient.</param>
+    /// <param name="first">The first moment.</param>
+    /// <param name="second">The second moment.</param>
+    /// <param name="steps">Float32 scalar: steps made, this one included.</param>
+    /// <param name="rate">The learning rate.</param>
+    /// <param name="betas">Decay of the moments.</param>
+    /// <param name="decay">Decoupled weight decay.</param>
+    /// <param name="epsilon">Added to the second moment's root.</param>
+    public static void AdamW(
+        Tensor weights, Tensor gradient, Tensor first, Tensor second, Tensor steps, double rate, (double First, double Second) betas, double decay, double epsilon) =>
+        Run(
+            "adamw", new[] { weights }, new[] { gradient }, new[] { first }, new[] { second }, new[] { steps },
+            Kept(rate), Kept(betas.First), Kept(betas.Second), Kept(decay), Kept(epsilon));
+
+    private static object? Run(string function, params object?[] arguments)
+    {
+        var result = Compiled.Value.invoke(function, arguments);
+        GC.KeepAlive(arguments); // TorchSharp hands over pointers only
+        return result;
+    }
+}

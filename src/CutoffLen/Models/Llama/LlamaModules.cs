@@ -1,0 +1,141 @@
+using CutoffLen.Hardware;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace CutoffLen.Models.Llama;
+
+/// <summary>The embedding matrix. The network looks tokens up itself.</summary>
+internal sealed class TokenEmbedding : Module
+{
+    private readonly Parameter weight;
+
+    public TokenEmbedding(string name, LlamaConfig config, WeightSource weights)
+        : base(nameof(TokenEmbedding))
+    {
+        weight = new Parameter(weights($"{name}.weight", [config.VocabSize, config.HiddenSize]), requires_grad: false);
+        RegisterComponents();
+    }
+
+    public Tensor Weight => weight; // [V, C]
+}
+
+/// <summary>Root-mean-square norm; see <see cref="Kernels.RmsNorm"/>.</summary>
+internal sealed class RmsNorm : Module
+{
+    private readonly Parameter weight;
+    private readonly double epsilon;
+
+    public RmsNorm(string name, LlamaConfig config, WeightSource weights)
+        : base(nameof(RmsNorm))
+    {
+        weight = new Parameter(weights($"{name}.weight", [config.HiddenSize]), requires_grad: false);
+        epsilon = config.RmsNormEps;
+        RegisterComponents();
+    }
+
+    /// <summary>The norm of [n, C], in the workspace.</summary>
+    public Tensor Forward(Tensor x, Workspace workspace)
+    {
+        var output = workspace.Take("normed", x.dtype, x.device, x.shape);
+        Forward(x, output, workspace);
+        return output;
+    }
+
+    /// <summary>The norm of [..., C] into <paramref name="output"/>, which may be x.</summary>
+    public void Forward(Tensor x, Tensor output, Workspace workspace) => Kernels.RmsNorm(x, weight, epsilon, Inverse(x, workspace), output);
+
+    /// <summary>Adds the gradients of the forward pass that was the last in this workspace.</summary>
+    /// <param name="gradient">[n, C] the gradient of the result.</param>
+    /// <param name="x">[n, C] the input.</param>
+    /// <param name="inputGradient">[n, C] added to.</param>
+    /// <param name="workspace">Where the forward pass left one over the root mean square.</param>
+    public void Backward(Tensor gradient, Tensor x, Tensor inputGradient, Workspace workspace) => Kernels.RmsNormBackward(
+        gradient, x, weight, Inverse(x, workspace),
+        (workspace.Take("norm 1", ScalarType.Float32, x.device, x.shape), workspace.Take("norm 2", ScalarType.Float32, x.device, x.shape)),
+        weight.grad, inputGradient);
+
+    private static Tensor Inverse(Tensor x, Workspace workspace) =>
+        workspace.Take("inverse", ScalarType.Float32, x.device, [.. x.shape[..^1], 1]);
+}
+
+/// <summary>What is added to a projection: <see cref="Linear.Adapter"/>.</summary>
+public interface ILinearAdapter
+{
+    /// <summary>Adds the adapter's result for inputs [n, in] to <paramref name="output"/> [n, out].</summary>
+    void AddForward(Tensor x, Tensor output, long firstToken);
+
+    /// <summary>Adds the gradients of the adapter's parameters, and of its inputs to <paramref name="inputGradient"/> [n, in].</summary>
+    void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken);
+}
+
+/// <summary>y = x W^T + b, plus the output of a low-rank adapter where there is one.</summary>
+public sealed class Linear : Module
+{
+    private readonly Parameter weight;
+    private readonly Parameter? bias;
+
+    internal Linear(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights)
+        : base(nameof(Linear))
+    {
+        weight = new Parameter(weights($"{name}.weight", [outFeatures, inFeatures]), requires_grad: false);
+        this.bias = bias ? new Parameter(weights($"{name}.bias", [outFeatures]), requires_grad: false) : null;
+        RegisterComponents();
+    }
+
+    /// <summary>[out, in].</summary>
+    public Tensor Weight => weight;
+
+    /// <summary>The adapter, or null.</summary>
+    public ILinearAdapter? Adapter { get; set; }
+
+    /// <summary>The projection of [n, in] into <paramref name="output"/> [n, out]; the first row is token <paramref name="firstToken"/>.</summary>
+    internal void Forward(Tensor x, Tensor output, long firstToken)
+    {
+        Kernels.Matmul(x, weight.t(), output);
+        Finish(x, output, firstToken);
+    }
+
+    /// <summary>The same plus <paramref name="addend"/> [n, out].</summary>
+    internal void ForwardAdded(Tensor addend, Tensor x, Tensor output, long firstToken)
+    {
+        Kernels.MatmulAdded(addend, x, weight.t(), output);
+        Finish(x, output, firstToken);
+    }
+
+    /// <summary>Adds the gradients of the parameters to those they hold, where they are trained.</summary>
+    /// <param name="x">[n, in] the input.</param>
+    /// <param name="gradient">[n, out] the gradient of the result.</param>
+    /// <param name="inputGradient">[n, in] receives the gradient of the input.</param>
+    /// <param name="add">Whether it is added to what is there.</param>
+    /// <param name="firstToken">The token of the first row.</param>
+    internal void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken)
+    {
+        if (weight.grad is { } weightGradient)
+        {
+            Kernels.MatmulAdded(weightGradient, gradient.t(), x, weightGradient);
+        }
+
+        bias?.grad?.add_(gradient.sum([0]));
+        if (add)
+        {
+            Kernels.MatmulAdded(inputGradient, gradient, weight, inputGradient);
+        }
+        else
+        {
+            Kernels.Matmul(gradient, weight, inputGradient);
+        }
+
+        Adapter?.AddBackward(x, gradient, inputGradient, firstToken);
+    }
+
+    private void Finish(Tensor x, Tensor output, long firstToken)
+    {
+        if (bias is not null)
+        {
+            output.add_(bias);
+        }
+
+        Adapter?.AddForward(x, output, firstToken);
+    }
+}

@@ -1,0 +1,63 @@
+using CutoffLen.Hardware;
+using static TorchSharp.torch;
+
+namespace CutoffLen.Models.Llama;
+
+/// <summary>
+/// Negative log-likelihoods of tokens: the head and a float32 log-softmax, over chunks of tokens. So logits are never
+/// [T, V].
+/// </summary>
+public static class TokenLikelihood
+{
+    private const long LogitsPerChunk = 4 << 20; // float32 elements: 16 MiB, about a last-level cache
+
+    // Fewer rows would read a large head from memory too often.
+    private const long FewestTokens = 128;
+    private const long MostTokens = 4096;
+
+    /// <summary>Tokens of a chunk for a vocabulary of this size.</summary>
+    internal static long ChunkTokens(long vocabulary) => Math.Clamp(LogitsPerChunk / vocabulary, FewestTokens, MostTokens);
+
+    /// <summary>
+    /// The NLL in nats, float32 [T - 1], of each token of a document (int64 [T]) after the tokens before it, from the hidden
+    /// states [T, C] that come out of the final norm.
+    /// </summary>
+    public static Tensor OfDocument(LlamaForCausalLM model, Tensor hidden, Tensor tokens) =>
+        NegativeLog(model, hidden.narrow(0, 0, tokens.shape[0] - 1), tokens.narrow(0, 1, tokens.shape[0] - 1));
+
+    /// <summary>
+    /// Negative log-likelihoods in nats, float32 [N], of <paramref name="targets"/> (int64 [N]) after the hidden
+    /// states [N, C] that come out of the final norm.
+    /// </summary>
+    public static Tensor NegativeLog(LlamaForCausalLM model, Tensor hidden, Tensor targets)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var count = hidden.shape[0];
+        var nll = empty([count], ScalarType.Float32, hidden.device);
+        var step = ChunkTokens(model.Config.VocabSize);
+        for (long at = 0; at < count; at += step)
+        {
+            using var chunk = NewDisposeScope();
+            var rows = Math.Min(step, count - at);
+            var logProbabilities = LogProbabilities(hidden.narrow(0, at, rows), model.HeadWeight, model.Workspace).Float32; // [n, V]
+            nll.narrow(0, at, rows).copy_(logProbabilities.gather(-1, targets.narrow(0, at, rows).unsqueeze(-1)).squeeze(-1)).neg_();
+        }
+
+        return nll.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// Log-probabilities [n, V] of hidden states [n, C] in float32, and memory of the same shape in the dtype of the hidden
+    /// states: the same memory where that is float32. Both are overwritten by the next call.
+    /// </summary>
+    internal static (Tensor Float32, Tensor InModelDtype) LogProbabilities(Tensor hidden, Tensor headWeight, Workspace workspace)
+    {
+        long[] shape = [hidden.shape[0], headWeight.shape[0]];
+        var logits = workspace.Take("logits", hidden.dtype, hidden.device, shape);
+        Kernels.Matmul(hidden, headWeight.t(), logits);
+        var float32 = hidden.dtype == ScalarType.Float32 ? logits : workspace.Take("float32 logits", ScalarType.Float32, hidden.device, shape).copy_(logits);
+        Kernels.LogSoftmaxInPlace(float32);
+        return (float32, logits);
+    }
+}
