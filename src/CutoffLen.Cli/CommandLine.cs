@@ -35,6 +35,7 @@ internal static class CommandLine
             PasskeyCommand.Create(),
             DemoCommand.Create(),
             EnvCommand.Create(),
+            CheckCommand.Create(),
             ScoreCommand.Create(),
             GenerateCommand.Create(),
             RopeCommand.Create(),

@@ -22,7 +22,7 @@ public sealed class ArchitectureTests
         "CutoffLen.Evaluation.Scoring", "CutoffLen.Evaluation.Protocols", "CutoffLen.Evaluation.Measures", "CutoffLen.Evaluation.Statistics",
         "CutoffLen.Evaluation",
         "CutoffLen.Configuration",
-        "CutoffLen.Runs",
+        "CutoffLen.Runs", "CutoffLen.Runs.Check",
         "CutoffLen.Reports.Charts", "CutoffLen.Reports.Html", "CutoffLen.Reports",
     ];
 

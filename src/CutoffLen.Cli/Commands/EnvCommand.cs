@@ -23,7 +23,8 @@ internal static class EnvCommand
         }
         .Runs((parsed, _) => parsed.Print(Examine(parsed), Fields));
 
-    private static Report Examine(ParseResult parsed)
+    /// <summary>The machine, and what the options <c>--device</c>, <c>--dtype</c> and <c>--threads</c> choose on it.</summary>
+    internal static Report Examine(ParseResult parsed)
     {
         var library = TorchLibrary.Load();
         var report = new Report(
@@ -48,7 +49,8 @@ internal static class EnvCommand
         };
     }
 
-    private static IReadOnlyList<(string, string)> Fields(Report report)
+    /// <summary>The same as names and values for people.</summary>
+    internal static IReadOnlyList<(string, string)> Fields(Report report)
     {
         var fields = new List<(string, string)>
         {
@@ -83,10 +85,11 @@ internal static class EnvCommand
         return (device.Name ?? "unknown") + capability + memory;
     }
 
-    private sealed record DeviceReport(string Id, string? Name, string? Capability, long? TotalBytes);
+    /// <summary>A device; null is what nobody tells.</summary>
+    internal sealed record DeviceReport(string Id, string? Name, string? Capability, long? TotalBytes);
 
-    // What only torch can tell is null when it does not load.
-    private sealed record Report(
+    /// <summary>What the program runs on. What only torch can tell is null when it does not load.</summary>
+    internal sealed record Report(
         string Cutoff,
         TorchLibrary Torch,
         IReadOnlyList<DeviceReport> Devices,
