@@ -8,6 +8,7 @@ using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Hardware;
+using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tokenization;
@@ -45,8 +46,8 @@ static LlamaScorer Scorer(string dtype, int vocabulary)
     };
     using var scope = NewDisposeScope();
     random.manual_seed(0); // the peer's weights
-    var model = new LlamaForCausalLM(config, (_, shape) => (randn(shape) * 0.02).to(type).DetachFromDisposeScope());
-    return new LlamaScorer(model, new RopeMethod(config.Positions));
+    var model = new LlamaForCausalLM(config, (_, shape) => (shape.Length == 1 ? ones(shape) : randn(shape) * 0.02).to(type).DetachFromDisposeScope());
+    return new LlamaScorer(model, new RopeMethod(config.Positions), AttentionPath.Sdpa);
 }
 
 static int[] Tokens(int count, int vocabulary)

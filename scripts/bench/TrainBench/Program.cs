@@ -77,6 +77,8 @@ for (var step = 0; step <= steps; step++)
     losses.Add(loss.item<double>() / count);
 }
 
+clock.Stop();
+
 // Last: the heap that its products leave behind would make the steps faster.
 var productRate = ProductRate();
 Console.WriteLine(JsonSerializer.Serialize(new

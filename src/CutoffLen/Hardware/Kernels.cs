@@ -68,19 +68,25 @@ public static class Kernels
         def log_softmax_(x: Tensor):
             torch._log_softmax(x, -1, False, out=x)
 
-        def flash_cpu(q: Tensor, k: Tensor, v: Tensor):
-            return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, True)
+        def flash_cpu(q: Tensor, k: Tensor, v: Tensor, causal: bool):
+            return torch._scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal)
 
-        def flash_cpu_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, log_sum_exp: Tensor):
-            return torch._scaled_dot_product_flash_attention_for_cpu_backward(gradient, q, k, v, output, log_sum_exp, 0.0, True)
+        def flash_cpu_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, causal: bool, log_sum_exp: Tensor):
+            return torch._scaled_dot_product_flash_attention_for_cpu_backward(gradient, q, k, v, output, log_sum_exp, 0.0, causal)
 
-        def flash_cuda(q: Tensor, k: Tensor, v: Tensor):
-            output, log_sum_exp, a, b, c, d, seed, offset, mask = torch._scaled_dot_product_flash_attention(q, k, v, 0.0, True, False)
+        def flash_cuda(q: Tensor, k: Tensor, v: Tensor, causal: bool):
+            output, log_sum_exp, a, b, c, d, seed, offset, mask = torch._scaled_dot_product_flash_attention(q, k, v, 0.0, causal, False)
             return output, log_sum_exp, seed, offset
 
-        def flash_cuda_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, log_sum_exp: Tensor, seed: Tensor, offset: Tensor):
+        def flash_cuda_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, causal: bool, log_sum_exp: Tensor, seed: Tensor, offset: Tensor):
             none = torch.empty([0], device=q.device)
-            return torch._scaled_dot_product_flash_attention_backward(gradient, q, k, v, output, log_sum_exp, none, none, q.size(2), k.size(2), 0.0, True, seed, offset)
+            return torch._scaled_dot_product_flash_attention_backward(gradient, q, k, v, output, log_sum_exp, none, none, q.size(2), k.size(2), 0.0, causal, seed, offset)
+
+        def merge_attention(output: Tensor, log_sum_exp: Tensor, other: Tensor, other_log_sum_exp: Tensor):
+            total = torch.logaddexp(log_sum_exp, other_log_sum_exp)
+            output.mul_(log_sum_exp.sub_(total).exp_().unsqueeze(-1))
+            output.addcmul_(other, other_log_sum_exp.sub_(total).exp_().unsqueeze(-1))
+            log_sum_exp.copy_(total)
 
         def adamw(weights: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor], steps: List[Tensor], rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
             torch._fused_adamw_(weights, gradients, first, second, [], steps, lr=rate, beta1=beta1, beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
@@ -152,31 +158,43 @@ public static class Kernels
     public static void LogSoftmaxInPlace(Tensor x) => Run("log_softmax_", x);
 
     /// <summary>
-    /// Causal attention with the factor 1/sqrt(D) (FlashAttention, arXiv 2205.14135). Grouped query heads need no repeated keys
-    /// on a CPU.
+    /// Attention with the factor 1/sqrt(D) (FlashAttention, arXiv 2205.14135). Grouped query heads need no repeated keys on a
+    /// CPU.
     /// </summary>
     /// <param name="queries">[B, H, T, D].</param>
-    /// <param name="keys">[B, K, T, D].</param>
-    /// <param name="values">[B, K, T, D].</param>
-    /// <returns>The result, and all that the backward pass needs beside it: the log-sum-exp first.</returns>
-    public static (Tensor Output, Tensor[] Kept) FlashAttention(Tensor queries, Tensor keys, Tensor values)
+    /// <param name="keys">[B, K, S, D].</param>
+    /// <param name="values">[B, K, S, D].</param>
+    /// <param name="causal">Whether query i sees the keys up to the i-th only, or all.</param>
+    /// <returns>The result, and all that the backward pass needs beside it: first the log-sum-exp, [B, H, T] float32.</returns>
+    public static (Tensor Output, Tensor[] Kept) FlashAttention(Tensor queries, Tensor keys, Tensor values, bool causal)
     {
         if (queries.device.type == DeviceType.CUDA)
         {
-            var (output, logSumExp, seed, offset) = ((Tensor, Tensor, Tensor, Tensor))Run("flash_cuda", queries, keys, values)!;
+            var (output, logSumExp, seed, offset) = ((Tensor, Tensor, Tensor, Tensor))Run("flash_cuda", queries, keys, values, causal)!;
             return (output, [logSumExp, seed, offset]);
         }
 
-        var (result, rowSums) = ((Tensor, Tensor))Run("flash_cpu", queries, keys, values)!;
+        var (result, rowSums) = ((Tensor, Tensor))Run("flash_cpu", queries, keys, values, causal)!;
         return (result, [rowSums]);
     }
 
-    /// <summary>The gradients of queries, keys and values of <see cref="FlashAttention"/>, in their shapes.</summary>
+    /// <summary>
+    /// The gradients of queries, keys and values of <see cref="FlashAttention"/>, in their shapes. For a part of the keys, result
+    /// and log-sum-exp are those of all keys.
+    /// </summary>
     public static (Tensor Queries, Tensor Keys, Tensor Values) FlashAttentionBackward(
-        Tensor gradient, Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept) =>
+        Tensor gradient, Tensor queries, Tensor keys, Tensor values, Tensor output, bool causal, Tensor[] kept) =>
         ((Tensor, Tensor, Tensor))Run(
             queries.device.type == DeviceType.CUDA ? "flash_cuda_backward" : "flash_cpu_backward",
-            [gradient, queries, keys, values, output, .. kept])!;
+            [gradient, queries, keys, values, output, causal, .. kept])!;
+
+    /// <summary>Makes attention over some keys attention over these and others, in place.</summary>
+    /// <param name="output">[B, H, T, D] attention over some keys.</param>
+    /// <param name="logSumExp">[B, H, T] float32, its log-sum-exp.</param>
+    /// <param name="other">[B, H, T, D] attention over the other keys.</param>
+    /// <param name="otherLogSumExp">[B, H, T] float32, its log-sum-exp; overwritten.</param>
+    public static void MergeAttention(Tensor output, Tensor logSumExp, Tensor other, Tensor otherLogSumExp) =>
+        Run("merge_attention", output, logSumExp, other, otherLogSumExp);
 
     /// <summary>One step of AdamW (arXiv 1711.05101, as in PyTorch), in place; all float32 of one length.</summary>
     /// <param name="weights">The weights.</param>

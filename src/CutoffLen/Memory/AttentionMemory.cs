@@ -6,7 +6,7 @@ namespace CutoffLen.Memory;
 
 /// <summary>
 /// Bytes that attention takes beside its inputs, its output and the log-sum-exp. They follow from the size of a tile and what
-/// <see cref="BlockedAttention"/>, <see cref="EncodedHeads"/> and <see cref="ScratchBuffer"/> allocate.
+/// <see cref="BlockedAttention"/> and <see cref="EncodedHeads"/> allocate.
 /// </summary>
 /// <param name="config">The architecture.</param>
 /// <param name="bands">The position method's bands.</param>

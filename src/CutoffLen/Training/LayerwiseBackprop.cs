@@ -77,7 +77,7 @@ public sealed class LayerwiseBackprop(
         {
             var layer = model.Layers[n];
             var heads = LayerHeads.Take(workspace, recompute == Recompute.Layers ? "" : $".{n}", model.Config, stream);
-            layer.Project(stream, heads, workspace);
+            layer.Project(stream, heads, Encoding(ids.shape[0] / batch, plan), workspace);
             var (attended, kept) = Attend(heads, batch, plan);
             var dense = recompute == Recompute.Layers
                 ? null
@@ -101,7 +101,7 @@ public sealed class LayerwiseBackprop(
     {
         using var scope = NewDisposeScope();
         var (q, k, v) = heads.Split(batch, model.Config.HeadDim);
-        var (attended, kept) = plan.Attend(q, k, v, keepLogSumExp: true);
+        var (attended, kept) = plan.Attend(q, k, v, keepLogSumExp: true, areEncoded: plan.SharedEncoding is not null);
         return (LayerHeads.Join(attended).MoveToOuterDisposeScope(), [.. kept.Select(tensor => tensor.MoveToOuterDisposeScope())]);
     }
 
@@ -122,9 +122,10 @@ public sealed class LayerwiseBackprop(
     {
         using var scope = NewDisposeScope();
         var (stream, attended) = (Loaded(kept.Stream), Loaded(kept.Attended)); // [N, C], [N, H*D]
+        var encoding = Encoding(stream.shape[0] / batch, plan);
         if (recompute == Recompute.Layers)
         {
-            layer.Project(stream, kept.Heads, workspace);
+            layer.Project(stream, kept.Heads, encoding, workspace);
         }
 
         var dAttended = workspace.Take("attended gradient", attended.dtype, attended.device, attended.shape);
@@ -132,10 +133,12 @@ public sealed class LayerwiseBackprop(
         var headDim = model.Config.HeadDim;
         var (q, k, v) = kept.Heads.Split(batch, headDim);
         var (dq, dk, dv) = plan.Backward(
-            q, k, v, LayerHeads.Split(attended, batch, headDim), kept.OfAttention, LayerHeads.Split(dAttended, batch, headDim));
-        layer.ProjectBackward(stream, new LayerHeads(LayerHeads.Join(dq), LayerHeads.Join(dk), LayerHeads.Join(dv)), gradient, workspace);
+            q, k, v, LayerHeads.Split(attended, batch, headDim), kept.OfAttention, LayerHeads.Split(dAttended, batch, headDim), encoding.Encoding is not null);
+        layer.ProjectBackward(stream, new LayerHeads(LayerHeads.Join(dq), LayerHeads.Join(dk), LayerHeads.Join(dv)), encoding, gradient, workspace);
         kept.Dispose();
     }
+
+    private RowEncoding Encoding(long length, AttentionPlan plan) => new(plan.SharedEncoding, length, model.Config.HeadDim);
 
     private Tensor Rows(string name, Tensor ids) => workspace.Take(name, model.Dtype, model.Device, ids.shape[0], model.Config.HiddenSize);
 

@@ -5,8 +5,6 @@ using CutoffLen.Training.Optimizers;
 using TorchSharp.Modules;
 using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
-using static TorchSharp.torch.nn.functional;
 
 namespace CutoffLen.Training;
 

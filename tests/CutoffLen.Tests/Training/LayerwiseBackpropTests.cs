@@ -2,8 +2,8 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Runs.Check;
 using CutoffLen.Tests.Models;
-using CutoffLen.Tests.Models.Llama;
 using CutoffLen.Tests.Positions.Methods;
 using CutoffLen.Training;
 using CutoffLen.Training.Optimizers;
@@ -58,16 +58,14 @@ public sealed class LayerwiseBackpropTests
         var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(70));
         var (tokens, targets) = (TinyModels.Tokens(config, 2, 70), TinyModels.Tokens(config, 2, 70, seed: 8));
         using var model = TinyModels.Random(config, ScalarType.BFloat16);
-        var exact = PlainLlama.Of(model, ScalarType.Float64);
-        exact.Backward(tokens, targets, method, positions);
-        var plain = PlainLlama.Of(model);
-        plain.Backward(tokens, targets, method, positions);
+        var exact = Reference(model).Run(method, positions, tokens, targets).Gradients;
+        var plain = Reference(model, ScalarType.BFloat16).Run(method, positions, tokens, targets).Gradients;
         using var gradients = Gradients(model, Recompute.None, method, positions, tokens, targets, 1.0 / 140, out _);
         var (ours, theirs) = (0.0, 0.0);
-        foreach (var (name, weight) in exact.Weights)
+        foreach (var (name, gradient) in exact)
         {
-            ours += Away(gradients.GradientView(name), weight.grad!) / exact.Weights.Count;
-            theirs += Away(plain.Weights[name].grad!, weight.grad!) / exact.Weights.Count;
+            ours += Away(gradients.GradientView(name), gradient) / exact.Count;
+            theirs += Away(plain[name], gradient) / exact.Count;
         }
 
         Assert.True(ours > 1e-4 && ours < 1.2 * theirs, $"gradients are {ours} away, those of autograd {theirs}");
@@ -107,17 +105,18 @@ public sealed class LayerwiseBackpropTests
         targets[0, 3] = -100;
         var count = (batch * positions.Length) - 1;
 
-        var expected = PlainLlama.Of(model, ScalarType.Float64);
-        var expectedLoss = expected.Backward(tokens, targets, method, positions);
+        var expected = Reference(model).Run(method, positions, tokens, targets);
         using var flat = Gradients(model, recompute, method, positions, tokens, targets, 1.0 / count, out var loss);
-        Assert.Equal(expectedLoss, loss / count, 1e-5);
-        foreach (var (name, weight) in expected.Weights)
+        Assert.Equal(expected.Loss, loss / count, 1e-5);
+        foreach (var (name, gradient) in expected.Gradients)
         {
-            var gradient = weight.grad!;
             var away = (gradient - flat.GradientView(name)).abs().max().item<double>() / gradient.abs().max().item<double>();
             Assert.True(away < 2e-5, $"the gradient of {name} is {away} away, relative to its largest element");
         }
     }
+
+    private static DenseReference Reference(LlamaForCausalLM model, ScalarType dtype = ScalarType.Float64) =>
+        new(model.Config, model.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), dtype);
 
     /// <summary>The gradients of a step on a copy of a model, and its summed loss.</summary>
     private static FlatParameters Gradients(

@@ -58,7 +58,7 @@ public static class AttentionResolution
             using var layerScope = NewDisposeScope();
             var rows = x.flatten(0, 1); // [T, C]
             var heads = LayerHeads.Take(model.Workspace, "", model.Config, rows);
-            model.Layers[n].Project(rows, heads, model.Workspace);
+            model.Layers[n].Project(rows, heads, new RowEncoding(null, tokens.Length, model.Config.HeadDim), model.Workspace);
             var (queries, keys, _) = heads.Split(batch: 1, model.Config.HeadDim);
             layers[n] = ScoresByDistance(plan, queries, keys).Average(head => Of(head));
             model.Layers[n].Forward(x, plan, null, model.Workspace);

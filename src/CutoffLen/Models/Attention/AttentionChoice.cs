@@ -108,8 +108,8 @@ internal sealed class AttentionTrial
         {
             return Seconds(() =>
             {
-                var (output, kept) = plan.Fused!.Forward(queries, keys, keys);
-                plan.Fused.Backward(queries, keys, keys, output, kept, queries);
+                var (output, kept) = plan.Fused!.Forward(queries, keys, keys, areEncoded: true);
+                plan.Fused.Backward(queries, keys, keys, output, kept, queries, areEncoded: true);
             });
         }
         catch (ExternalException)
@@ -125,8 +125,8 @@ internal sealed class AttentionTrial
     /// <summary>Seconds of the blocked path.</summary>
     public double SecondsOfBlocked() => Seconds(() =>
     {
-        var (output, logSumExp) = plan.Blocked.Forward(queries, keys, keys, keepLogSumExp: true);
-        plan.Blocked.Backward(queries, keys, keys, output, logSumExp!, queries);
+        var (output, logSumExp) = plan.Blocked.Forward(queries, keys, keys, keepLogSumExp: true, areEncoded: true);
+        plan.Blocked.Backward(queries, keys, keys, output, logSumExp!, queries, areEncoded: true);
     });
 
     // Of the second run: the first also fills caches and compiles or chooses kernels.

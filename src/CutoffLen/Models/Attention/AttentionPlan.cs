@@ -55,6 +55,12 @@ public sealed class AttentionPlan : IDisposable
 
     internal Workspace Workspace => workspace;
 
+    /// <summary>
+    /// The encoding of queries and keys where one serves both; else null. Who projects them may apply it at once, while they are in a
+    /// CPU's cache, and say so.
+    /// </summary>
+    internal DeviceEncoding? SharedEncoding => bands is [{ Band: { Queries: Rotation } only }] && ReferenceEquals(only.Queries, only.Keys) ? bands[0].Keys : null;
+
     /// <summary>The plan of <paramref name="method"/> for a row whose tokens have <paramref name="positions"/>.</summary>
     /// <param name="method">The position method.</param>
     /// <param name="positions">Position ids and documents of the row.</param>
@@ -95,26 +101,31 @@ public sealed class AttentionPlan : IDisposable
         Attend(queries, keys, values, keepLogSumExp: false).Output;
 
     /// <summary>The same, and what <see cref="Backward"/> needs beside it: log-sum-exps of the queries' scores first.</summary>
-    public (Tensor Output, Tensor[] Kept) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
+    /// <param name="queries">[B, H, n, D].</param>
+    /// <param name="keys">[B, K, T, D].</param>
+    /// <param name="values">[B, K, T, D].</param>
+    /// <param name="keepLogSumExp">Whether a backward pass follows.</param>
+    /// <param name="areEncoded">Whether queries and keys have the <see cref="SharedEncoding"/> already.</param>
+    public (Tensor Output, Tensor[] Kept) Attend(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded = false)
     {
         using var noGrad = no_grad();
         if (Fused is not null)
         {
-            return Fused.Forward(queries, keys, values);
+            return Fused.Forward(queries, keys, values, areEncoded);
         }
 
-        var (output, logSumExp) = Blocked.Forward(queries, keys, values, keepLogSumExp);
+        var (output, logSumExp) = Blocked.Forward(queries, keys, values, keepLogSumExp, areEncoded);
         return (output, logSumExp is null ? [] : [logSumExp]);
     }
 
-    /// <summary>The gradients of queries, keys and values, in their shapes, from that of the output.</summary>
+    /// <summary>The gradients of queries, keys and values as they were given, in their shapes, from that of the output.</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient, bool areEncoded = false)
     {
         using var noGrad = no_grad();
         return Fused is null
-            ? Blocked.Backward(queries, keys, values, output, kept[0], gradient)
-            : Fused.Backward(queries, keys, values, output, kept, gradient);
+            ? Blocked.Backward(queries, keys, values, output, kept[0], gradient, areEncoded)
+            : Fused.Backward(queries, keys, values, output, kept, gradient, areEncoded);
     }
 
     /// <inheritdoc/>

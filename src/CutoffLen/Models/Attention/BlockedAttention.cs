@@ -19,10 +19,10 @@ internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, Attentio
     /// Attention's result [B, H, n, D], in memory where a token's heads lie together. Where asked for, also what
     /// <see cref="Backward"/> needs: the float32 log-sum-exp of each query's scores, [B*K, G, n, 1].
     /// </summary>
-    public (Tensor Output, Tensor? LogSumExp) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp)
+    public (Tensor Output, Tensor? LogSumExp) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace);
+        var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace, areEncoded);
         var output = empty([heads.Batch, heads.Queries, heads.KeyHeads, heads.Group, heads.HeadDim], values.dtype, values.device);
         var byHead = output.permute(0, 2, 3, 1, 4); // [B, K, G, n, D]
         var logSumExp = keepLogSumExp
@@ -49,10 +49,10 @@ internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, Attentio
 
     /// <summary>The gradients of queries, keys and values, in their shapes, from that of the output.</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSumExp, Tensor gradient)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSumExp, Tensor gradient, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace);
+        var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace, areEncoded);
         var gradients = new EncodedGradients(heads);
         var upstream = heads.ByPair(gradient, "upstream");
         var delta = Delta(upstream, heads.ByPair(output, "downstream"));

@@ -10,11 +10,13 @@ internal sealed class DeviceBand : IDisposable
 {
     private readonly Tensor? slopes; // [K, G, 1, 1] float32, ALiBi's
     private readonly Tensor? positions; // [T] float32
+    private readonly double scale;
 
     public DeviceBand(Band band, DeviceEncoding keys, TokenPositions tokens, IAttentionShape shape, Device device)
     {
         (Band, Keys) = (band, keys);
-        Queries = DeviceEncoding.Create(band.Queries, EncodedHeads.ScoreFactor / Math.Sqrt(shape.HeadDim), device);
+        scale = EncodedHeads.ScoreFactor / Math.Sqrt(shape.HeadDim);
+        Queries = DeviceEncoding.Create(band.Queries, scale, device);
         if (band.BiasSlopes is { } given)
         {
             using var scope = NewDisposeScope();
@@ -28,6 +30,9 @@ internal sealed class DeviceBand : IDisposable
     public DeviceEncoding Queries { get; }
 
     public DeviceEncoding Keys { get; }
+
+    /// <summary>The rest of the encodings for queries and keys that have the position encoding of both already.</summary>
+    public (DeviceEncoding Queries, DeviceEncoding Keys) Remaining => (new DeviceScale(scale), new DeviceScale(1));
 
     /// <summary>Adds the band's bias to float32 scores [c, G, n, keys] of the pairs from a first one on, in place.</summary>
     public void AddBias(Tensor scores, long firstPair, int firstQuery, int firstKey)
@@ -78,7 +83,7 @@ internal abstract class DeviceEncoding : IDisposable
 /// <summary>No encoding but the scale.</summary>
 internal sealed class DeviceScale(double scale) : DeviceEncoding
 {
-    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) => output.copy_(x).mul_(Kept(scale));
+    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) => _ = scale == 1 ? output.copy_(x) : output.copy_(x).mul_(Kept(scale));
 
     public override void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace) => Apply(x, start, output, workspace);
 

@@ -19,15 +19,17 @@ internal sealed class EncodedHeads
     private readonly Tensor values; // [B*K, T, D]
 
     /// <summary>Encodes queries [B, H, n, D], the first of them at token <paramref name="firstQuery"/>, and keys [B, K, T, D].</summary>
-    public EncodedHeads(IReadOnlyList<DeviceBand> bands, int firstQuery, Tensor queries, Tensor keys, Tensor values, Workspace workspace)
+    public EncodedHeads(
+        IReadOnlyList<DeviceBand> bands, int firstQuery, Tensor queries, Tensor keys, Tensor values, Workspace workspace, bool areEncoded = false)
     {
         (Bands, FirstQuery, Workspace) = (bands, firstQuery, workspace);
+        Encodings = [.. bands.Select(band => areEncoded ? band.Remaining : (band.Queries, band.Keys))];
         (Batch, KeyHeads, Tokens, HeadDim) = (keys.shape[0], keys.shape[1], keys.shape[2], keys.shape[3]);
         (Group, Queries, Dtype, Device) = (queries.shape[1] / KeyHeads, queries.shape[2], values.dtype, values.device);
         this.values = Like(values, "values").copy_(values).view(Pairs, Tokens, HeadDim);
-        this.queries = [.. bands.Select((band, b) => Encode(band.Queries, queries, firstQuery, $"encoded queries.{b}").view(Pairs, Group, Queries, HeadDim))];
+        this.queries = [.. Encodings.Select((band, b) => Encode(band.Queries, queries, firstQuery, $"encoded queries.{b}").view(Pairs, Group, Queries, HeadDim))];
         var encoded = new Dictionary<DeviceEncoding, Tensor>(); // bands may share an encoding of the keys
-        this.keys = [.. bands.Select(band => encoded.TryGetValue(band.Keys, out var known)
+        this.keys = [.. Encodings.Select(band => encoded.TryGetValue(band.Keys, out var known)
             ? known
             : encoded[band.Keys] = Encode(band.Keys, keys, 0, $"encoded keys.{encoded.Count}").view(Pairs, Tokens, HeadDim))];
 
@@ -42,6 +44,9 @@ internal sealed class EncodedHeads
     }
 
     public IReadOnlyList<DeviceBand> Bands { get; }
+
+    /// <summary>Each band's encodings, or what remains of them.</summary>
+    public IReadOnlyList<(DeviceEncoding Queries, DeviceEncoding Keys)> Encodings { get; }
 
     public Workspace Workspace { get; }
 
@@ -215,7 +220,7 @@ internal sealed class EncodedGradients
     /// <summary>The gradients before the encodings: [B, H, n, D], [B, K, T, D], [B, K, T, D].</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Decoded()
     {
-        var bands = heads.Bands;
+        var bands = heads.Encodings;
         var dq = bands.Select((band, b) => Decode(band.Queries, queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
         var dk = bands.Select((band, b) => Decode(band.Keys, ByHead(keys[b]), 0));
         return (Sum(dq), Sum(dk), ByHead(values).to(heads.Dtype, copy: true));

@@ -1,20 +1,28 @@
 using CutoffLen.Hardware;
 using CutoffLen.Positions;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Attention;
 
 /// <summary>
 /// Plain causal attention inside documents through libtorch's fused kernels (FlashAttention, arXiv 2205.14135), which are
-/// linear in memory. Each document is a call of its own. Shapes as in <see cref="AttentionPlan"/>.
+/// linear in memory. Shapes as in <see cref="AttentionPlan"/>.
+/// <para>
+/// libtorch's kernel for CPUs computes up to 512 keys of a row beyond the causal ones. So in float32 a document is cut: into
+/// causal parts on the diagonal, and squares before them that need no mask. The results of a query's parts are merged by their
+/// log-sum-exps.
+/// </para>
 /// </summary>
 internal sealed class FusedAttention
 {
+    private const int Leaf = 128; // tokens of a causal part: below, the kernel's own products get slow
+
     private readonly DeviceEncoding encoding; // of queries too: the kernel has the factor 1/sqrt(D) itself
-    private readonly IReadOnlyList<(long Start, long Length)> documents;
+    private readonly IReadOnlyList<(int Start, int Length)> documents;
     private readonly Workspace workspace;
 
-    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(long Start, long Length)> documents, Workspace workspace) =>
+    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int Length)> documents, Workspace workspace) =>
         (this.encoding, this.documents, this.workspace) = (encoding, documents, workspace);
 
     /// <summary>Fused attention where the kernels support the bands: one rotation, and all tokens before it of a query's document; else null.</summary>
@@ -24,63 +32,94 @@ internal sealed class FusedAttention
             : null;
 
     /// <summary>The result [B, H, T, D], in memory where a token's heads lie together, and what the backward pass needs beside it.</summary>
-    public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values)
+    public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var (q, k) = Encoded(queries, keys);
-        if (documents.Count == 1)
+        var (q, k) = areEncoded ? (queries, keys) : (Encode(queries, "encoded queries"), Encode(keys, "encoded keys"));
+        var parts = Parts(queries);
+        if (parts.Count == 1)
         {
-            var (whole, kept) = Kernels.FlashAttention(q, k, values);
+            var (whole, kept) = Kernels.FlashAttention(q, k, values, causal: true);
             return (whole.MoveToOuterDisposeScope(), [.. kept.Select(tensor => tensor.MoveToOuterDisposeScope())]);
         }
 
-        var (output, keptOfAll) = (ByToken(queries), new List<Tensor>());
-        foreach (var (start, length) in documents)
+        var (output, keptOfAll) = (ByToken(queries), Array.Empty<Tensor>());
+        var logSumExp = empty([queries.shape[0], queries.shape[1], queries.shape[2]], ScalarType.Float32, queries.device);
+        foreach (var part in parts)
         {
-            using var document = NewDisposeScope();
-            var (part, kept) = Kernels.FlashAttention(Of(q), Of(k), Of(values));
-            Of(output).copy_(part);
-            keptOfAll.AddRange(kept.Select(tensor => tensor.DetachFromDisposeScope()));
-
-            Tensor Of(Tensor x) => x.narrow(2, start, length);
+            using var partScope = NewDisposeScope();
+            var (attended, kept) = Kernels.FlashAttention(part.QueriesOf(q), part.KeysOf(k), part.KeysOf(values), part.IsCausal);
+            if (part.IsCausal)
+            {
+                part.QueriesOf(output).copy_(attended);
+                part.QueriesOf(logSumExp).copy_(kept[0]);
+                keptOfAll = [logSumExp, .. kept[1..].Select(tensor => tensor.MoveToOuterDisposeScope())]; // alike for all parts
+            }
+            else
+            {
+                Kernels.MergeAttention(part.QueriesOf(output), part.QueriesOf(logSumExp), attended, kept[0]);
+            }
         }
 
-        return (output.MoveToOuterDisposeScope(), [.. keptOfAll]);
+        return (output.MoveToOuterDisposeScope(), [.. keptOfAll.Select(tensor => tensor.MoveToOuterDisposeScope())]);
     }
 
     /// <summary>The gradients of queries, keys and values.</summary>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var (q, k) = Encoded(queries, keys);
-        var (dq, dk, dv) = (ByToken(queries), ByToken(keys), ByToken(values));
-        var each = kept.Length / documents.Count;
-        foreach (var (n, (start, length)) in documents.Index())
+        var (q, k) = areEncoded ? (queries, keys) : (Encode(queries, "encoded queries"), Encode(keys, "encoded keys"));
+        var parts = Parts(queries);
+        var (dq, dk, dv) = parts.Count == 1
+            ? Kernels.FlashAttentionBackward(gradient, q, k, values, output, causal: true, kept)
+            : (ByToken(queries), ByToken(keys), ByToken(values));
+        foreach (var part in parts.Count == 1 ? [] : parts)
         {
-            using var document = NewDisposeScope();
+            using var partScope = NewDisposeScope();
             var (queryPart, keyPart, valuePart) = Kernels.FlashAttentionBackward(
-                Of(gradient), Of(q), Of(k), Of(values), Of(output), kept[(n * each)..((n + 1) * each)]);
-            encoding.ApplyTransposed(queryPart, (int)start, Of(dq), workspace);
-            encoding.ApplyTransposed(keyPart, (int)start, Of(dk), workspace);
-            Of(dv).copy_(valuePart);
+                part.QueriesOf(gradient), part.QueriesOf(q), part.KeysOf(k), part.KeysOf(values), part.QueriesOf(output), part.IsCausal,
+                [part.QueriesOf(kept[0]), .. kept[1..]]);
+            Add(part.QueriesOf(dq), queryPart);
+            Add(part.KeysOf(dk), keyPart);
+            Add(part.KeysOf(dv), valuePart);
 
-            Tensor Of(Tensor x) => x.narrow(2, start, length);
+            void Add(Tensor sum, Tensor gradients)
+            {
+                if (part.IsCausal)
+                {
+                    sum.copy_(gradients); // the first part of these tokens
+                }
+                else
+                {
+                    sum.add_(gradients);
+                }
+            }
         }
 
+        (dq, dk) = areEncoded ? (dq, dk) : (Decode(dq), Decode(dk));
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
     }
 
-    private (Tensor Queries, Tensor Keys) Encoded(Tensor queries, Tensor keys)
+    private Tensor Encode(Tensor x, string name)
     {
-        return (Encode(queries, "encoded queries"), Encode(keys, "encoded keys"));
+        var encoded = workspace.Take(name, x.dtype, x.device, x.shape[0], x.shape[2], x.shape[1], x.shape[3]).transpose(1, 2);
+        encoding.Apply(x, 0, encoded, workspace);
+        return encoded;
+    }
 
-        Tensor Encode(Tensor x, string name)
-        {
-            var encoded = workspace.Take(name, x.dtype, x.device, x.shape[0], x.shape[2], x.shape[1], x.shape[3]).transpose(1, 2);
-            encoding.Apply(x, 0, encoded, workspace);
-            return encoded;
-        }
+    private Tensor Decode(Tensor gradient)
+    {
+        var decoded = ByToken(gradient);
+        encoding.ApplyTransposed(gradient, 0, decoded, workspace);
+        return decoded;
+    }
+
+    /// <summary>The kernel's calls: causal parts before the squares that are merged with them.</summary>
+    private List<AttentionPart> Parts(Tensor queries)
+    {
+        var leaf = queries.device.type == DeviceType.CPU && queries.dtype == ScalarType.Float32 ? Leaf : int.MaxValue;
+        return [.. documents.SelectMany(document => AttentionPart.Of(document.Start, document.Length, leaf)).OrderByDescending(part => part.IsCausal)];
     }
 
     /// <summary>New memory of the shape of x, [B, H, T, D], in which a token's heads lie together.</summary>
@@ -88,7 +127,7 @@ internal sealed class FusedAttention
         empty([x.shape[0], x.shape[2], x.shape[1], x.shape[3]], x.dtype, x.device).transpose(1, 2);
 
     /// <summary>The documents of a band whose queries see all of their document before them; null for another band.</summary>
-    private static List<(long Start, long Length)>? Documents(Band band)
+    private static List<(int Start, int Length)>? Documents(Band band)
     {
         var starts = new List<int>();
         for (var i = 0; i < band.First.Length; i++)
@@ -104,6 +143,38 @@ internal sealed class FusedAttention
             }
         }
 
-        return [.. starts.Select((start, n) => ((long)start, (long)((n + 1 < starts.Count ? starts[n + 1] : band.First.Length) - start)))];
+        return [.. starts.Select((start, n) => (start, (n + 1 < starts.Count ? starts[n + 1] : band.First.Length) - start))];
+    }
+}
+
+/// <summary>Queries and keys of one call of the kernel: a causal square on the diagonal, or all pairs of a rectangle before it.</summary>
+internal sealed record AttentionPart(int FirstQuery, int Queries, int FirstKey, int Keys, bool IsCausal)
+{
+    /// <summary>The queries' part of a tensor [B, H, T, ...].</summary>
+    public Tensor QueriesOf(Tensor x) => x.narrow(2, FirstQuery, Queries);
+
+    /// <summary>The keys' part of a tensor [B, K, T, ...].</summary>
+    public Tensor KeysOf(Tensor x) => x.narrow(2, FirstKey, Keys);
+
+    /// <summary>Cuts causal attention of consecutive tokens in halves, down to causal parts of at most <paramref name="leaf"/> tokens.</summary>
+    public static IEnumerable<AttentionPart> Of(int start, int length, int leaf)
+    {
+        if (length <= leaf)
+        {
+            return [new AttentionPart(start, length, start, length, IsCausal: true)];
+        }
+
+        var half = leaf;
+        while (2 * half < length)
+        {
+            half *= 2;
+        }
+
+        return
+        [
+            .. Of(start, half, leaf),
+            .. Of(start + half, length - half, leaf),
+            new AttentionPart(start + half, length - half, start, half, IsCausal: false),
+        ];
     }
 }

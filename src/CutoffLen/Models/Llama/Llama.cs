@@ -170,20 +170,23 @@ public sealed class LlamaDecoderLayer : Module
         using var scope = NewDisposeScope();
         var rows = x.flatten(0, 1); // [N, C]
         var heads = LayerHeads.Take(workspace, "", config, rows);
-        Project(rows, heads, workspace);
+        // The cache keeps keys before any position encoding.
+        var encoding = new RowEncoding(cache is null ? plan.SharedEncoding : null, x.shape[1], config.HeadDim);
+        Project(rows, heads, encoding, workspace);
         var (q, k, v) = heads.Split(x.shape[0], config.HeadDim); // [B, H, T, D], [B, K, T, D], [B, K, T, D]
         (k, v) = cache?.Append(k, v) ?? (k, v);
-        Finish(rows, LayerHeads.Join(plan.Attend(q, k, v)), rows, null, workspace);
+        var (attended, _) = plan.Attend(q, k, v, keepLogSumExp: false, areEncoded: encoding.Encoding is not null);
+        Finish(rows, LayerHeads.Join(attended), rows, null, workspace);
     }
 
-    /// <summary>The residual stream [N, C] to queries, keys and values, before any position encoding.</summary>
-    internal void Project(Tensor x, LayerHeads heads, Workspace workspace)
+    /// <summary>The residual stream [N, C] to queries, keys and values; queries and keys encoded where an encoding is given.</summary>
+    internal void Project(Tensor x, LayerHeads heads, RowEncoding encoding, Workspace workspace)
     {
-        foreach (var chunk in TokenRange.Chunks(x))
+        foreach (var chunk in TokenRange.Chunks(x, encoding.Length))
         {
             using var scope = NewDisposeScope();
             var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
-            attention.Project(h, heads.Of(chunk), chunk.Start);
+            attention.Project(h, heads.Of(chunk), encoding, chunk, workspace);
         }
     }
 
@@ -235,15 +238,16 @@ public sealed class LlamaDecoderLayer : Module
     /// <summary>The backward pass of <see cref="Project"/>.</summary>
     /// <param name="x">[N, C] the residual stream before the layer.</param>
     /// <param name="headGradients">The gradients of queries, keys and values.</param>
+    /// <param name="encoding">What queries and keys were encoded by.</param>
     /// <param name="gradient">[N, C] the stream's gradient, added to.</param>
     /// <param name="workspace">Memory for the moment.</param>
-    internal void ProjectBackward(Tensor x, LayerHeads headGradients, Tensor gradient, Workspace workspace)
+    internal void ProjectBackward(Tensor x, LayerHeads headGradients, RowEncoding encoding, Tensor gradient, Workspace workspace)
     {
-        foreach (var chunk in TokenRange.Chunks(x))
+        foreach (var chunk in TokenRange.Chunks(x, encoding.Length))
         {
             using var scope = NewDisposeScope();
             var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
-            var dH = attention.ProjectBackward(h, headGradients.Of(chunk), workspace, chunk.Start);
+            var dH = attention.ProjectBackward(h, headGradients.Of(chunk), encoding, chunk, workspace);
             inputNorm.Backward(dH, chunk.Of(x), chunk.Of(gradient), workspace);
         }
     }
@@ -269,21 +273,43 @@ internal sealed class LlamaAttention : Module
         RegisterComponents();
     }
 
-    public void Project(Tensor h, LayerHeads heads, long firstToken)
+    public void Project(Tensor h, LayerHeads heads, RowEncoding encoding, TokenRange chunk, Workspace workspace)
     {
-        q_proj.Forward(h, heads.Queries, firstToken);
-        k_proj.Forward(h, heads.Keys, firstToken);
-        v_proj.Forward(h, heads.Values, firstToken);
+        Encoded(q_proj, heads.Queries);
+        Encoded(k_proj, heads.Keys);
+        v_proj.Forward(h, heads.Values, chunk.Start);
+
+        void Encoded(Linear projection, Tensor output)
+        {
+            var projected = encoding.Encoding is null ? output : workspace.Take("projected", output.dtype, output.device, output.shape);
+            projection.Forward(h, projected, chunk.Start);
+            if (encoding.Encoding is not null)
+            {
+                encoding.Apply(chunk, projected, output, workspace);
+            }
+        }
     }
 
     /// <summary>The gradient [n, C] of the projections' input.</summary>
-    public Tensor ProjectBackward(Tensor h, LayerHeads gradients, Workspace workspace, long firstToken)
+    public Tensor ProjectBackward(Tensor h, LayerHeads gradients, RowEncoding encoding, TokenRange chunk, Workspace workspace)
     {
         var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
-        q_proj.Backward(h, gradients.Queries, dH, add: false, firstToken);
-        k_proj.Backward(h, gradients.Keys, dH, add: true, firstToken);
-        v_proj.Backward(h, gradients.Values, dH, add: true, firstToken);
+        q_proj.Backward(h, Decoded(gradients.Queries), dH, add: false, chunk.Start);
+        k_proj.Backward(h, Decoded(gradients.Keys), dH, add: true, chunk.Start);
+        v_proj.Backward(h, gradients.Values, dH, add: true, chunk.Start);
         return dH;
+
+        Tensor Decoded(Tensor encoded)
+        {
+            if (encoding.Encoding is null)
+            {
+                return encoded;
+            }
+
+            var decoded = workspace.Take("projected", encoded.dtype, encoded.device, encoded.shape);
+            encoding.ApplyTransposed(chunk, encoded, decoded, workspace);
+            return decoded;
+        }
     }
 }
 

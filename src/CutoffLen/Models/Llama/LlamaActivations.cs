@@ -1,4 +1,5 @@
 using CutoffLen.Hardware;
+using CutoffLen.Models.Attention;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -20,14 +21,42 @@ internal readonly record struct TokenRange(long Start, long Count)
     public static long Most(bool onGpu) => onGpu ? OnGpu : OnCpu;
 
     /// <summary>Cuts the rows of a tensor [N, x].</summary>
-    public static IEnumerable<TokenRange> Chunks(Tensor x)
+    public static IEnumerable<TokenRange> Chunks(Tensor x) => Chunks(x, x.shape[0]);
+
+    /// <summary>Cuts the rows of a tensor [B*T, x] so that a range has whole sequences of T tokens, or lies inside one.</summary>
+    public static IEnumerable<TokenRange> Chunks(Tensor x, long length)
     {
         var (count, most) = (x.shape[0], Most(x.device.type != DeviceType.CPU));
-        for (long start = 0; start < count; start += most)
+        var whole = most / length * length; // 0 for sequences longer than a range
+        for (long start = 0; start < count; start += whole > 0 ? whole : Math.Min(most, length - (start % length)))
         {
-            yield return new TokenRange(start, Math.Min(most, count - start));
+            var rest = whole > 0 ? count - start : length - (start % length);
+            yield return new TokenRange(start, Math.Min(whole > 0 ? whole : most, rest));
         }
     }
+}
+
+/// <summary>
+/// The position encoding that queries and keys of a layer share, applied where they are projected: [n, H*D] rows that begin at
+/// a token of a row of the batch.
+/// </summary>
+/// <param name="Encoding">The encoding; null where attention applies its encodings itself.</param>
+/// <param name="Length">T, tokens of a row of the batch.</param>
+/// <param name="HeadDim">D.</param>
+internal readonly record struct RowEncoding(DeviceEncoding? Encoding, long Length, long HeadDim)
+{
+    /// <summary>Encodes projected rows [n, H*D] into <paramref name="output"/>.</summary>
+    public void Apply(TokenRange range, Tensor rows, Tensor output, Workspace workspace) =>
+        Encoding!.Apply(ByHead(rows, range), Start(range), ByHead(output, range), workspace);
+
+    /// <summary>The transposed map, for gradients.</summary>
+    public void ApplyTransposed(TokenRange range, Tensor rows, Tensor output, Workspace workspace) =>
+        Encoding!.ApplyTransposed(ByHead(rows, range), Start(range), ByHead(output, range), workspace);
+
+    private int Start(TokenRange range) => (int)(range.Start % Length);
+
+    /// <summary>[n, H*D] to [b, H, t, D], a view: b whole sequences, or t tokens of one.</summary>
+    private Tensor ByHead(Tensor rows, TokenRange range) => LayerHeads.Split(rows, Math.Max(1, range.Count / Length), HeadDim);
 }
 
 /// <summary>A layer's queries [N, H*D], keys [N, K*D] and values [N, K*D], or their gradients.</summary>

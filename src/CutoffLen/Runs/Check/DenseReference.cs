@@ -14,19 +14,20 @@ namespace CutoffLen.Runs.Check;
 internal sealed record DensePass(Tensor Logits, double Loss, IReadOnlyDictionary<string, Tensor> Gradients);
 
 /// <summary>
-/// The LLaMA network as plain formulas in float64 on the CPU: the reference for logits and gradients. Attention has a full
-/// [T, T] matrix of scores, and gradients are autograd's. It shares only the position method's bands with the network.
+/// The LLaMA network as plain formulas on the CPU, in float64 unless told otherwise: the reference for logits and gradients.
+/// Attention has a full [T, T] matrix of scores, and gradients are autograd's. It shares only the position method's bands with
+/// the network.
 /// </summary>
-internal sealed class DenseReference
+internal class DenseReference
 {
     private readonly LlamaConfig config;
-    private readonly Dictionary<string, Tensor> weights; // float64 leaves
+    private readonly Dictionary<string, Tensor> weights; // leaves
 
     /// <summary>Copies the weights, by Hugging Face's names, into the current scope.</summary>
-    public DenseReference(LlamaConfig config, IEnumerable<(string Name, Tensor Tensor)> weights)
+    public DenseReference(LlamaConfig config, IEnumerable<(string Name, Tensor Tensor)> weights, ScalarType dtype = ScalarType.Float64)
     {
         this.config = config;
-        this.weights = weights.ToDictionary(weight => weight.Name, weight => weight.Tensor.detach().to(CPU).to(ScalarType.Float64, copy: true).requires_grad_());
+        this.weights = weights.ToDictionary(weight => weight.Name, weight => weight.Tensor.detach().to(CPU).to(dtype, copy: true).requires_grad_());
     }
 
     /// <summary>Forward and backward of [B, T] tokens and targets, both int64; -100 where no token is predicted.</summary>
@@ -45,7 +46,7 @@ internal sealed class DenseReference
         var loss = cross_entropy(logits.flatten(0, 1), targets.flatten());
         var gradients = autograd.grad([loss], [.. weights.Values]);
         return new DensePass(
-            logits.detach().MoveToOuterDisposeScope(), loss.item<double>(),
+            logits.detach().MoveToOuterDisposeScope(), loss.to(ScalarType.Float64).item<double>(),
             weights.Keys.Zip(gradients).ToDictionary(pair => pair.First, pair => pair.Second.MoveToOuterDisposeScope()));
     }
 
@@ -79,7 +80,11 @@ internal sealed class DenseReference
             Linear($"{name}.self_attn.{projection}", h).unflatten(2, -1, config.HeadDim).transpose(1, 2);
     }
 
-    private Tensor Linear(string name, Tensor x)
+    /// <summary>A weight or a bias, a leaf.</summary>
+    protected Tensor Weight(string name) => weights[name];
+
+    /// <summary>The projection of [B, T, in] by the module of this name.</summary>
+    protected virtual Tensor Linear(string name, Tensor x)
     {
         var y = x.matmul(weights[$"{name}.weight"].t());
         return weights.TryGetValue($"{name}.bias", out var bias) ? y + bias : y;

@@ -2,6 +2,7 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Runs.Check;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models.Attention;
@@ -65,7 +66,7 @@ public sealed class BlockedAttentionTests
             leaf.requires_grad = true;
         }
 
-        var dense = DenseAttention.Attend(method, positions, config, q, k, v);
+        var dense = DenseReference.Attend(method, positions, config, q, k, v);
         autograd.backward([dense], [upstream]);
 
         using var noGrad = no_grad();
