@@ -29,6 +29,7 @@ public sealed class MissingTorchTests : IDisposable
         string[] run = ["--model", Model, "--data", Text, "--cutoff", "512", "--out", folder["run"], "--set", $"cache_dir={folder["cache"]}"];
         var needing = new Dictionary<string, string[]>
         {
+            ["check"] = [],
             ["init"] = ["--config", Model, "--out", folder["new"]],
             ["plan"] = ["--model", Model, "--cutoff", "512"],
             ["finetune"] = run,

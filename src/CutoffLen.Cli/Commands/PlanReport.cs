@@ -59,9 +59,8 @@ internal sealed class PlanReport(MemoryOutlook outlook)
     [
         ("model", FormattableString.Invariant($"{Model}: {Parameters:N0} parameters, {TrainedParameters:N0} trained ({Method})")),
         ("run", $"cutoff {CutoffLen}, batch {BatchSize}, {Rope}, {Dtype} on {Device}, {Optimizer}, recompute: {Recompute}"),
-        .. DeviceParts.Where(part => part.AtPeak).Select(Line),
+        .. DeviceParts.Select(Line),
         ("peak", $"{ByteCount.Gigabytes(PeakBytes)} of {ByteCount.Gigabytes(DeviceMemoryBytes)}{(Fits ? "" : ": does not fit")}"),
-        .. DeviceParts.Where(part => !part.AtPeak).Select(part => ($"  {part.Name}", $"{ByteCount.Gigabytes(part.Bytes)}, at another moment")),
         .. HostParts.Count == 0 ? [] : HostParts.Select(Line).Append(("host memory", ByteCount.Gigabytes(HostPeakBytes))),
         ("largest cutoff", LargestCutoff > 0 ? $"{LargestCutoff} tokens fit" : "none fits"),
         .. MeasuredBytes is { } measured

@@ -6,7 +6,7 @@ namespace CutoffLen.Memory;
 
 /// <summary>
 /// Bytes that attention takes beside its inputs, its output and the log-sum-exp. They follow from the size of a tile and what
-/// <see cref="BlockedAttention"/> and <see cref="EncodedHeads"/> allocate.
+/// <see cref="BlockedAttention"/>, <see cref="EncodedHeads"/> and <see cref="FusedAttention"/> take.
 /// </summary>
 /// <param name="config">The architecture.</param>
 /// <param name="bands">The position method's bands.</param>
@@ -19,26 +19,25 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     private readonly long queries = (long)config.NumAttentionHeads * config.HeadDim; // numbers a token
     private readonly long keys = (long)config.NumKeyValueHeads * config.HeadDim;
 
-    /// <summary>What stays as long as the plan: position tables, and scratch buffers for a tile's scores and their gradients.</summary>
-    public long Kept(int batch, int length) =>
-        (bands.TableBytesPerToken * length) + (WorksInPlace ? 0 : 2 * Float32 * Scores(batch, length));
-
-    /// <summary>Of the backward pass, which takes more than the forward pass: encoded heads, their gradients, a tile's weights and score gradients.</summary>
-    public long Backward(int batch, int length)
+    /// <summary>Of the blocked path: encoded heads, their gradients in float32, results before they are laid out by token, tiles.</summary>
+    public long Blocked(int batch, int length)
     {
         var encoded = width * ((bands.Bands * queries) + ((bands.KeyEncodings + 1) * keys));
         var gradients = Float32 * ((bands.Bands * queries) + ((bands.Bands + 1) * keys));
-        var tile = 2 * width * (Scores(batch, length) + (batch * length * keys));
-        // A rotation computes in float32: the vectors, two halves of the result, and the result.
-        var rotating = batch * (long)length * queries * ((3 * Float32) + width);
-        return (batch * (long)length * (encoded + gradients)) + Math.Max(tile, rotating);
+        // Upstream and downstream gradients by head; each band's decoded gradients, rounded, and laid out by token.
+        var decoded = Float32 * ((bands.Bands * (queries + keys)) + (width == Float32 ? keys : 0));
+        var results = (2 * width * queries) + decoded + (width * (queries + (2 * keys)) * (width == Float32 ? 1 : 2));
+        var rotation = width == Float32 ? 0 : Float32 * queries;
+        var tile = Scores(batch, length) * 2 * (width == Float32 ? width : width + Float32);
+        return (batch * (long)length * (encoded + gradients + results + rotation)) + tile;
     }
 
-    /// <summary>Of libtorch's own operator in the backward pass. It has a key and a value head for each query head.</summary>
-    public long FusedBackward(int batch, int length) => batch * (long)length * queries * ((8 * width) + (3 * Float32));
-
-    // A single float32 product needs no scratch buffer.
-    private bool WorksInPlace => bands.Bands == 1 && width == Float32;
+    /// <summary>Of the fused path: the gradients of the heads, and those of its largest part, half the tokens on a CPU.</summary>
+    public long Fused(int batch, int length, bool onGpu)
+    {
+        var heads = width * (queries + (2 * keys));
+        return batch * (long)length * (onGpu || width < Float32 ? heads : heads + (heads / 2));
+    }
 
     /// <summary>The scores of the largest tile. Each band's slice may overlap the next by the tile's rows.</summary>
     private long Scores(int batch, int length)
@@ -56,7 +55,8 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
 /// <param name="KeyEncodings">Different encodings of the keys; bands may share one.</param>
 /// <param name="TableBytesPerToken">Tables of all bands on the device.</param>
 /// <param name="HostBytesPerToken">Tables and intervals of all bands in host memory, where they are computed.</param>
-public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerToken, long HostBytesPerToken)
+/// <param name="IsPlain">Whether attention is plain and causal, as fused kernels compute it.</param>
+public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerToken, long HostBytesPerToken, bool IsPlain)
 {
     private const int Sample = 64; // tokens; the number of bands does not depend on the length
 
@@ -70,13 +70,14 @@ public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerTo
             bands.Count,
             keys.Count,
             encodings.Sum(TableBytes) / Sample,
-            (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / Sample) + (bands.Count * 2 * sizeof(int)));
+            (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / Sample) + (bands.Count * 2 * sizeof(int)),
+            bands is [{ Queries: Rotation, BiasSlopes: null } only] && ReferenceEquals(only.Queries, only.Keys));
     }
 
-    // Cosine, sine and its negative in float32; or an order, its inverse (both 64 bits) and a scale.
+    // Cosine and sine in float32; or an order, its inverse (both 64 bits) and a scale.
     private static long TableBytes(PositionEncoding encoding) => encoding switch
     {
-        Rotation rotation => 3L * sizeof(float) * rotation.Cos.Length,
+        Rotation rotation => 2L * sizeof(float) * rotation.Cos.Length,
         Reordering reordering => (2L * sizeof(long) * reordering.Index.Length) + (sizeof(float) * (reordering.Scale?.LongLength ?? 0)),
         _ => 0,
     };

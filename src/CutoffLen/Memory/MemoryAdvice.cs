@@ -84,6 +84,11 @@ public sealed class MemoryAdvice(LlamaConfig config, MemorySettings settings, lo
 
         if (settings.Recompute == Recompute.None)
         {
+            yield return ("recompute: mlp", s => s with { Recompute = Recompute.Mlp });
+        }
+
+        if (settings.Recompute != Recompute.Layers)
+        {
             yield return ("recompute: layers", s => s with { Recompute = Recompute.Layers });
         }
 

@@ -56,10 +56,9 @@ internal enum MemoryUse
 
     // Of a step.
     LayerInputs,
-    LayerGraphs,
-    OneLayerGraph,
+    Activations,
     StreamGradients,
-    LayerSteps,
+    Chunk,
     Attention,
     Logits,
     OptimizerSlices,
@@ -83,12 +82,11 @@ public sealed record MemoryPart
         MemoryUse.GradientSum => "sum of gradients, float32",
         MemoryUse.MasterWeights => "master weights, float32",
         MemoryUse.OptimizerMoments => "optimizer moments, float32",
-        MemoryUse.PositionTables => "position tables, room for scores",
+        MemoryUse.PositionTables => "position tables",
         MemoryUse.LayerInputs => "inputs of layers",
-        MemoryUse.LayerGraphs => "graphs of layers",
-        MemoryUse.OneLayerGraph => "one layer's graph",
+        MemoryUse.Activations => "activations of layers",
         MemoryUse.StreamGradients => "gradients between layers",
-        MemoryUse.LayerSteps => "a layer's steps in float32",
+        MemoryUse.Chunk => "scratch buffers of a chunk",
         MemoryUse.Attention => "attention workspace",
         MemoryUse.Logits => "a chunk of logits",
         MemoryUse.OptimizerSlices => "the optimizer's slices",
@@ -100,24 +98,17 @@ public sealed record MemoryPart
     /// <summary>Its size.</summary>
     public long Bytes { get; }
 
-    /// <summary>Whether it exists when the sum is largest; a part of another moment is not counted.</summary>
-    public bool AtPeak { get; init; } = true;
-
     internal MemoryUse Use { get; }
 }
 
-/// <summary>
-/// The peak memory of a training run, predicted by arithmetic alone. It is what stays for the whole run, and the largest of
-/// the moments of a step, as <see cref="LayerwiseBackprop"/> goes through them.
-/// </summary>
+/// <summary>The peak memory of a training run, predicted by arithmetic alone.</summary>
 /// <param name="Device">What the model's device holds; on the CPU that is everything.</param>
 /// <param name="Host">What host memory holds beside a GPU; nothing on the CPU.</param>
 public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<MemoryPart> Host)
 {
-    // Measured on the CPU: the runtime, libtorch, oneDNN's code, this program. glibc's heap does not fill every hole that
-    // passing tensors leave with aligned blocks.
-    private const long ProcessBytes = 240_000_000;
-    private const double HeapHoles = 0.5; // of the bytes that come and go
+    // Measured on the CPU: the runtime, libtorch, oneDNN's and MKL's code and buffers, this program.
+    private const long ProcessBytes = 255_000_000;
+    private const long BFloat16Bytes = 60_000_000; // oneDNN's products in bfloat16: code, weights in its own layout
 
     // Cautious estimates: the CUDA context with its kernels and cuBLAS's workspaces, and the holes of torch's allocator.
     private const long CudaContextBytes = 1_000_000_000;
@@ -125,32 +116,25 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<
     private const long HostProcessBytes = 3_000_000_000;
 
     /// <summary>Peak bytes on the device.</summary>
-    public long DeviceBytes => Peak(Device);
+    public long DeviceBytes => Sum(Device);
 
     /// <summary>Peak bytes in host memory, 0 where the device is the CPU.</summary>
-    public long HostBytes => Peak(Host);
+    public long HostBytes => Sum(Host);
 
     /// <summary>Plans a run.</summary>
     public static MemoryPlan Of(LlamaConfig config, MemorySettings settings)
     {
         var memory = new TrainingMemory(config, settings);
-        var moments = memory.Moments();
-        var largest = moments.MaxBy(moment => moment.Sum(part => part.Bytes))!;
-        var passing = moments.SelectMany(moment => moment).GroupBy(part => part.Use)
-            .Select(parts => largest.FirstOrDefault(part => part.Use == parts.Key) ?? parts.MaxBy(part => part.Bytes)! with { AtPeak = false }).ToList();
-        var staying = memory.StateOnDevice().ToList();
-        var process = settings.OnGpu
-            ? new MemoryPart(MemoryUse.CudaContext, CudaContextBytes + (long)(CacheHoles * (Peak(staying) + Peak(passing))))
-            : new MemoryPart(MemoryUse.Process, ProcessBytes + (long)(HeapHoles * Peak(passing)));
-        return new MemoryPlan(
-            [.. staying.Concat(passing).Where(part => part.Bytes > 0), process],
-            settings.OnGpu
-                ? [.. memory.OnHost().Where(part => part.Bytes > 0), new MemoryPart(MemoryUse.HostProcess, HostProcessBytes)]
-                : []);
+        var tensors = memory.OnDevice().Where(part => part.Bytes > 0).ToList();
+        return settings.OnGpu
+            ? new MemoryPlan(
+                [.. tensors, new MemoryPart(MemoryUse.CudaContext, CudaContextBytes + (long)(CacheHoles * Sum(tensors)))],
+                [.. memory.OnHost().Where(part => part.Bytes > 0), new MemoryPart(MemoryUse.HostProcess, HostProcessBytes)])
+            : new MemoryPlan([.. tensors, new MemoryPart(MemoryUse.Process, ProcessBytes + (settings.Width < sizeof(float) ? BFloat16Bytes : 0))], []);
     }
 
     /// <summary>How many parameters a run trains.</summary>
     public static long TrainedParameters(LlamaConfig config, MemorySettings settings) => new TrainingMemory(config, settings).Trained;
 
-    private static long Peak(IReadOnlyList<MemoryPart> parts) => parts.Where(part => part.AtPeak).Sum(part => part.Bytes);
+    private static long Sum(IEnumerable<MemoryPart> parts) => parts.Sum(part => part.Bytes);
 }

@@ -6,8 +6,8 @@ using CutoffLen.Training.Optimizers;
 namespace CutoffLen.Memory;
 
 /// <summary>
-/// Bytes of a training run. Its state stays. A step takes and gives back more, most at the moments listed here (see
-/// <see cref="LayerwiseBackprop"/>).
+/// Bytes of a training run: its state, and the memory of a step. The step's is taken once and kept in the network's workspace
+/// (see <see cref="LayerwiseBackprop"/>), so all of it counts at once.
 /// </summary>
 internal sealed class TrainingMemory
 {
@@ -15,14 +15,18 @@ internal sealed class TrainingMemory
 
     private readonly LlamaConfig config;
     private readonly MemorySettings settings;
-    private readonly SegmentMemory segment;
     private readonly AttentionMemory attention;
     private readonly long adapters; // numbers of A and B
+    private readonly long hidden;
+    private readonly long inner;
+    private readonly long queries;
+    private readonly long keys;
 
     public TrainingMemory(LlamaConfig config, MemorySettings settings)
     {
         (this.config, this.settings) = (config, settings);
-        segment = new SegmentMemory(config, settings.Lora, settings.Width);
+        (hidden, inner) = (config.HiddenSize, config.IntermediateSize);
+        (queries, keys) = ((long)config.NumAttentionHeads * config.HeadDim, (long)config.NumKeyValueHeads * config.HeadDim);
         attention = new AttentionMemory(config, settings.Bands, settings.Width, BlockSize.For(settings.OnGpu));
         var groups = settings.Lora is { } lora ? new LoraAdapters(config, lora, 0).Groups(1) : [];
         adapters = groups.Take(2).Sum(group => group.Count);
@@ -34,91 +38,71 @@ internal sealed class TrainingMemory
 
     private long Layers => config.NumHiddenLayers;
 
-    private long Tokens => settings.Tokens;
-
-    private bool KeepsGraphs => settings.Recompute == Recompute.None;
+    private long Width => settings.Width;
 
     private bool OffloadsInputs => settings is { OnGpu: true, OffloadInputs: true, Recompute: Recompute.Layers };
 
     private bool OffloadsOptimizer => settings is { OnGpu: true, OffloadOptimizer: true };
 
-    private MemoryUse Graphs => KeepsGraphs ? MemoryUse.LayerGraphs : MemoryUse.OneLayerGraph;
+    /// <summary>The residual stream, attention's result and the log-sum-exp of its scores: a layer's inputs, per token.</summary>
+    private long LayerInput => (Width * (hidden + queries)) + (Float32 * config.NumAttentionHeads);
 
-    /// <summary>What stays on the device for the whole run.</summary>
-    public IEnumerable<MemoryPart> StateOnDevice() =>
+    private long Heads => Width * (queries + (2 * keys));
+
+    /// <summary>What the device holds.</summary>
+    public IEnumerable<MemoryPart> OnDevice() =>
     [
-        new(MemoryUse.Weights, settings.Width * (LlamaParameters.Count(config) + adapters)),
-        new(MemoryUse.Gradients, settings.Width * Trained),
-        new(MemoryUse.GradientSum, settings.AccumulationSteps > 1 && settings.Width < Float32 ? Float32 * Trained : 0),
+        new(MemoryUse.Weights, Width * (LlamaParameters.Count(config) + adapters)),
+        new(MemoryUse.Gradients, Width * Trained),
+        new(MemoryUse.GradientSum, settings.AccumulationSteps > 1 && Width < Float32 ? Float32 * Trained : 0),
         .. OffloadsOptimizer ? [] : OptimizerState(),
-        new(MemoryUse.PositionTables, attention.Kept(settings.BatchSize, settings.Cutoff) + (settings.OnGpu ? 0 : settings.Bands.HostBytesPerToken * settings.Cutoff)),
+        new(MemoryUse.PositionTables, (settings.Bands.TableBytesPerToken + (settings.OnGpu ? 0 : settings.Bands.HostBytesPerToken)) * settings.Cutoff),
+        PerToken(MemoryUse.LayerInputs, (Width * hidden) + (OffloadsInputs ? 2 * LayerInput : Layers * LayerInput)),
+        PerToken(MemoryUse.Activations, Activations()),
+        PerToken(MemoryUse.StreamGradients, Width * ((2 * hidden) + queries)), // hidden states, stream, attention's result
+        new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
+        new(MemoryUse.Attention, UsesFused
+            ? attention.Fused(settings.BatchSize, settings.Cutoff, settings.OnGpu)
+            : attention.Blocked(settings.BatchSize, settings.Cutoff)),
+        new(MemoryUse.Logits, HeadLoss.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width)),
+        new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Trained, FlatParameters.SliceElements(settings.OnGpu))),
     ];
 
     /// <summary>What is offloaded to host memory.</summary>
     public IEnumerable<MemoryPart> OnHost() =>
     [
         .. OffloadsOptimizer ? OptimizerState() : [],
-        PerToken(MemoryUse.LayerInputs, OffloadsInputs ? Layers * (segment.Stream + segment.Attended) : 0),
+        PerToken(MemoryUse.LayerInputs, OffloadsInputs ? Layers * Width * (hidden + queries) : 0),
     ];
 
-    /// <summary>The moments of a step; in each, parts that exist together.</summary>
-    public IReadOnlyList<IReadOnlyList<MemoryPart>> Moments() => [Head(), AttentionBackward(), SegmentBackward(), OptimizerStep()];
+    private bool UsesFused => settings.MayFuse && settings.Bands.IsPlain;
 
     private IEnumerable<MemoryPart> OptimizerState()
     {
-        var hasMaster = settings.Width < Float32 || OffloadsOptimizer;
+        var hasMaster = Width < Float32 || OffloadsOptimizer;
         var moments = settings.Optimizer switch { OptimizerKind.Adamw => 2, OptimizerKind.Lion => 1, _ => 0 };
         return [new(MemoryUse.MasterWeights, hasMaster ? Float32 * Trained : 0), new(MemoryUse.OptimizerMoments, moments * Float32 * Trained)];
     }
 
-    /// <summary>The head, after the whole forward pass: everything is kept.</summary>
-    private List<MemoryPart> Head() =>
-    [
-        KeptInputs(Layers, 1),
-        PerToken(Graphs, (KeepsGraphs ? Layers * (segment.ProjectGraph + segment.FinishGraph) : segment.FinishGraph) + segment.FinalGraph),
-        PerToken(MemoryUse.StreamGradients, segment.Stream),
-        new(MemoryUse.Logits, HeadLoss.ChunkBytes(Tokens, config.VocabSize, settings.Width)),
-    ];
-
-    /// <summary>The last attention's backward pass, after that of the segment behind it.</summary>
-    private List<MemoryPart> AttentionBackward() =>
-    [
-        KeptInputs(Layers, 2),
-        PerToken(Graphs, GraphOf(Layers - 1)),
-        PerToken(MemoryUse.StreamGradients, (3 * segment.Stream) + segment.Attended),
-        new(MemoryUse.Attention, Math.Max( // about the same for rows joined into one
-            attention.Backward(settings.BatchSize, settings.Cutoff),
-            settings.MayFuse && settings.Bands.Bands == 1 ? attention.FusedBackward(settings.BatchSize, settings.Cutoff) : 0)),
-    ];
-
-    /// <summary>The backward pass of the segment before that attention.</summary>
-    private List<MemoryPart> SegmentBackward() =>
-    [
-        KeptInputs(Layers - 1, 1),
-        PerToken(Graphs, GraphOf(Layers - 1)),
-        PerToken(MemoryUse.StreamGradients, (3 * segment.Stream) + (2 * segment.Heads)),
-        new(MemoryUse.LayerSteps, (Tokens * segment.Passing) + segment.LargestWeightGradient),
-    ];
-
-    /// <summary>The optimizer goes through its buffers slice by slice, when nothing else is left of the step.</summary>
-    private List<MemoryPart> OptimizerStep() =>
-        [new(MemoryUse.OptimizerSlices, 4 * Float32 * Math.Min(Trained, FlatParameters.SliceElements(settings.OnGpu)))];
-
-    /// <summary>The inputs of so many segments; where they are offloaded, of those that are loaded, and all log-sum-exps.</summary>
-    private MemoryPart KeptInputs(long segments, long loaded)
+    /// <summary>What layers keep beside their inputs, per token: heads, the stream after attention, gate and up.</summary>
+    private long Activations() => settings.Recompute switch
     {
-        var logSumExps = Float32 * config.NumAttentionHeads * Layers;
-        return PerToken(MemoryUse.LayerInputs, OffloadsInputs
-            ? (Math.Min(segments, loaded) * (segment.Stream + segment.Attended)) + logSumExps
-            : segments * (segment.Stream + segment.Attended));
+        Recompute.None => Layers * (Heads + (Width * (hidden + (2 * inner)))),
+        Recompute.Mlp => Layers * (Heads + (Width * hidden)),
+        _ => Heads,
+    };
+
+    /// <summary>
+    /// Memory per token of a chunk: norms with two float32 steps of their backward pass, a projection before its rotation, the
+    /// MLP's activation and its gradient, what is computed again, and an adapter's result with the inputs that dropout left.
+    /// </summary>
+    private long OfChunk()
+    {
+        var again = settings.Recompute switch { Recompute.None => 0, Recompute.Mlp => 2 * inner, _ => hidden + (2 * inner) };
+        var adapter = settings.Lora is { } lora ? Width * inner * (lora.LoraDropout > 0 ? 3 : 1) : 0;
+        return (Width * ((2 * hidden) + Math.Max(queries, keys) + (2 * inner) + again)) + (2 * Float32 * hidden)
+            + (Width < Float32 ? Float32 * queries : 0) + adapter;
     }
 
-    /// <summary>The graphs of so many segments from the first on; only the last one's where layers are recomputed.</summary>
-    private long GraphOf(long segments)
-    {
-        var whole = segment.ProjectGraph + segment.FinishGraph;
-        return KeepsGraphs ? (segments * whole) + segment.ProjectGraph : whole + segment.Stream;
-    }
-
-    private MemoryPart PerToken(MemoryUse use, long bytes) => new(use, Tokens * bytes);
+    private MemoryPart PerToken(MemoryUse use, long bytes) => new(use, settings.Tokens * bytes);
 }

@@ -29,7 +29,7 @@ public static class FinetuneLog
     /// <summary>The memory that the run will take, and what to do if that is too much.</summary>
     internal static void Memory(MemoryOutlook outlook)
     {
-        var largest = outlook.Plan.Device.Where(part => part.AtPeak).OrderByDescending(part => part.Bytes).Take(3);
+        var largest = outlook.Plan.Device.OrderByDescending(part => part.Bytes).Take(3);
         Log.Information(
             "memory: peak predicted at {Peak:l} of {Budget:l} ({Parts:l})", ByteCount.Gigabytes(outlook.Plan.DeviceBytes),
             ByteCount.Gigabytes(outlook.Budget), string.Join(", ", largest.Select(part => $"{part.Name} {ByteCount.Gigabytes(part.Bytes)}")));

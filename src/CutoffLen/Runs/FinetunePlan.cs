@@ -118,8 +118,7 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>What computes attention in training.</summary>
     internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSetup positions, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
-        asked, positions.Method, model, compute.Device, compute.Dtype,
-        config.Training.PerDeviceTrainBatchSize, config.Data.CutoffLen!.Value);
+        asked, positions.Method, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
 
     /// <summary>The data of a configuration, tokenized.</summary>
     internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop) => TokenizedDocuments.Open(

@@ -135,7 +135,7 @@ public sealed class FinetuneRun
         }
     }
 
-    /// <summary>A resumed run keeps its path: measured again, another one might be faster.</summary>
+    /// <summary>A resumed run keeps its path, also where auto would now take another.</summary>
     private static AttentionChoice AttentionOf(FinetunePlan plan, TrainingState? state) =>
         plan.Config.Model.Attention == AttentionChoice.Auto && state?.Settings.GetValueOrDefault(RunSettings.Attention) is { } before
             ? FinetunePlan.ChooseAttention(plan.Config, before, plan.Positions, plan.Model, plan.Compute)

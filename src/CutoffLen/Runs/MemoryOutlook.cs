@@ -93,8 +93,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             Optimizer = training.Optimizer,
             OffloadOptimizer = training.OffloadOptimizer,
             OffloadInputs = training.OffloadInputs,
-            // On a GPU the faster path is taken, which is not known before the run; on a CPU mostly ours.
-            MayFuse = onGpu && !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase),
+            MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && !(onGpu && dtype == torch.ScalarType.Float32),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
         };
         return new MemoryOutlook(config, model, positions, settings, MemoryPlan.Of(model, settings), budget);

@@ -9,7 +9,7 @@ namespace CutoffLen.Runs.Check;
 public sealed record MemoryComparison(int Cutoff, long PlannedBytes, long MeasuredBytes)
 {
     /// <summary>The factor that measured and planned memory may be apart, either way.</summary>
-    public const double Bound = 1.25;
+    public const double Bound = 1.15;
 
     /// <summary>Measured over planned.</summary>
     public double MeasuredOverPlanned => (double)MeasuredBytes / PlannedBytes;

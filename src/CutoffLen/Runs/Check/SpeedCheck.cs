@@ -52,7 +52,7 @@ internal sealed class SpeedCheck : IDisposable
     {
         using var scope = NewDisposeScope();
         var (network, random) = (model.Network, new KeyedRandom(1, "tokens"));
-        var choice = AttentionChoice.Of(AttentionChoice.Auto, method, network.Config, compute.Device, compute.Dtype, 1, length);
+        var choice = AttentionChoice.Of(AttentionChoice.Auto, method, network.Config, compute.Device, compute.Dtype, length);
         int[] tokens = [.. Enumerable.Range(0, length + 1).Select(_ => (int)random.Below(network.Config.VocabSize))];
         var (inputs, targets) = (Row(tokens[..^1]), Row(tokens[1..]));
         using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(length), network.Config, compute.Device, choice.Path);
