@@ -1,4 +1,5 @@
-// usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|layers] [--dtype fp32|bf16]
+// usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|mlp|layers]
+//                   [--attention sdpa|blocked] [--dtype fp32|bf16]
 //        bench-train head chunked|dense VOCABULARY TOKENS
 // SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses, and the
 // share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
@@ -92,7 +93,7 @@ Console.WriteLine(JsonSerializer.Serialize(new
 }));
 
 // Each weight but the embedding's takes part in three products of a token; a causal pair of a head in seven of attention:
-// two forward, two again and three more backward.
+// two forward, one again and four more backward.
 double FlopsOfStep()
 {
     var tokens = (double)batch * cutoff;

@@ -69,7 +69,7 @@ public sealed record ModelConfig
     public string Device { get; init; } = "auto";
 
     /// <summary>What computes plain causal attention: libtorch's sdpa, ours blocked, or auto, measured at start where it matters.</summary>
-    [Description("What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto, the faster one.")]
+    [Description("What computes plain causal attention: sdpa (libtorch's), blocked (ours), or auto: sdpa where it computes the position method.")]
     [AllowedValues("auto", "sdpa", "blocked")]
     public string Attention { get; init; } = "auto";
 

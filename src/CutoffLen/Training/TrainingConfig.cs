@@ -133,7 +133,7 @@ public sealed record TrainingConfig
     [Range(0, int.MaxValue)]
     public int Seed { get; init; } = 42;
 
-    /// <summary>none or layers.</summary>
+    /// <summary>none, mlp or layers.</summary>
     public Recompute Recompute { get; init; } = Recompute.None;
 
     /// <summary>Whether the stored inputs of layers are kept in host memory.</summary>

@@ -12,14 +12,14 @@ public sealed class DemoTests : IDisposable
     {
         var stopped = CutoffProcess.RunUntil("TERM", () => folder.LengthOf("runs/demo/results.jsonl") > 2000, ["demo"], folder.Root).Exits(143);
         Assert.Contains("native 256 tokens", stopped.Output);
-        Assert.Contains("15 cells: 9 before fine-tuning, 6 after", stopped.Error);
+        Assert.Contains("13 cells: 9 before fine-tuning, 4 after", stopped.Error);
         Assert.Contains("start it again to go on", stopped.Error);
         Assert.True(File.ReadAllLines(folder["runs/demo/results.jsonl"]).Length > 1);
     }
 
     /// <summary>
-    /// The demo's own configuration, reduced to about two minutes of one core: plain RoPE is fine-tuned alone, in 20 steps of 2048
-    /// tokens instead of 30 of 4096, and 10 texts are measured instead of 40. It holds the demo's claim for plain RoPE, that the
+    /// The demo's own configuration, reduced to about two minutes of one core: plain RoPE is fine-tuned alone, in steps of 2048
+    /// tokens instead of 4096, and 10 documents are measured instead of 30. It holds the demo's claim for plain RoPE, that the
     /// limit moves with the cutoff. It says nothing of the other methods, which 'cutoff demo' compares.
     /// </summary>
     [Fact]

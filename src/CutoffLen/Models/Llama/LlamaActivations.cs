@@ -7,7 +7,7 @@ namespace CutoffLen.Models.Llama;
 
 /// <summary>
 /// Consecutive tokens. Dense parts of the network run over ranges of tokens, so that the wide activations of the MLP exist for
-/// one range at a time, and stay in a CPU's cache.
+/// one range at a time. On a CPU ranges of 512 to 2048 tokens are equally fast.
 /// </summary>
 internal readonly record struct TokenRange(long Start, long Count)
 {
