@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// The gradient of an accumulated batch. Autograd adds into the parameters' own buffer, which is exact enough in float32.
+/// The gradient of an accumulated batch. The backward pass adds into the parameters' own buffer, which is exact enough in float32.
 /// Bfloat16 would round after every micro-batch, so its gradients are added to a float32 buffer.
 /// </summary>
 internal sealed class GradientSum : IDisposable
