@@ -71,7 +71,7 @@ public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerTo
             keys.Count,
             encodings.Sum(TableBytes) / Sample,
             (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / Sample) + (bands.Count * 2 * sizeof(int)),
-            bands is [{ Queries: Rotation, BiasSlopes: null } only] && ReferenceEquals(only.Queries, only.Keys));
+            bands is [{ SharesRotation: true, BiasSlopes: null }]);
     }
 
     // Cosine and sine in float32; or an order, its inverse (both 64 bits) and a scale.

@@ -17,6 +17,9 @@ namespace CutoffLen.Positions;
 public sealed record Band(
     PositionEncoding Queries, PositionEncoding Keys, int[] First, int[] Last, double[]? BiasSlopes = null)
 {
+    /// <summary>Whether one rotation serves queries and keys.</summary>
+    public bool SharesRotation => Queries is Rotation && ReferenceEquals(Queries, Keys);
+
     /// <summary>The band of plain causal attention inside each document.</summary>
     public static Band Causal(PositionEncoding encoding, TokenPositions positions) =>
         new(encoding, encoding, positions.StartOfDocument(), [.. Enumerable.Range(0, positions.Length)]);

@@ -93,7 +93,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             Optimizer = training.Optimizer,
             OffloadOptimizer = training.OffloadOptimizer,
             OffloadInputs = training.OffloadInputs,
-            MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && !(onGpu && dtype == torch.ScalarType.Float32),
+            MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
         };
         return new MemoryOutlook(config, model, positions, settings, MemoryPlan.Of(model, settings), budget);

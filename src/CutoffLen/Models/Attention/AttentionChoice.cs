@@ -47,7 +47,7 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
                 : throw new UserException($"attention: '{asked}' is not one of auto, sdpa, blocked");
         }
 
-        if (device.type == DeviceType.CUDA && dtype == ScalarType.Float32)
+        if (!HasFusedKernels(device.type == DeviceType.CUDA, dtype))
         {
             return new AttentionChoice(AttentionPath.Blocked, "a GPU's fused kernels do not compute in float32");
         }
@@ -57,4 +57,7 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
             ? new AttentionChoice(AttentionPath.Sdpa, "libtorch has a fused kernel for it")
             : new AttentionChoice(AttentionPath.Blocked, "the position method alters attention");
     }
+
+    /// <summary>Whether libtorch's fused kernels compute in this dtype.</summary>
+    internal static bool HasFusedKernels(bool onGpu, ScalarType dtype) => !(onGpu && dtype == ScalarType.Float32);
 }

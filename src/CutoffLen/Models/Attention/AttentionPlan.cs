@@ -24,13 +24,13 @@ public interface IAttentionShape
 public sealed class AttentionPlan : IDisposable
 {
     private readonly List<DeviceBand> bands;
-    private readonly AttentionPlan? whole; // the plan that this is a window of, which owns the bands and the workspace
+    private readonly bool ownsBands;
     private readonly Workspace workspace;
     private readonly bool ownsWorkspace;
 
-    private AttentionPlan(List<DeviceBand> bands, AttentionTiling tiling, AttentionPath path, Workspace? workspace, AttentionPlan? whole = null)
+    private AttentionPlan(List<DeviceBand> bands, AttentionTiling tiling, AttentionPath path, Workspace? workspace, bool ownsBands)
     {
-        (this.bands, Tiling, this.whole, ownsWorkspace) = (bands, tiling, whole, workspace is null);
+        (this.bands, Tiling, this.ownsBands, ownsWorkspace) = (bands, tiling, ownsBands, workspace is null);
         this.workspace = workspace ?? new Workspace();
         Blocked = new BlockedAttention(bands, tiling, this.workspace);
         Fused = path == AttentionPath.Sdpa && tiling.FirstQuery == 0 ? FusedAttention.For(bands, this.workspace) : null;
@@ -59,7 +59,7 @@ public sealed class AttentionPlan : IDisposable
     /// The encoding of queries and keys where one serves both; else null. Who projects them may apply it at once, while they are in a
     /// CPU's cache, and say so.
     /// </summary>
-    internal DeviceEncoding? SharedEncoding => bands is [{ Band: { Queries: Rotation } only }] && ReferenceEquals(only.Queries, only.Keys) ? bands[0].Keys : null;
+    internal DeviceEncoding? SharedEncoding => bands is [{ Band.SharesRotation: true } only] ? only.Keys : null;
 
     /// <summary>The plan of <paramref name="method"/> for a row whose tokens have <paramref name="positions"/>.</summary>
     /// <param name="method">The position method.</param>
@@ -78,7 +78,7 @@ public sealed class AttentionPlan : IDisposable
         var group = shape.NumAttentionHeads / shape.NumKeyValueHeads;
         var tiling = new AttentionTiling(
             [.. bands.Select(band => band.Band)], 0, positions.Length, positions.DocumentStarts, group, size ?? BlockSize.For(device), device);
-        return new AttentionPlan(bands, tiling, path, workspace);
+        return new AttentionPlan(bands, tiling, path, workspace, ownsBands: true);
 
         DeviceEncoding KeysOf(Band band) => encodedKeys.TryGetValue(band.Keys, out var known)
             ? known
@@ -91,7 +91,7 @@ public sealed class AttentionPlan : IDisposable
     /// not depend on the length.
     /// </summary>
     public AttentionPlan Window(int firstQuery, int length) =>
-        new(bands, Tiling.Window(firstQuery, length), AttentionPath.Blocked, workspace, whole: this);
+        new(bands, Tiling.Window(firstQuery, length), AttentionPath.Blocked, workspace, ownsBands: false);
 
     /// <summary>
     /// Attention of queries [B, H, n, D] over keys and values [B, K, T, D], before any position encoding. The result
@@ -137,7 +137,7 @@ public sealed class AttentionPlan : IDisposable
             workspace.Dispose();
         }
 
-        if (whole is null)
+        if (ownsBands)
         {
             bands.ForEach(band => band.Dispose());
         }

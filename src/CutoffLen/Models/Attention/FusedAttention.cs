@@ -27,7 +27,7 @@ internal sealed class FusedAttention
 
     /// <summary>Fused attention where the kernels support the bands: one rotation, and all tokens before it of a query's document; else null.</summary>
     public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, Workspace workspace) =>
-        bands is [{ Band: { Queries: Rotation, BiasSlopes: null } only }] && ReferenceEquals(only.Queries, only.Keys) && Documents(only) is { } documents
+        bands is [{ Band: { SharesRotation: true, BiasSlopes: null } only }] && Documents(only) is { } documents
             ? new FusedAttention(bands[0].Keys, documents, workspace)
             : null;
 
@@ -115,11 +115,11 @@ internal sealed class FusedAttention
         return decoded;
     }
 
-    /// <summary>The kernel's calls: causal parts before the squares that are merged with them.</summary>
+    /// <summary>The kernel's calls; a token's causal part comes before the squares that are merged with it.</summary>
     private List<AttentionPart> Parts(Tensor queries)
     {
         var leaf = queries.device.type == DeviceType.CPU && queries.dtype == ScalarType.Float32 ? Leaf : int.MaxValue;
-        return [.. documents.SelectMany(document => AttentionPart.Of(document.Start, document.Length, leaf)).OrderByDescending(part => part.IsCausal)];
+        return [.. documents.SelectMany(document => AttentionPart.Of(document.Start, document.Length, leaf))];
     }
 
     /// <summary>New memory of the shape of x, [B, H, T, D], in which a token's heads lie together.</summary>

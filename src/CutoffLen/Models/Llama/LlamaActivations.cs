@@ -27,11 +27,12 @@ internal readonly record struct TokenRange(long Start, long Count)
     public static IEnumerable<TokenRange> Chunks(Tensor x, long length)
     {
         var (count, most) = (x.shape[0], Most(x.device.type != DeviceType.CPU));
-        var whole = most / length * length; // 0 for sequences longer than a range
-        for (long start = 0; start < count; start += whole > 0 ? whole : Math.Min(most, length - (start % length)))
+        for (long start = 0, size; start < count; start += size)
         {
-            var rest = whole > 0 ? count - start : length - (start % length);
-            yield return new TokenRange(start, Math.Min(whole > 0 ? whole : most, rest));
+            size = length <= most
+                ? Math.Min(most / length * length, count - start)
+                : Math.Min(most, length - (start % length));
+            yield return new TokenRange(start, size);
         }
     }
 }
