@@ -13,7 +13,7 @@ public sealed class ArchitectureTests
         "CutoffLen.Tokenization",
         "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
         "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",
-        "CutoffLen.Hardware",
+        "CutoffLen.Hardware", "CutoffLen.Distributed",
         "CutoffLen.Models.Attention", "CutoffLen.Models.Llama", "CutoffLen.Models",
         "CutoffLen.Checkpoints.Safetensors", "CutoffLen.Checkpoints.Lora", "CutoffLen.Checkpoints",
         "CutoffLen.Data",

@@ -122,7 +122,7 @@ public sealed class TrainingSequences
     private TokenPositions Positions(RowPlan plan, IReadOnlyList<DocumentSpan> spans, int used)
     {
         var lengths = plan.AttentionCrosses ? [used] : spans.Select(span => span.Length);
-        return TokenPositions.Packed([.. lengths, .. Enumerable.Repeat(1, Cutoff - used)]);
+        return TokenPositions.Packed([.. lengths]).Padded(Cutoff);
     }
 
     /// <summary>The plan and the order of one epoch.</summary>

@@ -20,32 +20,47 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     private readonly long keys = (long)config.NumKeyValueHeads * config.HeadDim;
 
     /// <summary>Of the blocked path: encoded heads, their gradients in float32, results before they are laid out by token, tiles.</summary>
-    public long Blocked(int batch, int length)
+    /// <param name="batch">B.</param>
+    /// <param name="queryTokens">n, queries of a row.</param>
+    /// <param name="keyTokens">T, keys of a row.</param>
+    public long Blocked(int batch, int queryTokens, int keyTokens)
     {
-        var encoded = width * ((bands.Bands * queries) + ((bands.KeyEncodings + 1) * keys));
-        var gradients = Float32 * ((bands.Bands * queries) + ((bands.Bands + 1) * keys));
+        var (q, k) = (queries * queryTokens, keys * keyTokens);
+        var encoded = width * ((bands.Bands * q) + ((bands.KeyEncodings + 1) * k));
+        var gradients = Float32 * ((bands.Bands * q) + ((bands.Bands + 1) * k));
         // Upstream and downstream gradients by head; each band's decoded gradients, rounded, and laid out by token.
-        var decoded = Float32 * ((bands.Bands * (queries + keys)) + (width == Float32 ? keys : 0));
-        var results = (2 * width * queries) + decoded + (width * (queries + (2 * keys)) * (width == Float32 ? 1 : 2));
-        var rotation = width == Float32 ? 0 : Float32 * queries;
-        var tile = Scores(batch, length) * 2 * (width == Float32 ? width : width + Float32);
-        return (batch * (long)length * (encoded + gradients + results + rotation)) + tile;
+        var decoded = Float32 * ((bands.Bands * (q + k)) + (width == Float32 ? k : 0));
+        var results = (2 * width * q) + decoded + (width * (q + (2 * k)) * (width == Float32 ? 1 : 2));
+        var rotation = width == Float32 ? 0 : Float32 * Math.Max(q, k);
+        var tile = Scores(batch, queryTokens, keyTokens) * 2 * (width == Float32 ? width : width + Float32);
+        return (batch * (encoded + gradients + results + rotation)) + tile;
     }
 
-    /// <summary>Of the fused path: the gradients of the heads, and those of its largest part, half the tokens on a CPU.</summary>
-    public long Fused(int batch, int length, bool onGpu)
+    /// <summary>
+    /// Of the fused path: the gradients of the heads, and those of its largest part. That is the keys before the queries, where
+    /// there are such, else half the tokens on a CPU.
+    /// </summary>
+    public long Fused(int batch, int queryTokens, int keyTokens, bool onGpu)
     {
-        var heads = width * (queries + (2 * keys));
-        return batch * (long)length * (onGpu || width < Float32 ? heads : heads + (heads / 2));
+        var heads = width * ((queries * queryTokens) + (2 * keys * keyTokens));
+        var ofPart = queryTokens < keyTokens ? heads : onGpu || width < Float32 ? 0 : heads / 2;
+        return batch * (heads + ofPart);
     }
+
+    /// <summary>
+    /// Of ranks that share a row, beside the attention of one chunk of queries: keys and values of all ranks, in the order of the ranks
+    /// (one at a time) and of the row; gradients of the early chunk's keys and values; those of queries by chunk and joined.
+    /// </summary>
+    public long Gathered(int batch, int queryTokens, int keyTokens) =>
+        batch * width * ((3 * keys * keyTokens) + (2 * keys * queryTokens) + (3 * queries * queryTokens));
 
     /// <summary>The scores of the largest tile. Each band's slice may overlap the next by the tile's rows.</summary>
-    private long Scores(int batch, int length)
+    private long Scores(int batch, int queryTokens, int keyTokens)
     {
         var group = config.NumAttentionHeads / config.NumKeyValueHeads;
-        var rows = Math.Min(length, size.Rows(group, length));
-        var ofOne = group * rows * (length + ((bands.Bands - 1L) * rows));
-        var ofAll = (long)batch * config.NumAttentionHeads * Math.Min(length, size.MostRows) * (length + ((bands.Bands - 1L) * size.MostRows));
+        var rows = Math.Min(queryTokens, size.Rows(group, keyTokens));
+        var ofOne = group * rows * (keyTokens + ((bands.Bands - 1L) * rows));
+        var ofAll = (long)batch * config.NumAttentionHeads * Math.Min(queryTokens, size.MostRows) * (keyTokens + ((bands.Bands - 1L) * size.MostRows));
         return Math.Min(Math.Max(size.Scores, ofOne), ofAll);
     }
 }

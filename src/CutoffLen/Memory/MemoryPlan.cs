@@ -39,8 +39,14 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
     /// <summary>The adapters; null when all weights are trained.</summary>
     public AdapterConfig? Lora { get; init; }
 
-    /// <summary>B*T, tokens of a forward pass.</summary>
-    public long Tokens => (long)BatchSize * Cutoff;
+    /// <summary>P, ranks that share each sequence.</summary>
+    public int ContextParallelSize { get; init; } = 1;
+
+    /// <summary>Tokens of a forward pass on this rank: B*T, or with padding its share of them.</summary>
+    public long Tokens => (long)BatchSize * (ContextParallelSize == 1 ? Cutoff : 2 * ChunkTokens);
+
+    /// <summary>n, tokens of one of the 2P chunks of a sequence.</summary>
+    internal int ChunkTokens => (Cutoff + (2 * ContextParallelSize) - 1) / (2 * ContextParallelSize);
 }
 
 /// <summary>What memory is used for in training.</summary>
@@ -60,6 +66,7 @@ internal enum MemoryUse
     StreamGradients,
     Chunk,
     Attention,
+    GatheredHeads,
     Logits,
     OptimizerSlices,
 
@@ -88,6 +95,7 @@ public sealed record MemoryPart
         MemoryUse.StreamGradients => "gradients between layers",
         MemoryUse.Chunk => "scratch buffers of a chunk",
         MemoryUse.Attention => "attention workspace",
+        MemoryUse.GatheredHeads => "keys and values of all ranks",
         MemoryUse.Logits => "a chunk of logits",
         MemoryUse.OptimizerSlices => "the optimizer's slices",
         MemoryUse.CudaContext => "CUDA context and allocator",

@@ -61,9 +61,7 @@ internal sealed class TrainingMemory
         PerToken(MemoryUse.Activations, Activations()),
         PerToken(MemoryUse.StreamGradients, Width * ((2 * hidden) + queries)), // hidden states, stream, attention's result
         new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
-        new(MemoryUse.Attention, UsesFused
-            ? attention.Fused(settings.BatchSize, settings.Cutoff, settings.OnGpu)
-            : attention.Blocked(settings.BatchSize, settings.Cutoff)),
+        .. Attention(),
         new(MemoryUse.Logits, HeadLoss.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width)),
         new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Trained, FlatParameters.SliceElements(settings.OnGpu))),
     ];
@@ -75,7 +73,15 @@ internal sealed class TrainingMemory
         PerToken(MemoryUse.LayerInputs, OffloadsInputs ? Layers * Width * (hidden + queries) : 0),
     ];
 
-    private bool UsesFused => settings.MayFuse && settings.Bands.IsPlain;
+    /// <summary>Queries of a rank that shares its rows are computed chunk by chunk.</summary>
+    private IEnumerable<MemoryPart> Attention()
+    {
+        var (batch, ranks) = (settings.BatchSize, settings.ContextParallelSize);
+        var (queryTokens, keyTokens) = ranks == 1 ? (settings.Cutoff, settings.Cutoff) : (settings.ChunkTokens, 2 * ranks * settings.ChunkTokens);
+        var fuses = settings.MayFuse && settings.Bands.IsPlain;
+        yield return new(MemoryUse.Attention, fuses ? attention.Fused(batch, queryTokens, keyTokens, settings.OnGpu) : attention.Blocked(batch, queryTokens, keyTokens));
+        yield return new(MemoryUse.GatheredHeads, ranks == 1 ? 0 : attention.Gathered(batch, queryTokens, keyTokens));
+    }
 
     private IEnumerable<MemoryPart> OptimizerState()
     {

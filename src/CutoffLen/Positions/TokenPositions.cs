@@ -48,6 +48,10 @@ public sealed class TokenPositions
         return new TokenPositions(ids, starts);
     }
 
+    /// <summary>These and padding up to <paramref name="length"/> tokens. Padding tokens are documents of their own, at position 0.</summary>
+    public TokenPositions Padded(int length) =>
+        new([.. Ids, .. Enumerable.Repeat(0, length - Length)], [.. DocumentStarts, .. Enumerable.Range(Length, length - Length)]);
+
     /// <summary>The half-open index range of document <paramref name="document"/>.</summary>
     public (int Start, int End) Document(int document) =>
         (DocumentStarts[document], document + 1 < DocumentStarts.Length ? DocumentStarts[document + 1] : Length);

@@ -170,6 +170,7 @@ public sealed class FinetunePlan : IDisposable
 
         RunConfigCheck.Check(config);
         CheckOffload(config);
+        config.Training.DataParallelSize(ranks: 1);
     }
 
     /// <summary>Only inputs can be offloaded, not graphs.</summary>

@@ -44,7 +44,7 @@ public sealed class FinetuneRun
         state = from is null ? null : TrainingState.Read(from);
         attention = AttentionOf(plan, state);
         settings = RunSettings.Of(plan, attention.Path);
-        machine = Machine(plan.Compute);
+        machine = Machine(plan);
         if (state is not null && RunSettings.Differences(state.Settings, settings) is { Count: > 0 } differences)
         {
             throw new UserException($"--resume {from}: the run was started with other settings; give the same or begin a new run:\n  {string.Join("\n  ", differences)}");
@@ -141,11 +141,12 @@ public sealed class FinetuneRun
             ? FinetunePlan.ChooseAttention(plan.Config, before, plan.Positions, plan.Model, plan.Compute)
             : plan.Attention;
 
-    private static Dictionary<string, string> Machine(DeviceAndDtype compute) => new()
+    private static Dictionary<string, string> Machine(FinetunePlan plan) => new()
     {
-        ["device"] = compute.DeviceName,
+        ["device"] = plan.Compute.DeviceName,
+        ["context_parallel_size"] = $"{plan.Config.Training.ContextParallelSize}",
         ["threads"] = $"{torch.get_num_threads()}",
         ["libtorch"] = TorchLibrary.Load().Libtorch ?? "",
-        ["attention_pieces"] = $"{BlockSize.For(compute.Device)}",
+        ["attention_pieces"] = $"{BlockSize.For(plan.Compute.Device)}",
     };
 }

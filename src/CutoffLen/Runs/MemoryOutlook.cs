@@ -93,6 +93,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             Optimizer = training.Optimizer,
             OffloadOptimizer = training.OffloadOptimizer,
             OffloadInputs = training.OffloadInputs,
+            ContextParallelSize = training.ContextParallelSize,
             MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
         };

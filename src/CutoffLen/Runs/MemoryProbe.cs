@@ -1,4 +1,5 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
@@ -19,9 +20,11 @@ public static class MemoryProbe
     /// <summary>The peak, in bytes. Weights and data are the run's where they are there, else random.</summary>
     /// <param name="outlook">The run, planned for this machine.</param>
     /// <param name="stop">Stops it between steps.</param>
+    /// <exception cref="UserException">The run needs more ranks than this process.</exception>
     public static long Run(MemoryOutlook outlook, CancellationToken stop = default)
     {
         var (config, model, positions, compute) = (outlook.Config, outlook.Model, outlook.Positions, outlook.Compute!);
+        config.Training.DataParallelSize(ranks: 1);
         var peak = new PeakMemory(compute);
         var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
         try

@@ -111,33 +111,61 @@ public sealed class LoraAdapters : IDisposable
 }
 
 /// <summary>
-/// Dropout of adapter inputs, in training only. A mask is drawn from (seed, step, micro-batch, adapter) each time, so a
-/// recomputed layer gets the same one. It is drawn on the CPU, so every device gets the same one.
+/// Dropout of adapter inputs, in training only. A token's mask is drawn from (seed, step, adapter, the token's number in the step)
+/// each time. So it does not depend on micro-batches, on ranks or on chunks, and a recomputed layer gets the same one. It is drawn on
+/// the CPU, so every device gets the same one.
 /// </summary>
 /// <param name="probability">Of an input to be dropped.</param>
 /// <param name="seed">The run's seed.</param>
 public sealed class LoraDropout(double probability, long seed)
 {
-    private (long Step, long MicroBatch)? current;
+    private const int Block = 64; // tokens whose masks come from one generator, one after the other
+
+    private (long Step, long FirstToken, int[]? Indices)? current;
 
     /// <summary>Turns dropout on for one micro-batch, until the result is disposed.</summary>
-    public IDisposable For(long step, long microBatch)
+    /// <param name="step">The optimizer step.</param>
+    /// <param name="firstToken">The number of the micro-batch's first token among those of the step.</param>
+    /// <param name="indices">The index of each token of the pass among those of the micro-batch; null where the pass has all.</param>
+    public IDisposable For(long step, long firstToken, int[]? indices = null)
     {
-        current = (step, microBatch);
+        current = (step, firstToken, indices);
         return new Ending(this);
     }
 
-    /// <summary>Inputs [n, in] of one adapter, or their gradients, after dropout; the first row is token <paramref name="firstToken"/>.</summary>
-    internal Tensor Apply(Tensor x, int adapter, long firstToken) => probability > 0 && current is { } batch
-        ? x * Mask(x, new KeyedRandom(seed, "lora-dropout", batch.Step, batch.MicroBatch, adapter, firstToken))
-        : x;
+    /// <summary>Inputs [n, in] of one adapter, or their gradients, after dropout; the first row is token <paramref name="first"/> of the pass.</summary>
+    internal Tensor Apply(Tensor x, int adapter, long first)
+    {
+        if (probability == 0 || current is not { } batch)
+        {
+            return x;
+        }
 
-    private Tensor Mask(Tensor x, KeyedRandom random)
+        using var scope = NewDisposeScope();
+        var masks = new List<Tensor>();
+        for (long row = 0, count; row < x.shape[0]; row += count)
+        {
+            var token = TokenOf(row);
+            for (count = 1; row + count < x.shape[0] && (token + count) % Block != 0 && TokenOf(row + count) == token + count;)
+            {
+                count++;
+            }
+
+            masks.Add(Mask(x.shape[1], new KeyedRandom(seed, "lora-dropout", batch.Step, adapter, token / Block)).narrow(0, token % Block, count));
+        }
+
+        return (x * cat(masks).to(x.dtype).to(x.device)).MoveToOuterDisposeScope();
+
+        long TokenOf(long row) => batch.FirstToken + (batch.Indices?[first + row] ?? first + row);
+    }
+
+    /// <summary>The masks [block, in] of the tokens of a block: 0, or one over the share that is kept.</summary>
+    private Tensor Mask(long width, KeyedRandom random)
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(random.NextBits() >> 1);
-        var kept = rand(x.shape, ScalarType.Float32, generator: generator).ge(Kept(probability));
-        return (kept.to(ScalarType.Float32) / Kept(1 - probability)).to(x.dtype).to(x.device).MoveToOuterDisposeScope();
+        var kept = rand([Block, width], ScalarType.Float32, generator: generator).ge(Kept(probability));
+        return (kept.to(ScalarType.Float32) / Kept(1 - probability)).MoveToOuterDisposeScope();
     }
 
     private sealed class Ending(LoraDropout dropout) : IDisposable

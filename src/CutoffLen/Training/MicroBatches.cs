@@ -1,4 +1,5 @@
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
@@ -9,24 +10,45 @@ namespace CutoffLen.Training;
 /// <summary>A sequence with the position ids of its tokens.</summary>
 internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositions Positions);
 
+/// <summary>The input of one forward and backward pass: B rows of n tokens, all of a row or those of this rank.</summary>
+/// <param name="Tokens">[B, n] int64.</param>
+/// <param name="Targets">[B, n] int64, <see cref="TrainingSequence.Ignore"/> where no token is predicted.</param>
+/// <param name="Plan">How attention sees positions; it belongs to <see cref="MicroBatches"/>.</param>
+/// <param name="TokenIndices">[B*n] the index of each token among those of all sequences; 0 for padding.</param>
+internal sealed record MicroBatch(Tensor Tokens, Tensor Targets, AttentionPlan Plan, int[] TokenIndices);
+
 /// <summary>
 /// Turns sequences into the tensors and the plan of one forward pass. Rows with equal position ids share a plan, which is
 /// kept for the next ones. Other rows are joined into one long row, whose documents attention keeps apart.
 /// </summary>
-internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model, AttentionPath path) : IDisposable
+/// <param name="method">The position method.</param>
+/// <param name="model">The model.</param>
+/// <param name="path">What computes attention where it can.</param>
+/// <param name="context">
+/// The ranks that share each row; null for none. Rows whose length is no multiple of 2P are padded. Padding has no loss, and no other
+/// token attends to it, so it changes no number.
+/// </param>
+internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model, AttentionPath path, ICollectives? context = null) : IDisposable
 {
+    private readonly ContextChunks? chunks = context is null ? null : ContextChunks.Of(context);
     private TokenPositions? planned;
     private AttentionPlan? plan;
 
-    /// <summary>Tokens [B, T], targets [B, T], both int64, and the plan, which this object owns.</summary>
-    public (Tensor Tokens, Tensor Targets, AttentionPlan Plan) Of(IReadOnlyList<PositionedSequence> rows)
+    /// <summary>The pass of sequences of equal lengths.</summary>
+    public MicroBatch Of(IReadOnlyList<PositionedSequence> sequences)
     {
-        var alike = rows.All(row => SamePositions(row.Positions, rows[0].Positions));
-        var positions = alike ? rows[0].Positions : Join(rows);
-        return (Ids(row => row.Tokens), Ids(row => row.Targets), PlanFor(positions));
+        var alike = sequences.All(one => SamePositions(one.Positions, sequences[0].Positions));
+        var positions = alike ? sequences[0].Positions : Join(sequences);
+        int[] tokens = [.. sequences.SelectMany(one => one.Sequence.Tokens)];
+        int[] targets = [.. sequences.SelectMany(one => one.Sequence.Targets)];
+        return new MicroBatch(Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlanFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0));
 
-        Tensor Ids(Func<TrainingSequence, int[]> of) =>
-            tensor([.. rows.SelectMany(row => of(row.Sequence))], ScalarType.Int64).view(-1, positions.Length).to(model.Device); // [B, T]
+        Tensor Ids(int[] ofAll, int padding) =>
+            tensor(Own(ofAll, padding), ScalarType.Int64).view(tokens.Length / positions.Length, -1).to(model.Device); // [B, n]
+
+        int[] Own(int[] ofAll, int padding) => chunks is null
+            ? ofAll
+            : [.. ofAll.Chunk(positions.Length).SelectMany(row => chunks.OwnOf<int>([.. row, .. Enumerable.Repeat(padding, chunks.PaddedLength(row.Length) - row.Length)]))];
     }
 
     public void Dispose() => plan?.Dispose();
@@ -36,7 +58,8 @@ internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model
         if (plan is null || !SamePositions(positions, planned!))
         {
             plan?.Dispose();
-            plan = AttentionPlan.Create(method, positions, model.Config, model.Device, path, workspace: model.Workspace);
+            var padded = chunks is null ? positions : positions.Padded(chunks.PaddedLength(positions.Length));
+            plan = AttentionPlan.Create(method, padded, model.Config, model.Device, path, workspace: model.Workspace, context: context);
             planned = positions;
         }
 
@@ -46,13 +69,13 @@ internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model
     private static bool SamePositions(TokenPositions one, TokenPositions other) =>
         one.Ids.AsSpan().SequenceEqual(other.Ids) && one.DocumentStarts.AsSpan().SequenceEqual(other.DocumentStarts);
 
-    private static TokenPositions Join(IReadOnlyList<PositionedSequence> rows)
+    private static TokenPositions Join(IReadOnlyList<PositionedSequence> sequences)
     {
         var (ids, starts) = (new List<int>(), new List<int>());
-        foreach (var row in rows)
+        foreach (var one in sequences)
         {
-            starts.AddRange(row.Positions.DocumentStarts.Select(start => ids.Count + start));
-            ids.AddRange(row.Positions.Ids);
+            starts.AddRange(one.Positions.DocumentStarts.Select(start => ids.Count + start));
+            ids.AddRange(one.Positions.Ids);
         }
 
         return new TokenPositions([.. ids], [.. starts]);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Models.Attention;
 using CutoffLen.Positions;
 using CutoffLen.Positions.PositionIds;
@@ -35,15 +36,16 @@ public sealed class Trainer : IDisposable
     /// <param name="attention">What computes attention where it can.</param>
     /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
     /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
+    /// <param name="context">The ranks that share each sequence; null for none.</param>
     public Trainer(
         TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
-        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null)
+        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null, ICollectives? context = null)
     {
         (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
         config = steps.Config;
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
-        batches = new MicroBatches(method, model.Network, attention);
+        batches = new MicroBatches(method, model.Network, attention, context);
         backprop = model.Backprop(config.Recompute, config.OffloadInputs);
         gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
         Optimizer = config.CreateOptimizer(model.Parameters);
@@ -126,9 +128,9 @@ public sealed class Trainer : IDisposable
     private double RunBatch(PositionedSequence[] rows, long step, int number, double scale)
     {
         using var scope = NewDisposeScope();
-        var (tokens, targets, plan) = batches.Of(rows);
-        using var dropout = Model.Adapters?.Dropout.For(step, number);
-        var loss = backprop.Run(tokens, targets, plan, scale).item<double>();
+        var batch = batches.Of(rows);
+        using var dropout = Model.Adapters?.Dropout.For(step, (long)number * config.PerDeviceTrainBatchSize * sequences.Cutoff, batch.TokenIndices);
+        var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plan, scale).item<double>();
         gradients.Add();
         return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows);
     }

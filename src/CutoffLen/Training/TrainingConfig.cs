@@ -125,6 +125,11 @@ public sealed record TrainingConfig
     [NotCompared(InAccumulation)]
     public int? TokensPerStep { get; init; }
 
+    /// <summary>P, ranks that share each sequence (arXiv 2407.21783, section 3.3.2); divides the number of ranks.</summary>
+    [Range(1, int.MaxValue)]
+    [NotCompared("changes the order of sums only")]
+    public int ContextParallelSize { get; init; } = 1;
+
     /// <summary>Whether an incomplete last step of an epoch is left out.</summary>
     public bool DataloaderDropLast { get; init; }
 
@@ -174,6 +179,14 @@ public sealed record TrainingConfig
             ? (int)(tokens / pass)
             : throw new UserException($"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}");
     }
+
+    /// <summary>Groups of context_parallel_size ranks; each group trains on other sequences.</summary>
+    /// <param name="ranks">Ranks of the run.</param>
+    /// <exception cref="UserException">The ranks make no whole groups.</exception>
+    public int DataParallelSize(int ranks) => ranks % ContextParallelSize == 0
+        ? ranks / ContextParallelSize
+        : throw new UserException(
+            $"context_parallel_size: {ContextParallelSize} needs a multiple of {ContextParallelSize} ranks, and this run has {ranks}; start it with mpirun -np {ContextParallelSize}");
 
     /// <summary>The optimizer in its initial state.</summary>
     public FlatOptimizer CreateOptimizer(FlatParameters parameters) => Optimizer switch

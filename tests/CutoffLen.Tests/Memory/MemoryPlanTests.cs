@@ -65,6 +65,30 @@ public sealed class MemoryPlanTests
     }
 
     [Fact]
+    public void Ranks_that_share_a_sequence_have_their_share_of_its_tokens_and_gather_its_keys_and_values()
+    {
+        var settings = On(32768) with { OnGpu = true, Recompute = Recompute.Layers, MayFuse = true };
+        var (one, four) = (MemoryPlan.Of(Llama8B, settings), MemoryPlan.Of(Llama8B, settings with { ContextParallelSize = 4 }));
+        Assert.All(
+            ["inputs of layers", "activations of layers", "gradients between layers"],
+            name => Assert.Equal(Bytes(one, name), 4 * Bytes(four, name)));
+        Assert.Equal(Bytes(one, "position tables"), Bytes(four, "position tables"));
+        Assert.Equal(0, Bytes(one, "keys and values of all ranks"));
+        // Three of 1024 numbers for each key; for each of the 4096 queries of a chunk two of 1024, and three of 4096.
+        Assert.Equal(2 * ((3 * 1024 * 32768L) + (4096 * ((2 * 1024) + (3 * 4096)))), Bytes(four, "keys and values of all ranks"));
+        Assert.Equal(2 * 14, (On(100) with { BatchSize = 2, ContextParallelSize = 8 }).Tokens); // padded to 112
+    }
+
+    [Fact]
+    public void Ranks_that_share_a_sequence_send_keys_values_and_gradients()
+    {
+        // Forward, backward and gradients: 3 times keys and values, 2 * 1024 numbers of 2 bytes a token. Each rank sends its 4096 tokens to 7 others.
+        var settings = On(32768) with { AccumulationSteps = 2, ContextParallelSize = 8 };
+        Assert.Equal(2 * 32 * 3L * 2 * 1024 * 2 * 4096 * 7, StepTraffic.ContextParallelBytes(Llama8B, settings));
+        Assert.Equal(0, StepTraffic.ContextParallelBytes(Llama8B, On(32768)));
+    }
+
+    [Fact]
     public void The_largest_cutoff_fits_and_the_next_does_not()
     {
         var settings = On(1024) with { OnGpu = true, Lora = Lora, Recompute = Recompute.Layers };

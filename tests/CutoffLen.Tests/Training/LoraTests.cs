@@ -55,21 +55,22 @@ public sealed class LoraTests
     }
 
     [Fact]
-    public void Dropout_is_drawn_from_step_micro_batch_and_adapter_and_off_outside_training()
+    public void Dropout_is_drawn_from_step_token_and_adapter_and_off_outside_training()
     {
         using var scope = NewDisposeScope();
         var dropout = new LoraDropout(0.25, 9);
         var x = ones(100, 100);
         Assert.Same(x, dropout.Apply(x, 0, 0));
-        float[] Drawn(long step, long batch, int adapter, long first = 0)
+        float[] Drawn(long step, long firstToken, int adapter, long first = 0)
         {
-            using var on = dropout.For(step, batch);
+            using var on = dropout.For(step, firstToken);
             return dropout.Apply(x, adapter, first).data<float>().ToArray();
         }
 
         var first = Drawn(1, 0, 0);
         Assert.Equal(first, Drawn(1, 0, 0));
         Assert.All([Drawn(2, 0, 0), Drawn(1, 1, 0), Drawn(1, 0, 1), Drawn(1, 0, 0, first: 100)], other => Assert.NotEqual(first, other));
+        Assert.Equal(Drawn(1, 150, 0), Drawn(1, 50, 0, first: 100)); // a token's number in the step decides
         Assert.Equal(0.25, first.Count(value => value == 0) / 10_000.0, 0.02);
         Assert.All(first.Where(value => value != 0), value => Assert.Equal(1 / 0.75f, value, 1e-6));
     }
@@ -132,7 +133,7 @@ public sealed class LoraTests
     }
 
     /// <summary>A model whose adapters are not zero.</summary>
-    private static TrainableModel Disturbed(AdapterConfig settings, LlamaConfig config)
+    internal static TrainableModel Disturbed(AdapterConfig settings, LlamaConfig config)
     {
         var model = TinyTraining.Lora(settings, config);
         using var noGrad = no_grad();

@@ -122,6 +122,8 @@ internal sealed class AttentionTiling(
 
     public int Length => length;
 
+    public Device Device => device;
+
     /// <summary>The tiling of the queries from <paramref name="first"/> on over the first <paramref name="keys"/> keys.</summary>
     public AttentionTiling Window(int first, int keys) => new(bands, first, keys, documentStarts, group, size, device);
 

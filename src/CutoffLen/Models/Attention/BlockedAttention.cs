@@ -13,13 +13,10 @@ namespace CutoffLen.Models.Attention;
 /// pairs of a row and a key/value head. Names as in FlashAttention: P weights, O output, S scores, d before a gradient.
 /// </para>
 /// </summary>
-internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, AttentionTiling tiling, Workspace workspace)
+internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, AttentionTiling tiling, Workspace workspace) : IAttention
 {
-    /// <summary>
-    /// Attention's result [B, H, n, D], in memory where a token's heads lie together. Where asked for, also what
-    /// <see cref="Backward"/> needs: the float32 log-sum-exp of each query's scores, [B*K, G, n, 1].
-    /// </summary>
-    public (Tensor Output, Tensor? LogSumExp) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
+    /// <summary>The result and, where asked for, the float32 log-sum-exp of each query's scores, [B*K, G, n, 1].</summary>
+    public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
     {
         using var scope = NewDisposeScope();
         var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace, areEncoded);
@@ -44,12 +41,12 @@ internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, Attentio
             heads.PlaceRows(byHead, tile, attended);
         }
 
-        return (output.flatten(2, 3).transpose(1, 2).MoveToOuterDisposeScope(), logSumExp?.MoveToOuterDisposeScope());
+        return (output.flatten(2, 3).transpose(1, 2).MoveToOuterDisposeScope(), logSumExp is null ? [] : [logSumExp.MoveToOuterDisposeScope()]);
     }
 
-    /// <summary>The gradients of queries, keys and values, in their shapes, from that of the output.</summary>
+    /// <inheritdoc/>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSumExp, Tensor gradient, bool areEncoded)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient, bool areEncoded)
     {
         using var scope = NewDisposeScope();
         var heads = new EncodedHeads(bands, tiling.FirstQuery, queries, keys, values, workspace, areEncoded);
@@ -61,7 +58,7 @@ internal sealed class BlockedAttention(IReadOnlyList<DeviceBand> bands, Attentio
             using var tileScope = NewDisposeScope();
             var dO = heads.ProductRows(upstream, tile); // [c, G*n, D]
             var weights = heads.Scores(tile); // [c, G, n, keys]
-            var p = weights.Float32.sub_(heads.RowsOf(logSumExp, tile)).exp2_();
+            var p = weights.Float32.sub_(heads.RowsOf(kept[0], tile)).exp2_();
             gradients.AddValues(tile, weights.Round(), dO); // dV += P^T dO
             var scoreGradients = heads.RowsByValues(tile, dO); // dP = dO V^T
             scoreGradients.Float32.sub_(heads.RowsOf(delta, tile)).mul_(p); // dS = P * (dP - delta)

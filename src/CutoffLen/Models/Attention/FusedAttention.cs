@@ -10,34 +10,42 @@ namespace CutoffLen.Models.Attention;
 /// linear in memory. Shapes as in <see cref="AttentionPlan"/>.
 /// <para>
 /// libtorch's kernel for CPUs computes up to 512 keys of a row beyond the causal ones. So in float32 a document is cut: into
-/// causal parts on the diagonal, and squares before them that need no mask. The results of a query's parts are merged by their
-/// log-sum-exps.
+/// causal parts on the diagonal, and squares before them that need no mask. Queries in the middle of a row have one rectangle more:
+/// the keys of their document before the first query. The results of a query's parts are merged by their log-sum-exps.
 /// </para>
 /// </summary>
-internal sealed class FusedAttention
+internal sealed class FusedAttention : IAttention
 {
     private const int Leaf = 128; // tokens of a causal part: below, the kernel's own products get slow
 
     private readonly DeviceEncoding encoding; // of queries too: the kernel has the factor 1/sqrt(D) itself
-    private readonly IReadOnlyList<(int Start, int Length)> documents;
+    private readonly IReadOnlyList<(int Start, int End)> documents; // those with queries, up to the last key
+    private readonly int firstQuery;
     private readonly Workspace workspace;
 
-    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int Length)> documents, Workspace workspace) =>
-        (this.encoding, this.documents, this.workspace) = (encoding, documents, workspace);
+    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int End)> documents, int firstQuery, Workspace workspace) =>
+        (this.encoding, this.documents, this.firstQuery, this.workspace) = (encoding, documents, firstQuery, workspace);
 
     /// <summary>Fused attention where the kernels support the bands: one rotation, and all tokens before it of a query's document; else null.</summary>
-    public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, Workspace workspace) =>
+    /// <param name="bands">The plan's bands.</param>
+    /// <param name="firstQuery">Token index of the first query.</param>
+    /// <param name="length">T, the number of keys.</param>
+    /// <param name="workspace">Memory for the moment.</param>
+    public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, int firstQuery, int length, Workspace workspace) =>
         bands is [{ Band: { SharesRotation: true, BiasSlopes: null } only }] && Documents(only) is { } documents
-            ? new FusedAttention(bands[0].Keys, documents, workspace)
+            ? new FusedAttention(
+                bands[0].Keys,
+                [.. documents.Where(document => document.End > firstQuery && document.Start < length).Select(document => (document.Start, Math.Min(document.End, length)))],
+                firstQuery, workspace)
             : null;
 
-    /// <summary>The result [B, H, T, D], in memory where a token's heads lie together, and what the backward pass needs beside it.</summary>
-    public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool areEncoded)
+    /// <inheritdoc/>
+    public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var (q, k) = areEncoded ? (queries, keys) : (Encode(queries, "encoded queries"), Encode(keys, "encoded keys"));
+        var (q, k) = areEncoded ? (queries, keys) : (EncodedQueries(queries), EncodedKeys(keys));
         var parts = Parts(queries);
-        if (parts.Count == 1)
+        if (IsWhole(parts))
         {
             var (whole, kept) = Kernels.FlashAttention(q, k, values, causal: true);
             return (whole.MoveToOuterDisposeScope(), [.. kept.Select(tensor => tensor.MoveToOuterDisposeScope())]);
@@ -64,17 +72,19 @@ internal sealed class FusedAttention
         return (output.MoveToOuterDisposeScope(), [.. keptOfAll.Select(tensor => tensor.MoveToOuterDisposeScope())]);
     }
 
-    /// <summary>The gradients of queries, keys and values.</summary>
+    /// <inheritdoc/>
     public (Tensor Queries, Tensor Keys, Tensor Values) Backward(
         Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor[] kept, Tensor gradient, bool areEncoded)
     {
         using var scope = NewDisposeScope();
-        var (q, k) = areEncoded ? (queries, keys) : (Encode(queries, "encoded queries"), Encode(keys, "encoded keys"));
+        var (q, k) = areEncoded ? (queries, keys) : (EncodedQueries(queries), EncodedKeys(keys));
         var parts = Parts(queries);
-        var (dq, dk, dv) = parts.Count == 1
+        var (dq, dk, dv) = IsWhole(parts)
             ? Kernels.FlashAttentionBackward(gradient, q, k, values, output, causal: true, kept)
             : (ByToken(queries), ByToken(keys), ByToken(values));
-        foreach (var part in parts.Count == 1 ? [] : parts)
+        dk.narrow(2, 0, firstQuery).zero_(); // keys before the queries have no causal part, which would set their gradients
+        dv.narrow(2, 0, firstQuery).zero_();
+        foreach (var part in IsWhole(parts) ? [] : parts)
         {
             using var partScope = NewDisposeScope();
             var (queryPart, keyPart, valuePart) = Kernels.FlashAttentionBackward(
@@ -97,29 +107,43 @@ internal sealed class FusedAttention
             }
         }
 
-        (dq, dk) = areEncoded ? (dq, dk) : (Decode(dq), Decode(dk));
+        (dq, dk) = areEncoded ? (dq, dk) : (Decode(dq, firstQuery), Decode(dk, 0));
         return (dq.MoveToOuterDisposeScope(), dk.MoveToOuterDisposeScope(), dv.MoveToOuterDisposeScope());
     }
 
-    private Tensor Encode(Tensor x, string name)
+    private Tensor EncodedQueries(Tensor queries) => Encode(queries, firstQuery, "encoded queries");
+
+    private Tensor EncodedKeys(Tensor keys) => Encode(keys, 0, "encoded keys");
+
+    private Tensor Encode(Tensor x, int start, string name)
     {
         var encoded = workspace.Take(name, x.dtype, x.device, x.shape[0], x.shape[2], x.shape[1], x.shape[3]).transpose(1, 2);
-        encoding.Apply(x, 0, encoded, workspace);
+        encoding.Apply(x, start, encoded, workspace);
         return encoded;
     }
 
-    private Tensor Decode(Tensor gradient)
+    private Tensor Decode(Tensor gradient, int start)
     {
         var decoded = ByToken(gradient);
-        encoding.ApplyTransposed(gradient, 0, decoded, workspace);
+        encoding.ApplyTransposed(gradient, start, decoded, workspace);
         return decoded;
     }
 
-    /// <summary>The kernel's calls; a token's causal part comes before the squares that are merged with it.</summary>
+    /// <summary>Whether one causal part is all queries and all keys.</summary>
+    private bool IsWhole(List<AttentionPart> parts) => parts.Count == 1 && firstQuery == 0;
+
+    /// <summary>The kernel's calls; a token's causal part comes before the rectangles that are merged with it.</summary>
     private List<AttentionPart> Parts(Tensor queries)
     {
         var leaf = queries.device.type == DeviceType.CPU && queries.dtype == ScalarType.Float32 ? Leaf : int.MaxValue;
-        return [.. documents.SelectMany(document => AttentionPart.Of(document.Start, document.Length, leaf))];
+        return [.. documents.SelectMany(document => OfDocument(document.Start, document.End)).Select(part => part with { FirstQuery = part.FirstQuery - firstQuery })];
+
+        IEnumerable<AttentionPart> OfDocument(int start, int end)
+        {
+            var first = Math.Max(start, firstQuery);
+            var parts = AttentionPart.Of(first, end - first, leaf);
+            return first == start ? parts : parts.Append(new AttentionPart(first, end - first, start, first - start, IsCausal: false));
+        }
     }
 
     /// <summary>New memory of the shape of x, [B, H, T, D], in which a token's heads lie together.</summary>
@@ -127,7 +151,7 @@ internal sealed class FusedAttention
         empty([x.shape[0], x.shape[2], x.shape[1], x.shape[3]], x.dtype, x.device).transpose(1, 2);
 
     /// <summary>The documents of a band whose queries see all of their document before them; null for another band.</summary>
-    private static List<(int Start, int Length)>? Documents(Band band)
+    private static List<(int Start, int End)>? Documents(Band band)
     {
         var starts = new List<int>();
         for (var i = 0; i < band.First.Length; i++)
@@ -143,11 +167,16 @@ internal sealed class FusedAttention
             }
         }
 
-        return [.. starts.Select((start, n) => (start, (n + 1 < starts.Count ? starts[n + 1] : band.First.Length) - start))];
+        return [.. starts.Select((start, n) => (start, n + 1 < starts.Count ? starts[n + 1] : band.First.Length))];
     }
 }
 
 /// <summary>Queries and keys of one call of the kernel: a causal square on the diagonal, or all pairs of a rectangle before it.</summary>
+/// <param name="FirstQuery">The first query, counted from the first of all queries.</param>
+/// <param name="Queries">How many queries.</param>
+/// <param name="FirstKey">Token index of the first key.</param>
+/// <param name="Keys">How many keys.</param>
+/// <param name="IsCausal">Whether query i sees the keys up to the i-th, or all.</param>
 internal sealed record AttentionPart(int FirstQuery, int Queries, int FirstKey, int Keys, bool IsCausal)
 {
     /// <summary>The queries' part of a tensor [B, H, T, ...].</summary>
