@@ -25,11 +25,14 @@ internal sealed class FusedAttention
     private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int Length)> documents, Workspace workspace) =>
         (this.encoding, this.documents, this.workspace) = (encoding, documents, workspace);
 
-    /// <summary>Fused attention where the kernels support the bands: one rotation, and all tokens before it of a query's document; else null.</summary>
+    /// <summary>Fused attention where the kernels support the bands; else null.</summary>
     public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, Workspace workspace) =>
-        bands is [{ Band: { SharesRotation: true, BiasSlopes: null } only }] && Documents(only) is { } documents
+        Documents([.. bands.Select(band => band.Band)]) is { } documents
             ? new FusedAttention(bands[0].Keys, documents, workspace)
             : null;
+
+    /// <summary>Whether the kernels support the bands: one rotation, and queries that see all of their document before them.</summary>
+    public static bool Supports(IReadOnlyList<Band> bands) => Documents(bands) is not null;
 
     /// <summary>The result [B, H, T, D], in memory where a token's heads lie together, and what the backward pass needs beside it.</summary>
     public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool areEncoded)
@@ -126,9 +129,14 @@ internal sealed class FusedAttention
     private static Tensor ByToken(Tensor x) =>
         empty([x.shape[0], x.shape[2], x.shape[1], x.shape[3]], x.dtype, x.device).transpose(1, 2);
 
-    /// <summary>The documents of a band whose queries see all of their document before them; null for another band.</summary>
-    private static List<(int Start, int Length)>? Documents(Band band)
+    /// <summary>The documents where the kernels support the bands; else null.</summary>
+    private static List<(int Start, int Length)>? Documents(IReadOnlyList<Band> bands)
     {
+        if (bands is not [{ SharesRotation: true, BiasSlopes: null } band])
+        {
+            return null;
+        }
+
         var starts = new List<int>();
         for (var i = 0; i < band.First.Length; i++)
         {
