@@ -24,7 +24,7 @@ public sealed class ScoringMemoryTests
 
     [Fact]
     public void A_narrower_number_format_takes_less() => Assert.True(
-        Of(ScalarType.BFloat16).Bytes(1_000_000) < Of(ScalarType.Float32).Bytes(10_000));
+        Of(ScalarType.BFloat16).Bytes(1_000_000) < Of(ScalarType.Float32).Bytes(1_000_000));
 
     [Fact]
     public void More_bands_take_more() => Assert.True(
