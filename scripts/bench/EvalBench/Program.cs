@@ -8,6 +8,7 @@ using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Hardware;
+using CutoffLen.Memory;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
@@ -35,15 +36,17 @@ switch (args)
 
 return 0;
 
+static LlamaConfig Shape(int vocabulary) => new()
+{
+    VocabSize = vocabulary, HiddenSize = 256, IntermediateSize = 688, NumHiddenLayers = 6, NumAttentionHeads = 4,
+    NumKeyValueHeads = 4, HeadDim = 64, MaxPositionEmbeddings = 1024,
+};
+
 static LlamaScorer Scorer(string dtype, int vocabulary)
 {
     CpuThreads.Use(0);
     var type = DeviceAndDtype.Choose("cpu", dtype).Dtype;
-    var config = new LlamaConfig
-    {
-        VocabSize = vocabulary, HiddenSize = 256, IntermediateSize = 688, NumHiddenLayers = 6, NumAttentionHeads = 4,
-        NumKeyValueHeads = 4, HeadDim = 64, MaxPositionEmbeddings = 1024,
-    };
+    var config = Shape(vocabulary);
     using var scope = NewDisposeScope();
     random.manual_seed(0); // the peer's weights
     var model = new LlamaForCausalLM(config, (_, shape) => (shape.Length == 1 ? ones(shape) : randn(shape) * 0.02).to(type).DetachFromDisposeScope());
@@ -63,13 +66,14 @@ static void Memory(int length, int vocabulary, string dtype)
     using var scorer = Scorer(dtype, vocabulary);
     scorer.Nll([Whole(Tokens(256, vocabulary))]);
     var request = Whole(Tokens(length, vocabulary));
+    var estimated = new ScoringMemory(Shape(vocabulary), new RopeMethod(Shape(vocabulary).Positions), AttentionPath.Sdpa, DeviceAndDtype.Choose("cpu", dtype).Dtype).Bytes(length);
     File.WriteAllText("/proc/self/clear_refs", "5"); // resets the peak
     var before = Status("VmRSS");
     var clock = Stopwatch.StartNew();
     scorer.Nll([request]);
     Console.WriteLine(
-        $"{length} tokens, vocabulary {vocabulary}, {dtype}: peak {(Status("VmHWM") - before) / 1e6 * 1024:0} MB above the weights "
-        + $"(logits of all tokens at once would be {4.0 * length * vocabulary / 1e6:0} MB), {clock.Elapsed.TotalSeconds:0.0} s");
+        $"{length} tokens, vocabulary {vocabulary}, {dtype}: peak {(Status("VmHWM") - before) / 1e6 * 1024:0} MB above the weights, "
+        + $"{estimated / 1e6:0} MB estimated (logits of all tokens at once would be {4.0 * length * vocabulary / 1e6:0} MB), {clock.Elapsed.TotalSeconds:0.0} s");
 }
 
 static void Cost(int longest, int rounds, string dtype)

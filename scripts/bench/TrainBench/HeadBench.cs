@@ -22,12 +22,13 @@ internal static class HeadBench
     /// <param name="kind"><c>chunked</c> or <c>dense</c>.</param>
     /// <param name="vocabulary">Rows of the head.</param>
     /// <param name="tokens">Tokens of a step.</param>
-    public static void Run(string kind, long vocabulary, long tokens)
+    /// <param name="dtype">Of hidden states and head.</param>
+    public static void Run(string kind, long vocabulary, long tokens, ScalarType dtype)
     {
         manual_seed(0);
         using var scope = NewDisposeScope();
-        var hidden = randn(tokens, Hidden).to(ScalarType.BFloat16);
-        var weight = (randn(vocabulary, Hidden) * 0.1).to(ScalarType.BFloat16);
+        var hidden = randn(tokens, Hidden).to(dtype);
+        var weight = (randn(vocabulary, Hidden) * 0.1).to(dtype);
         var targets = randint(vocabulary, [tokens], dtype: ScalarType.Int64);
         File.WriteAllText("/proc/self/clear_refs", "5"); // the peak of making the inputs is not the head's
         var inputs = Environment.WorkingSet;

@@ -1,6 +1,6 @@
 // usage: bench-train SIZE CUTOFF STEPS [--tokens N] [--rope SPEC] [--recompute none|mlp|layers]
 //                   [--attention sdpa|blocked] [--dtype fp32|bf16]
-//        bench-train head chunked|dense VOCABULARY TOKENS
+//        bench-train head chunked|dense VOCABULARY TOKENS fp32|bf16
 // SIZE is 5M or 25M. Prints one JSON line: tokens per second over the steps after the first, peak memory, losses, and the
 // share of the machine's product rate: the products a step cannot do without, over the time it takes, against a product
 // of two square matrices.
@@ -20,7 +20,7 @@ using static TorchSharp.torch;
 CpuThreads.Use(0);
 if (args[0] == "head")
 {
-    HeadBench.Run(args[1], long.Parse(args[2], CultureInfo.InvariantCulture), long.Parse(args[3], CultureInfo.InvariantCulture));
+    HeadBench.Run(args[1], long.Parse(args[2], CultureInfo.InvariantCulture), long.Parse(args[3], CultureInfo.InvariantCulture), Dtype(args[4]));
     return;
 }
 
@@ -33,7 +33,7 @@ var config = size switch
     "25M" => Shape(512, 8, 8, 1376, 2048),
     _ => throw new ArgumentException($"SIZE is 5M or 25M, not {size}"),
 };
-var dtype = Option("--dtype", "fp32") == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
+var dtype = Dtype(Option("--dtype", "fp32"));
 var recompute = Enum.Parse<Recompute>(Option("--recompute", "none"), ignoreCase: true);
 var batch = Math.Max(1, int.Parse(Option("--tokens", "4096"), CultureInfo.InvariantCulture) / cutoff);
 var method = new PositionSetup(PositionMethods.Parse(Option("--rope", "rope")), config.Positions, cutoff).Method;
@@ -101,6 +101,8 @@ double FlopsOfStep()
     var pairs = tokens * (cutoff + 1) / 2 * config.NumHiddenLayers;
     return (6 * weights * tokens) + (7 * 2 * pairs * config.NumAttentionHeads * config.HeadDim);
 }
+
+static ScalarType Dtype(string name) => name == "bf16" ? ScalarType.BFloat16 : ScalarType.Float32;
 
 double ProductRate()
 {

@@ -6,7 +6,6 @@ using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Hardware;
 using CutoffLen.Memory;
 using CutoffLen.Models;
-using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
@@ -48,7 +47,7 @@ public sealed class PerplexityEvaluation(
     /// <exception cref="UserException">No document reaches any length, or the longest forward does not fit into memory.</exception>
     public ModelScores Run(PositionedModel model, string identity, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
     {
-        CheckMemory(model.Model);
+        CheckMemory(model);
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var run = new RunKey(identity, $"{model.Spec}", $"{model.Model.Dtype}", $"{model.Model.Device}", batchTokens);
         log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
@@ -215,15 +214,15 @@ public sealed class PerplexityEvaluation(
         return sum;
     }
 
-    private void CheckMemory(LlamaForCausalLM model)
+    private void CheckMemory(PositionedModel model)
     {
         // On a CUDA device torch reports that memory ran out; on a CPU the process would be killed.
-        if (model.Device.type == TorchSharp.DeviceType.CPU)
+        if (model.Model.Device.type == TorchSharp.DeviceType.CPU)
         {
             var reached = plan.Lengths.LastOrDefault(length => documents.Any(document => document.Tokens.Length >= length));
             // A batch is never larger than all there is to read.
             var most = Math.Max(reached, Math.Min(batchTokens, documents.Sum(document => (long)document.Tokens.Length) * plan.Lengths.Count));
-            new ScoringMemory(model.Config, model.Dtype).Check(most, HostMemory.Read().AvailableBytes);
+            new ScoringMemory(model).Check(most, HostMemory.Read().AvailableBytes);
         }
     }
 

@@ -19,6 +19,9 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     private readonly long queries = (long)config.NumAttentionHeads * config.HeadDim; // numbers a token
     private readonly long keys = (long)config.NumKeyValueHeads * config.HeadDim;
 
+    /// <summary>Each band's queries and keys, where keys differ, and the values by head; a token.</summary>
+    private long EncodedHeads => width * ((bands.Bands * queries) + ((bands.KeyEncodings + 1) * keys));
+
     /// <summary>Of the blocked path: encoded heads, their gradients in float32, results before they are laid out by token, tiles.</summary>
     /// <param name="batch">B.</param>
     /// <param name="queryTokens">n, queries of a row.</param>
@@ -54,6 +57,12 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     public long Gathered(int batch, int queryTokens, int keyTokens) =>
         batch * width * ((3 * keys * keyTokens) + (2 * keys * queryTokens) + (3 * queries * queryTokens));
 
+    /// <summary>Of the fused path's forward pass, a token: the log-sum-exps, and the result of its largest part, half the tokens.</summary>
+    public long FusedForward() => (width * queries / 2) + (2 * Float32 * config.NumAttentionHeads);
+
+    /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token.</summary>
+    public long BlockedForward() => EncodedHeads + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
+
     /// <summary>The scores of the largest tile. Each band's slice may overlap the next by the tile's rows.</summary>
     private long Scores(int batch, int queryTokens, int keyTokens)
     {
@@ -73,20 +82,25 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
 /// <param name="IsPlain">Whether attention is plain and causal, as fused kernels compute it.</param>
 public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerToken, long HostBytesPerToken, bool IsPlain)
 {
-    private const int Sample = 64; // tokens; the number of bands does not depend on the length
+    // Tokens to look at. The number of bands does not depend on the length; a window shows when it is longer than it.
+    private const int MostTokens = 16_384;
+    private const int FewestTokens = 64;
 
     /// <summary>The shape of a method's bands.</summary>
-    public static BandShape Of(PositionMethod method)
+    /// <param name="method">The method.</param>
+    /// <param name="length">Tokens of a row: within a window's length, attention is plain.</param>
+    public static BandShape Of(PositionMethod method, int length = MostTokens)
     {
-        var bands = method.Bands(TokenPositions.Sequential(Sample));
+        var sample = Math.Clamp(length, FewestTokens, MostTokens);
+        var bands = method.Bands(TokenPositions.Sequential(sample));
         var keys = bands.Select(band => band.Keys).Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().ToList();
         var encodings = bands.Select(band => band.Queries).Concat(keys).ToList();
         return new BandShape(
             bands.Count,
             keys.Count,
-            encodings.Sum(TableBytes) / Sample,
-            (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / Sample) + (bands.Count * 2 * sizeof(int)),
-            bands is [{ SharesRotation: true, BiasSlopes: null }]);
+            encodings.Sum(TableBytes) / sample,
+            (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / sample) + (bands.Count * 2 * sizeof(int)),
+            FusedAttention.Supports(bands));
     }
 
     // Cosine and sine in float32; or an order, its inverse (both 64 bits) and a scale.

@@ -1,31 +1,52 @@
 using CutoffLen.Common;
+using CutoffLen.Models;
+using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Memory;
 
-/// <summary>Bytes that a forward pass for scoring takes beside the weights, estimated.</summary>
-/// <param name="config">The architecture.</param>
-/// <param name="dtype">Of the weights.</param>
-public sealed class ScoringMemory(LlamaConfig config, ScalarType dtype)
+/// <summary>Bytes that a forward pass for scoring takes on a CPU beside the weights: what it takes a token, and what any length takes.</summary>
+public sealed class ScoringMemory
 {
-    // A block of attention scores and a chunk of logits, each with its copies.
-    private const long Fixed = 512L << 20;
+    private const long Float32 = sizeof(float);
+    private const long TokenBytes = 32; // ids, positions and targets, negative log-likelihoods
+    private const long Spare = 64 << 20; // libtorch's and MKL's own buffers
 
-    /// <summary>Bytes for a batch of so many tokens: those of one decoder layer.</summary>
-    public long Bytes(long tokens)
+    private readonly long fixedBytes;
+    private readonly long bytesPerToken;
+
+    /// <summary>Estimates the passes of a model under its position method.</summary>
+    public ScoringMemory(PositionedModel model)
+        : this(model.Model.Config, model.Method, model.Attention.Path, model.Model.Dtype)
     {
-        long size = dtype == ScalarType.Float32 ? 4 : 2;
-        long hidden = config.HiddenSize;
-        long heads = (config.NumAttentionHeads + (2L * config.NumKeyValueHeads)) * config.HeadDim;
-        // In float32: two norms with their squares and results, rotary tables. In the model's dtype: three residual streams,
-        // projections and their encoded copies, the MLP's four stages.
-        var perToken = (24 * hidden) + (size * 8 * hidden) + (size * 3 * heads) + (size * 4L * config.IntermediateSize) + (12L * config.HeadDim);
-        return Fixed + (perToken * tokens);
     }
 
+    /// <summary>Estimates the passes of an architecture.</summary>
+    public ScoringMemory(LlamaConfig config, PositionMethod method, AttentionPath path, ScalarType dtype)
+    {
+        var width = dtype == ScalarType.Float32 ? 4 : 2;
+        var bands = BandShape.Of(method);
+        var size = BlockSize.For(onGpu: false);
+        var attention = new AttentionMemory(config, bands, width, size);
+        var (hidden, inner) = ((long)config.HiddenSize, (long)config.IntermediateSize);
+        var queries = (long)config.NumAttentionHeads * config.HeadDim;
+        var heads = queries + (2L * config.NumKeyValueHeads * config.HeadDim);
+        bytesPerToken = (width * ((2 * hidden) + heads + queries)) // stream, scored rows of it, heads, attention's result
+            + (path == AttentionPath.Sdpa && bands.IsPlain ? attention.FusedForward() : attention.BlockedForward())
+            + bands.TableBytesPerToken + bands.HostBytesPerToken + TokenBytes;
+        // A chunk's norm, projection, stream after attention, gate, up and their product; the norm's square in float32.
+        var chunk = TokenRange.Most(onGpu: false) * ((width * ((2 * hidden) + queries + (3 * inner))) + (Float32 * hidden));
+        var logits = TokenLikelihood.ChunkTokens(config.VocabSize) * config.VocabSize * (Float32 + (width < Float32 ? width : 0));
+        fixedBytes = Spare + chunk + logits + (size.Scores * (Float32 + (width < Float32 ? width : 0)));
+    }
+
+    /// <summary>Bytes for a batch of so many tokens.</summary>
+    public long Bytes(long tokens) => fixedBytes + (bytesPerToken * tokens);
+
     /// <summary>The most tokens of a forward pass that fits so many bytes.</summary>
-    public long LongestWithin(long bytes) => Math.Max(0, (bytes - Fixed) / Math.Max(1, Bytes(1) - Fixed));
+    public long LongestWithin(long bytes) => Math.Max(0, (bytes - fixedBytes) / bytesPerToken);
 
     /// <summary>Refuses a batch of so many tokens that does not fit.</summary>
     /// <exception cref="UserException">The batch does not fit; says what would.</exception>

@@ -83,7 +83,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
     private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, bool onGpu, torch.ScalarType dtype, long budget)
     {
         var (training, cutoff) = (config.Training, config.Data.CutoffLen!.Value);
-        var settings = new MemorySettings(cutoff, BandShape.Of(positions.Method))
+        var settings = new MemorySettings(cutoff, BandShape.Of(positions.Method, cutoff))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
             AccumulationSteps = training.AccumulationSteps(cutoff),

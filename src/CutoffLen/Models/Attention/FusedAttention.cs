@@ -26,18 +26,21 @@ internal sealed class FusedAttention : IAttention
     private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int End)> documents, int firstQuery, Workspace workspace) =>
         (this.encoding, this.documents, this.firstQuery, this.workspace) = (encoding, documents, firstQuery, workspace);
 
-    /// <summary>Fused attention where the kernels support the bands: one rotation, and all tokens before it of a query's document; else null.</summary>
+    /// <summary>Fused attention where the kernels support the bands; else null.</summary>
     /// <param name="bands">The plan's bands.</param>
     /// <param name="firstQuery">Token index of the first query.</param>
     /// <param name="length">T, the number of keys.</param>
     /// <param name="workspace">Memory for the moment.</param>
     public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, int firstQuery, int length, Workspace workspace) =>
-        bands is [{ Band: { SharesRotation: true, BiasSlopes: null } only }] && Documents(only) is { } documents
+        Documents([.. bands.Select(band => band.Band)]) is { } documents
             ? new FusedAttention(
                 bands[0].Keys,
                 [.. documents.Where(document => document.End > firstQuery && document.Start < length).Select(document => (document.Start, Math.Min(document.End, length)))],
                 firstQuery, workspace)
             : null;
+
+    /// <summary>Whether the kernels support the bands: one rotation, and queries that see all of their document before them.</summary>
+    public static bool Supports(IReadOnlyList<Band> bands) => Documents(bands) is not null;
 
     /// <inheritdoc/>
     public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
@@ -150,9 +153,14 @@ internal sealed class FusedAttention : IAttention
     private static Tensor ByToken(Tensor x) =>
         empty([x.shape[0], x.shape[2], x.shape[1], x.shape[3]], x.dtype, x.device).transpose(1, 2);
 
-    /// <summary>The documents of a band whose queries see all of their document before them; null for another band.</summary>
-    private static List<(int Start, int End)>? Documents(Band band)
+    /// <summary>The documents where the kernels support the bands; else null.</summary>
+    private static List<(int Start, int End)>? Documents(IReadOnlyList<Band> bands)
     {
+        if (bands is not [{ SharesRotation: true, BiasSlopes: null } band])
+        {
+            return null;
+        }
+
         var starts = new List<int>();
         for (var i = 0; i < band.First.Length; i++)
         {
