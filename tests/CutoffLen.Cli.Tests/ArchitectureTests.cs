@@ -14,6 +14,7 @@ public sealed class ArchitectureTests
         "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
         "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",
         "CutoffLen.Hardware",
+        "CutoffLen.Distributed",
         "CutoffLen.Models.Attention", "CutoffLen.Models.Llama", "CutoffLen.Models",
         "CutoffLen.Checkpoints.Safetensors", "CutoffLen.Checkpoints.Lora", "CutoffLen.Checkpoints",
         "CutoffLen.Data",
