@@ -60,12 +60,26 @@ internal static class CommandLine
         }
         catch (Exception failure)
         {
-            return Failure.Report(failure, interruption, terminal.Error);
+            return Report(failure, interruption, terminal);
         }
         finally
         {
             Logging.Stop();
         }
+    }
+
+    /// <summary>What all ranks failed at is said by rank 0, what one rank failed at by that rank.</summary>
+    private static ExitCodes Report(Exception failure, Interruption interruption, Terminal terminal)
+    {
+        var (code, world) = (Failure.Report(failure, interruption, terminal.Error), terminal.World);
+        world.Fail((int)code, () =>
+        {
+            if (world.Ranks.Rank > 0)
+            {
+                Failure.Report(failure, interruption, Console.Error, $"cutoff, rank {world.Ranks.Rank} of {world.Ranks.Size} on {Environment.MachineName}");
+            }
+        });
+        return code;
     }
 
     private static ExitCodes Refuse(ParseResult parsed, Terminal terminal)

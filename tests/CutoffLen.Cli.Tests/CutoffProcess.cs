@@ -48,9 +48,14 @@ internal static class CutoffProcess
     /// <param name="isReady">Asked every few milliseconds.</param>
     /// <param name="arguments">One string an argument, no quoting.</param>
     /// <param name="workingDirectory">The current folder when not that of the tests.</param>
-    public static CutoffResult RunUntil(string signal, Func<bool> isReady, string[] arguments, string? workingDirectory = null)
+    /// <param name="environment">Variables to set; null as value removes one.</param>
+    /// <param name="executable">Another program.</param>
+    /// <param name="victim">Which process gets the signal, of the started one's id; that one where not given.</param>
+    public static CutoffResult RunUntil(
+        string signal, Func<bool> isReady, string[] arguments, string? workingDirectory = null,
+        IReadOnlyDictionary<string, string?>? environment = null, string? executable = null, Func<int, int>? victim = null)
     {
-        using var process = Start(arguments, null, workingDirectory, null);
+        using var process = Start(arguments, environment, workingDirectory, executable);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         WriteInput(process, null);
         var watch = Stopwatch.StartNew();
@@ -66,7 +71,7 @@ internal static class CutoffProcess
             Thread.Sleep(5);
         }
 
-        using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
+        using (var kill = Process.Start("kill", [$"-{signal}", $"{victim?.Invoke(process.Id) ?? process.Id}"]))
         {
             kill.WaitForExit();
         }

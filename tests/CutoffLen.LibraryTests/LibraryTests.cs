@@ -26,7 +26,7 @@ public sealed class LibraryTests : IDisposable
             Data = new() { Data = [Path.Combine(demo, "northanger-abbey.jsonl")], CutoffLen = 512, CacheDir = folder },
             Training = new() { OutputDir = Path.Combine(folder, "run"), MaxSteps = 4, LearningRate = 3e-4 },
         };
-        using var plan = FinetunePlan.Open(config, stop);
+        using var plan = FinetunePlan.Open(config, stop: stop);
         var outcome = new FinetuneRun(plan) { OnStep = step => losses.Add(step.Loss) }.Run(stop);
 
         using var before = ModelSession.Open(config.Model.Model!);

@@ -72,7 +72,7 @@ for (var step = 0; step <= steps; step++)
     var ids = randint(config.VocabSize, [batch, cutoff + 1], dtype: ScalarType.Int64);
     var count = (double)batch * cutoff;
     var loss = backprop.Run(ids.narrow(1, 0, cutoff), ids.narrow(1, 1, cutoff).contiguous(), plan, 1 / count);
-    var norm = flat.GradientNorm();
+    var norm = flat.GradientNorm(flat.Gradients);
     optimizer.Step(1e-3, Math.Min(1, 1 / norm));
     flat.Gradients.zero_();
     losses.Add(loss.item<double>() / count);

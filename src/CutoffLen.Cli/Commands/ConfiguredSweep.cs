@@ -25,7 +25,13 @@ internal static class ConfiguredSweep
         try
         {
             var started = Stopwatch.StartNew();
-            using var sweep = new SweepRun(config, batchTokens, new RunDisplay(parsed.Terminal()), stop);
+            using var sweep = new SweepRun(config, batchTokens, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop);
+            if (parsed.Ranks().Rank > 0)
+            {
+                sweep.Run(); // rank 0 makes the report
+                return;
+            }
+
             var cells = sweep.Run(made => ReportFiles.Write(Report(config, sweep, made, started), config.Training.OutputDir!));
             parsed.Publish(Report(config, sweep, cells, started), config.Training.OutputDir!);
         }

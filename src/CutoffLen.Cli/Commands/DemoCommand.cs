@@ -25,7 +25,7 @@ internal static class DemoCommand
         {
             Out, CommonOptions.Json,
         }
-        .Runs((parsed, stop) =>
+        .RunsOnEveryRank((parsed, stop) =>
         {
             var folder = Find();
             if (!parsed.GetValue(CommonOptions.Json))

@@ -1,13 +1,16 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
+using CutoffLen.Distributed;
 using CutoffLen.Hardware;
 using TorchSharp;
 
 namespace CutoffLen.Cli.Commands;
 
-/// <summary><c>cutoff env</c>: what the program runs on, and what <c>auto</c> chooses here.</summary>
+/// <summary><c>cutoff env</c>: what the program runs on, what <c>auto</c> chooses here, and the ranks where a launcher started several.</summary>
 internal static class EnvCommand
 {
     private const double Gibibyte = 1L << 30;
@@ -21,7 +24,7 @@ internal static class EnvCommand
             CommonOptions.Threads,
             CommonOptions.Json,
         }
-        .Runs((parsed, _) => parsed.Print(Examine(parsed), Fields));
+        .RunsOnEveryRank((parsed, _) => parsed.Print(WithRanks(Examine(parsed), parsed.Terminal().World), Fields));
 
     /// <summary>The machine, and what the options <c>--device</c>, <c>--dtype</c> and <c>--threads</c> choose on it.</summary>
     internal static Report Examine(ParseResult parsed)
@@ -49,6 +52,21 @@ internal static class EnvCommand
         };
     }
 
+    private static Report WithRanks(Report report, World world)
+    {
+        if (world.MpiVersion is not { } mpi)
+        {
+            return report;
+        }
+
+        var ranks = world.Ranks.Gather($"{report.Device} {report.Threads}").Select(rank => rank.Split(' '));
+        return report with
+        {
+            Mpi = new MpiReport(
+                mpi, World.NcclVersion, [.. ranks.Select((chosen, rank) => new RankReport(rank, world.Hosts[rank], chosen[0], int.Parse(chosen[1], CultureInfo.InvariantCulture)))]),
+        };
+    }
+
     /// <summary>The same as names and values for people.</summary>
     internal static IReadOnlyList<(string, string)> Fields(Report report)
     {
@@ -72,6 +90,13 @@ internal static class EnvCommand
             fields.Add(("dtype", $"{report.Dtype} ({report.DtypeReason})"));
         }
 
+        if (report.Mpi is { } mpi)
+        {
+            fields.Add(("MPI", $"{mpi.Version}, {mpi.Ranks.Count} ranks"));
+            fields.Add(("NCCL", mpi.Nccl ?? "missing: what GPUs exchange goes through main memory"));
+            fields.AddRange(mpi.Ranks.Select(rank => ($"rank {rank.Rank}", $"{rank.Host}, {rank.Device}, threads: {rank.Threads}")));
+        }
+
         fields.Add(("memory", $"{report.Memory.AvailableBytes / Gibibyte:0.0} GiB available of {report.Memory.TotalBytes / Gibibyte:0.0} GiB"));
         fields.Add((".NET", report.Dotnet));
         fields.Add(("system", report.System));
@@ -88,6 +113,12 @@ internal static class EnvCommand
     /// <summary>A device; null is what nobody tells.</summary>
     internal sealed record DeviceReport(string Id, string? Name, string? Capability, long? TotalBytes);
 
+    /// <summary>A rank.</summary>
+    internal sealed record RankReport(int Rank, string Host, string Device, int Threads);
+
+    /// <summary>The ranks, the MPI library, and NCCL's version where it is there.</summary>
+    internal sealed record MpiReport(string Version, string? Nccl, IReadOnlyList<RankReport> Ranks);
+
     /// <summary>What the program runs on. What only torch can tell is null when it does not load.</summary>
     internal sealed record Report(
         string Cutoff,
@@ -100,5 +131,10 @@ internal static class EnvCommand
         string? DtypeReason,
         string Dotnet,
         string System,
-        HostMemory Memory);
+        HostMemory Memory)
+    {
+        /// <summary>null for a process alone.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public MpiReport? Mpi { get; init; }
+    }
 }

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
@@ -64,7 +65,7 @@ internal static class EvalPplCommand
             CommonOptions.Threads,
             CommonOptions.Json,
         }
-        .Runs(Run);
+        .RunsOnEveryRank(Run);
 
     private static void Run(ParseResult parsed, CancellationToken interrupted)
     {
@@ -73,9 +74,9 @@ internal static class EvalPplCommand
         var specs = parsed.Specs();
         var lengths = parsed.GetValue(LengthsOption)!;
         var folder = parsed.PrepareFolder();
-        var compute = parsed.GetCompute();
+        var (compute, ranks) = (parsed.GetCompute(), parsed.Ranks());
         var started = Stopwatch.StartNew();
-        using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
+        using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), ranks);
 
         var measured = new List<MeasuredMethod>();
         var comparisons = new List<MethodComparison>();
@@ -91,20 +92,27 @@ internal static class EvalPplCommand
             var documents = EvaluationDocuments.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
             (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
             var plan = new PerplexityPlan(protocols, lengths, special);
-            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted);
+            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
                 var scores = run.Measure(name, model, positioned);
-                var result = MeasuredMethod.Of(name, model.Folder.Config, scores, parsed.GetValue(Delta)) with
+                var longPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, documents, lengths[^1], shorter, ranks, interrupted) : null;
+                var resolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, documents, length) : null;
+                if (ranks.Rank > 0)
                 {
-                    LongPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, documents, lengths[^1], shorter, interrupted) : null,
-                    AttentionResolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, documents, length) : null,
-                };
-                measured.Add(result);
+                    continue; // rank 0 makes the report
+                }
+
+                measured.Add(MeasuredMethod.Of(name, model.Folder.Config, scores, parsed.GetValue(Delta)) with { LongPpl = longPpl, AttentionResolution = resolution });
                 comparisons.AddRange(baseline is null ? [] : MethodComparison.Of(name, scores, baseline));
                 baseline ??= scores;
             }
+        }
+
+        if (ranks.Rank > 0)
+        {
+            return;
         }
 
         var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName, Settings(parsed, compute, started), measured)
@@ -114,10 +122,10 @@ internal static class EvalPplCommand
         parsed.Publish(report, folder);
     }
 
-    private static LongPplSummary LongPpl(PositionedModel model, EvaluationDocuments documents, int longest, int shorter, CancellationToken interrupted)
+    private static LongPplSummary LongPpl(PositionedModel model, EvaluationDocuments documents, int longest, int shorter, ICollectives ranks, CancellationToken interrupted)
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
-        return Evaluation.Measures.LongPpl.Measure(scorer, documents.Documents, longest, shorter, interrupted);
+        return Evaluation.Measures.LongPpl.Measure(scorer, documents.Documents, longest, shorter, ranks, interrupted);
     }
 
     private static double[] Resolution(PositionedModel model, EvaluationDocuments documents, int length)

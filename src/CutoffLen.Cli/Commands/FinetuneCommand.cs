@@ -16,10 +16,10 @@ internal static class FinetuneCommand
     public static Command Create() =>
         new Command("finetune", "Fine-tune a checkpoint at a cutoff length: all weights, or low-rank adapters.") { Resume }
         .WithTrainingOptions()
-        .Runs((parsed, stop) =>
+        .RunsOnEveryRank((parsed, stop) =>
         {
             var config = parsed.ResolveTraining();
-            using var plan = FinetunePlan.Open(config, stop);
+            using var plan = FinetunePlan.Open(config, parsed.Ranks(), stop);
             var run = new FinetuneRun(plan, parsed.GetValue(Resume), display: new RunDisplay(parsed.Terminal())) { OnEvaluation = Line };
             FinetuneLog.Ending(run, run.Run(stop));
         });

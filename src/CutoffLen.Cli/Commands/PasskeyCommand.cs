@@ -1,6 +1,7 @@
 using System.CommandLine;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Positions.Spec;
@@ -35,7 +36,7 @@ internal static class PasskeyCommand
             CommonOptions.Seed,
             CommonOptions.Json,
         }
-        .Runs(Run);
+        .RunsOnEveryRank(Run);
 
     private static void Run(ParseResult parsed, CancellationToken interrupted)
     {
@@ -51,7 +52,12 @@ internal static class PasskeyCommand
         {
             using var model = ModelSession.Open(path, compute);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
-            measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, interrupted)));
+            measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, parsed.Ranks(), interrupted)));
+        }
+
+        if (parsed.Ranks().Rank > 0)
+        {
+            return; // rank 0 makes the report
         }
 
         var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
@@ -63,14 +69,15 @@ internal static class PasskeyCommand
         parsed.Publish(report, folder);
     }
 
-    private static MeasuredMethod Measure(RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, CancellationToken interrupted)
+    private static MeasuredMethod Measure(
+        RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, ICollectives ranks, CancellationToken interrupted)
     {
         var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;
         var result = display.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
-            scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), interrupted));
+            scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), ranks, interrupted));
         return new MeasuredMethod(
             name, model.Spec.ToString(), session.Folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []) { Passkey = result };
     }

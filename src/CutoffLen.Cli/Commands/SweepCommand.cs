@@ -22,7 +22,7 @@ internal static class SweepCommand
         {
             Config, Out, TrainingOptions.Sets, EvaluationOptions.BatchTokens, CommonOptions.Json,
         }
-        .Runs((parsed, stop) =>
+        .RunsOnEveryRank((parsed, stop) =>
         {
             IEnumerable<ConfigOption> given = parsed.GetValue(Out) is { } folder ? [new(Out.Name, "output_dir", folder)] : [];
             var resolved = RunConfigReader.Resolve(parsed.GetValue(Config), given, parsed.GetValue(TrainingOptions.Sets));

@@ -21,11 +21,11 @@ internal static class VerifyResumeCommand
             CommonOptions.Json,
         }
         .WithTrainingOptions()
-        .Runs((parsed, stop) =>
+        .RunsOnEveryRank((parsed, stop) =>
         {
             var config = parsed.ResolveTraining();
             var half = config.Training.MaxSteps ?? StandardSteps;
-            Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(parsed.Terminal()), stop));
+            Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop));
         });
 
     private static void Show(ParseResult parsed, int half, IReadOnlyList<ComparedValues> compared)

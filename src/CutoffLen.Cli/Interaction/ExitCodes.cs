@@ -19,7 +19,7 @@ internal enum ExitCodes
     /// <summary>Ended by Ctrl-C: 128 + SIGINT, as shells report it.</summary>
     Interrupted = 130,
 
-    /// <summary>Ended by SIGTERM: 128 + its number.</summary>
+    /// <summary>Ended by SIGTERM, or by SIGUSR1: 128 + the number of SIGTERM.</summary>
     Terminated = 143,
 }
 
@@ -30,27 +30,31 @@ internal static class Failure
     public static string Version { get; } =
         typeof(Failure).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
-    /// <summary>Reports an exception on <paramref name="error"/> and returns the exit code.</summary>
-    public static ExitCodes Report(Exception failure, Interruption interruption, TextWriter error)
+    /// <summary>Reports an exception and returns the exit code.</summary>
+    /// <param name="failure">The exception.</param>
+    /// <param name="interruption">Whether, and by what, the command was interrupted.</param>
+    /// <param name="error">Where to.</param>
+    /// <param name="speaker">Who says it.</param>
+    public static ExitCodes Report(Exception failure, Interruption interruption, TextWriter error, string speaker = "cutoff")
     {
         switch (failure)
         {
             // A missing file, a closed door, a full disk: the machine's state, and the message names the path.
             case UserException or IOException or UnauthorizedAccessException:
-                error.WriteLine($"cutoff: {failure.Message}");
+                error.WriteLine($"{speaker}: {failure.Message}");
                 return ExitCodes.UserError;
 
             case OperationCanceledException when interruption.Token.IsCancellationRequested:
-                error.WriteLine("cutoff: interrupted");
+                error.WriteLine($"{speaker}: interrupted");
                 return interruption.ExitCode;
 
             // A verb that uses torch without asking for it first.
             case TypeInitializationException or DllNotFoundException or EntryPointNotFoundException or BadImageFormatException
                 when MissingTorch() is { } missing:
-                return Report(missing, interruption, error);
+                return Report(missing, interruption, error, speaker);
 
             default:
-                error.WriteLine($"cutoff: this is a bug in cutoff, not in what you gave it ({Version}). Please report it with the command line and this trace:");
+                error.WriteLine($"{speaker}: this is a bug in cutoff, not in what you gave it ({Version}). Please report it with the command line and this trace:");
                 error.WriteLine(failure);
                 return ExitCodes.Bug;
         }

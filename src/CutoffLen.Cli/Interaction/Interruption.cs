@@ -3,11 +3,14 @@ using System.Runtime.InteropServices;
 namespace CutoffLen.Cli.Interaction;
 
 /// <summary>
-/// Ctrl-C and SIGTERM as a cancellation token: the first asks the command to save and end, a second Ctrl-C ends the
-/// process at once.
+/// Ctrl-C, SIGTERM and SIGUSR1 as a cancellation token: the first asks the command to save and end, a second one ends the
+/// process at once. mpirun passes SIGUSR1 on to its ranks without ending them soon after, and SLURM can send it ahead of a
+/// time limit.
 /// </summary>
 internal sealed class Interruption : IDisposable
 {
+    private const PosixSignal User1 = (PosixSignal)10; // SIGUSR1 of Linux on x86 and Arm
+
     private readonly CancellationTokenSource source = new();
     private readonly PosixSignalRegistration[] registrations;
 
@@ -16,6 +19,7 @@ internal sealed class Interruption : IDisposable
     [
         PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
         PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
+        PosixSignalRegistration.Create(User1, Handle),
     ];
 
     /// <summary>Cancelled at the first signal.</summary>
@@ -43,7 +47,7 @@ internal sealed class Interruption : IDisposable
         }
 
         context.Cancel = true;
-        ExitCode = context.Signal == PosixSignal.SIGTERM ? ExitCodes.Terminated : ExitCodes.Interrupted;
+        ExitCode = context.Signal == PosixSignal.SIGINT ? ExitCodes.Interrupted : ExitCodes.Terminated;
         source.Cancel();
     }
 }

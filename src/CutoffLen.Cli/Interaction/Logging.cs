@@ -1,5 +1,6 @@
 using System.Globalization;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;
@@ -13,7 +14,7 @@ internal static class Logging
 {
     private const string FileTemplate = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff zzz} {Level:u3} {Message:lj}{NewLine}{Exception}";
 
-    private static Terminal terminal = new();
+    private static Terminal terminal = new(World.Alone);
     private static LogEventLevel level = LogEventLevel.Information;
 
     /// <summary>Logs to a terminal's stderr from now on.</summary>
@@ -39,6 +40,13 @@ internal static class Logging
             .WriteTo.File(
                 Path.Combine(folder, "run.log"), LogEventLevel.Debug, FileTemplate, CultureInfo.InvariantCulture, flushToDiskInterval: TimeSpan.FromSeconds(1))
             .CreateLogger();
+    }
+
+    /// <summary>Logs to the terminal alone again.</summary>
+    public static void LeaveRunFolder()
+    {
+        Log.CloseAndFlush();
+        Log.Logger = ToTerminal().CreateLogger();
     }
 
     /// <summary>Writes what is still buffered.</summary>

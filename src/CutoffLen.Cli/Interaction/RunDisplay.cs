@@ -15,6 +15,9 @@ internal sealed class RunDisplay(Terminal terminal) : IRunDisplay
     public void Enter(string folder) => Logging.AddRunFolder(folder);
 
     /// <inheritdoc/>
+    public void Leave() => Logging.LeaveRunFolder();
+
+    /// <inheritdoc/>
     public T Show<T>(string title, double total, Func<IProgress<ProgressStep>, T> work)
     {
         if (!Log.IsEnabled(LogEventLevel.Information) || !terminal.IsWatched)

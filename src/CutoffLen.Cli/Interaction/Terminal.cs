@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using CutoffLen.Distributed;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -17,9 +18,14 @@ internal sealed class Terminal : InvocationConfiguration
     private readonly Lazy<IAnsiConsole> error;
     private readonly JsonSerializerOptions json;
 
-    /// <summary>The process's own streams.</summary>
-    public Terminal()
-        : this(Console.Out, Console.Error, Console.IsOutputRedirected, Console.IsErrorRedirected) { }
+    /// <summary>The process's own streams; only rank 0 is heard.</summary>
+    public Terminal(World world)
+        : this(
+            world.Ranks.Rank == 0 ? Console.Out : TextWriter.Null, world.Ranks.Rank == 0 ? Console.Error : TextWriter.Null,
+            Console.IsOutputRedirected || World.IsLaunched, Console.IsErrorRedirected || World.IsLaunched)
+    {
+        World = world;
+    }
 
     /// <summary>Writers that take what a pipe would.</summary>
     public Terminal(TextWriter output, TextWriter error)
@@ -41,6 +47,9 @@ internal sealed class Terminal : InvocationConfiguration
             Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
         };
     }
+
+    /// <summary>The ranks of the job.</summary>
+    public World World { get; } = World.Alone;
 
     /// <summary>Standard error with colours and bars, for logs and progress.</summary>
     public IAnsiConsole ErrorConsole => error.Value;
@@ -99,4 +108,7 @@ internal static class TerminalOfInvocation
 {
     /// <summary>The one that the command line was invoked with.</summary>
     public static Terminal Terminal(this ParseResult parsed) => (Terminal)parsed.InvocationConfiguration;
+
+    /// <summary>The ranks that the command runs on.</summary>
+    public static ICollectives Ranks(this ParseResult parsed) => parsed.Terminal().World.Ranks;
 }

@@ -2,8 +2,10 @@ using System.CommandLine;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
+using CutoffLen.Distributed;
 using CutoffLen.Hardware;
 using CutoffLen.Runs;
+using Serilog;
 
 namespace CutoffLen.Cli.Options;
 
@@ -46,13 +48,22 @@ internal static class CommonOptions
     /// <summary>
     /// Gives a command its body: the parsed options and a token that Ctrl-C cancels. It runs on the main thread without awaits,
     /// since dispose scopes of tensors belong to a thread. An interrupted run saves what must not be lost and throws
-    /// <see cref="OperationCanceledException"/>.
+    /// <see cref="OperationCanceledException"/>. Of several ranks the first alone runs it.
     /// </summary>
-    public static Command Runs(this Command command, Action<ParseResult, CancellationToken> body)
+    public static Command Runs(this Command command, Action<ParseResult, CancellationToken> body) =>
+        command.RunsOnEveryRank((parsed, interrupted) => parsed.Ranks().OnFirst(() => body(parsed, interrupted)));
+
+    /// <summary>The same for a body that every rank runs, and that shares its work with the others.</summary>
+    public static Command RunsOnEveryRank(this Command command, Action<ParseResult, CancellationToken> body)
     {
         command.SetAction((parsed, interrupted) =>
         {
             Logging.Start(parsed.Terminal(), parsed.GetValue(Verbose), parsed.GetValue(Quiet));
+            if (parsed.Terminal().World is { MpiVersion: { } mpi } world)
+            {
+                Log.Information("{Ranks} ranks on {Hosts:l} ({Mpi:l})", world.Ranks.Size, string.Join(", ", world.Hosts.Distinct()), mpi);
+            }
+
             body(parsed, interrupted);
             return Task.FromResult((int)ExitCodes.Done);
         });

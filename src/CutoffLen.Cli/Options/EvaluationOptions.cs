@@ -2,6 +2,7 @@ using System.CommandLine;
 using CutoffLen.Checkpoints;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Files;
 using CutoffLen.Positions.Methods;
@@ -53,13 +54,14 @@ internal static class EvaluationOptions
         folders.Count(folder => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) == model.Name) > 1 ? model.Folder : model.Name;
 
     /// <summary>Makes the folder of results.</summary>
-    public static string PrepareFolder(this ParseResult parsed) => PrepareFolder(parsed.GetValue(Out)!);
-
-    /// <summary>Makes a folder of results.</summary>
-    public static string PrepareFolder(string folder)
+    public static string PrepareFolder(this ParseResult parsed)
     {
-        OutputFolder.Create(folder);
-        Logging.AddRunFolder(folder);
+        var folder = parsed.GetValue(Out)!;
+        parsed.Ranks().OnFirst(() =>
+        {
+            OutputFolder.Create(folder);
+            Logging.AddRunFolder(folder);
+        });
         return folder;
     }
 }

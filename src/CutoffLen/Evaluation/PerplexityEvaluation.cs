@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Hardware;
@@ -9,6 +10,7 @@ using CutoffLen.Models;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
+using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation;
 
@@ -27,15 +29,20 @@ public sealed record ModelScores(PositionSpec Spec, PerplexityScores Scores, Pos
 
 /// <summary>
 /// Scores documents with several protocols and lengths at once. It plans the forwards, leaves out those that the log has,
-/// batches windows of equal length, and logs the scores of each batch.
+/// batches windows of equal length, and logs the scores of each batch. Ranks share the batches, which are those of one rank,
+/// and every rank logs all scores.
 /// </summary>
 /// <param name="plan">Protocols and lengths.</param>
 /// <param name="documents">The documents, tokenized with the model's tokenizer.</param>
 /// <param name="log">Keeps finished scores.</param>
 /// <param name="batchTokens">The most tokens that one batch reads; a longer window goes alone.</param>
+/// <param name="ranks">The ranks that share the work; null for one.</param>
 public sealed class PerplexityEvaluation(
-    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens = PerplexityEvaluation.StandardBatchTokens)
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens = PerplexityEvaluation.StandardBatchTokens,
+    ICollectives? ranks = null)
 {
+    private readonly ICollectives ranks = ranks ?? SingleRank.Instance;
+
     /// <summary>Tokens of a batch where nothing is said.</summary>
     public const int StandardBatchTokens = 8192;
 
@@ -49,7 +56,7 @@ public sealed class PerplexityEvaluation(
     {
         CheckMemory(model);
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
-        var run = new RunKey(identity, $"{model.Spec}", $"{model.Model.Dtype}", $"{model.Model.Device}", batchTokens);
+        var run = KeyOf(identity, model.Spec, model.Model.Dtype, model.Model.Device);
         log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
         try
         {
@@ -68,7 +75,7 @@ public sealed class PerplexityEvaluation(
     /// <param name="compute">Device and dtype of the run.</param>
     public ModelScores? Recall(ModelFolder folder, PositionSetup positions, DeviceAndDtype compute)
     {
-        var run = new RunKey(folder.Identity, $"{positions.Spec}", $"{compute.Dtype}", $"{compute.Device}", batchTokens);
+        var run = KeyOf(folder.Identity, positions.Spec, compute.Dtype, compute.Device);
         if (log.Proof(run) is not { } proof)
         {
             return null;
@@ -93,10 +100,11 @@ public sealed class PerplexityEvaluation(
 
         var completed = new CompletedScores(plan, documents, log, run);
         var total = forwards.Sum(forward => (long)forward.Length);
+        ranks.RequireSame([$"model {run.Model}", $"positions {run.Positions}", $"dtype {run.Dtype}", $"device {run.Device}", $"{documents.Count} documents", $"{total} tokens"]);
         long done = 0, reused = 0;
-        foreach (var batch in Batches(forwards))
+        var round = new List<IReadOnlyList<PlannedForward>>(); // a batch a rank
+        foreach (var batch in InOrder(Batches(forwards)))
         {
-            cancel.ThrowIfCancellationRequested();
             var tokens = batch.Sum(forward => (long)forward.Length);
             if (completed.Has(batch))
             {
@@ -104,15 +112,31 @@ public sealed class PerplexityEvaluation(
             }
             else
             {
-                Score(scorer, batch, run);
+                round.Add(batch);
+                if (round.Count == ranks.Size)
+                {
+                    Score(scorer, round, run, cancel);
+                }
             }
 
             done += tokens;
             progress?.Report(new EvaluationProgress(done, total, reused));
         }
 
+        if (round.Count > 0)
+        {
+            Score(scorer, round, run, cancel);
+        }
+
         return completed.Collect(forwards);
     }
+
+    private RunKey KeyOf(string identity, PositionSpec positions, ScalarType dtype, Device device) =>
+        new(identity, $"{positions}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
+
+    /// <summary>Several ranks make batches of about the same length at a time, so that none waits long.</summary>
+    private IEnumerable<IReadOnlyList<PlannedForward>> InOrder(IEnumerable<IReadOnlyList<PlannedForward>> batches) =>
+        ranks.Size == 1 ? batches : batches.OrderByDescending(batch => batch[0].Length);
 
     /// <summary>
     /// Batches of forwards of equal length within the token budget. They are made from the whole plan, not from what is
@@ -142,25 +166,61 @@ public sealed class PerplexityEvaluation(
         }
     }
 
-    private void Score(INllScorer scorer, IReadOnlyList<PlannedForward> batch, RunKey run)
+    /// <summary>Scores and logs a batch a rank, and empties the round. The ranks stop together.</summary>
+    private void Score(INllScorer scorer, List<IReadOnlyList<PlannedForward>> round, RunKey run, CancellationToken cancel)
+    {
+        if (ranks.Any(cancel.IsCancellationRequested))
+        {
+            throw new OperationCanceledException(cancel);
+        }
+
+        var own = round.SelectMany((batch, n) => n == ranks.Rank ? Score(scorer, batch) : [.. new double[batch.Sum(CountOf)]]);
+        var scores = new Queue<double>(ranks.Sum([.. own]));
+        round.ForEach(batch => Append(run, batch, scores));
+        round.Clear();
+    }
+
+    /// <summary>The scores of a forward: one a span, then one a bucket of the curve.</summary>
+    private static int CountOf(PlannedForward forward) => forward.Spans.Count + BucketsOf(forward);
+
+    private static int BucketsOf(PlannedForward forward) => forward.CurveLength > 0 ? new PositionBuckets(forward.CurveLength).Count : 0;
+
+    /// <summary>The scores of a batch, forward by forward.</summary>
+    private List<double> Score(INllScorer scorer, IReadOnlyList<PlannedForward> batch)
     {
         var requests = batch.Select(Request).ToList();
         var nll = scorer.Nll(requests);
-        var windows = new List<WindowScore>();
-        var curves = new List<CurveScore>();
-        for (var i = 0; i < batch.Count; i++)
+        var scores = new List<double>();
+        foreach (var (i, forward) in batch.Index())
         {
-            var (forward, document) = (batch[i], documents[batch[i].Document].Identity);
             foreach (var span in forward.Spans)
             {
                 var from = Array.BinarySearch(requests[i].Positions, span.FirstTarget - 1 - forward.Start);
-                windows.Add(new WindowScore(document, span.Protocol, span.Length, span.FirstTarget, Sum(nll[i].AsSpan(from, span.Count)), span.Count));
+                scores.Add(Sum(nll[i].AsSpan(from, span.Count)));
             }
 
             if (forward.CurveLength > 0)
             {
-                curves.Add(new CurveScore(
-                    document, plan.Protocols[0].Name, forward.CurveLength, forward.Start, ByPosition(requests[i].Positions, nll[i], forward.CurveLength)));
+                scores.AddRange(ByPosition(requests[i].Positions, nll[i], forward.CurveLength));
+            }
+        }
+
+        return scores;
+    }
+
+    /// <summary>Logs the scores of a batch, the next of all scores.</summary>
+    private void Append(RunKey run, IReadOnlyList<PlannedForward> batch, Queue<double> scores)
+    {
+        var windows = new List<WindowScore>();
+        var curves = new List<CurveScore>();
+        foreach (var forward in batch)
+        {
+            var document = documents[forward.Document].Identity;
+            windows.AddRange(forward.Spans.Select(span => new WindowScore(document, span.Protocol, span.Length, span.FirstTarget, scores.Dequeue(), span.Count)));
+            if (forward.CurveLength > 0)
+            {
+                double[] sums = [.. Enumerable.Range(0, BucketsOf(forward)).Select(_ => scores.Dequeue())];
+                curves.Add(new CurveScore(document, plan.Protocols[0].Name, forward.CurveLength, forward.Start, sums));
             }
         }
 

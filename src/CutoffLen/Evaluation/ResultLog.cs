@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Evaluation;
@@ -28,7 +29,7 @@ public sealed record CurveScore(
 /// <param name="Model">Identity of the weights.</param>
 /// <param name="Positions">The resolved position spec.</param>
 /// <param name="Dtype">Dtype of the model.</param>
-/// <param name="Device">The device.</param>
+/// <param name="Device">The kind of device: ranks have one each.</param>
 /// <param name="BatchTokens">The most tokens of a batch: rounding may differ between batch sizes.</param>
 [JsonConverter(typeof(AsText))]
 public readonly record struct RunKey(string Model, string Positions, string Dtype, string Device, int BatchTokens)
@@ -68,28 +69,27 @@ public sealed class ResultLog : IDisposable
     public ResultLog() => path = "";
 
     /// <summary>Opens or creates the file and reads the finished scores.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="ranks">The ranks that append the same; rank 0 alone opens the file. null for one.</param>
     /// <exception cref="UserException">The file holds something else, or another process writes it.</exception>
-    public ResultLog(string path)
+    public ResultLog(string path, ICollectives? ranks = null)
     {
         this.path = path;
+        FileStream? opened = null;
         try
         {
-            file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException problem)
-        {
-            throw new UserException($"cannot write {path}: {problem.Message}", problem);
-        }
-
-        try
-        {
-            Read(file);
+            var lines = (ranks ?? SingleRank.Instance).FromFirst(() => WholeLines(opened = Open(path)));
+            Keep(lines);
+            opened?.SetLength(lines.Length);
+            opened?.Seek(0, SeekOrigin.End);
         }
         catch
         {
-            file.Dispose();
+            opened?.Dispose();
             throw;
         }
+
+        file = opened;
     }
 
     /// <summary>The score of a window, or null while it is not finished.</summary>
@@ -128,28 +128,37 @@ public sealed class ResultLog : IDisposable
         file?.Flush();
     }
 
-    private void Read(FileStream file)
+    private static FileStream Open(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException problem)
+        {
+            throw new UserException($"cannot write {path}: {problem.Message}", problem);
+        }
+    }
+
+    /// <summary>A line without its line break was being written when the program died.</summary>
+    private static byte[] WholeLines(FileStream file)
     {
         var bytes = new byte[file.Length];
         file.ReadExactly(bytes);
-        // A line without its line break was being written when the program died.
-        var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
+        return bytes[..(bytes.AsSpan().LastIndexOf((byte)'\n') + 1)];
+    }
+
+    private void Keep(ReadOnlySpan<byte> lines)
+    {
         var number = 0;
-        foreach (var row in bytes.AsSpan(0, whole).Split((byte)'\n'))
+        foreach (var row in lines.Split((byte)'\n'))
         {
             number++;
             if (row.End.Value > row.Start.Value)
             {
-                Keep(Parse(bytes.AsSpan(row), number));
+                Keep(Parse(lines[row], number));
             }
         }
-
-        if (whole < bytes.Length)
-        {
-            file.SetLength(whole);
-        }
-
-        file.Seek(0, SeekOrigin.End);
     }
 
     private Line Parse(ReadOnlySpan<byte> row, int number)

@@ -7,7 +7,8 @@ public static class CpuThreads
 {
     /// <summary>
     /// Sets the number of threads: <paramref name="asked"/>; when that is 0, OMP_NUM_THREADS or MKL_NUM_THREADS; else one per
-    /// core. libtorch's own default on x86 is half the processors, which leaves half of a machine without SMT idle.
+    /// core, of which ranks on one host take equal shares. libtorch's own default on x86 is half the processors, which leaves
+    /// half of a machine without SMT idle.
     /// </summary>
     public static void Use(int asked)
     {
@@ -16,7 +17,8 @@ public static class CpuThreads
             return;
         }
 
-        torch.set_num_threads(asked > 0 ? asked : Cpu.Detect().Cores);
+        var local = LocalWorld.Current;
+        torch.set_num_threads(asked > 0 ? asked : Math.Max(1, Cpu.Detect().Cores / (local.SharesCores ? local.Size : 1)));
     }
 
     private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));

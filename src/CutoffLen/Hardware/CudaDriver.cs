@@ -78,6 +78,23 @@ public static unsafe class CudaDriver
         return (long)free;
     }
 
+    /// <summary>Makes a device the calling thread's current one, as libraries see it that take no device's number.</summary>
+    /// <param name="index">The device's number.</param>
+    /// <exception cref="InvalidOperationException">There is no such device.</exception>
+    public static void MakeCurrent(int index)
+    {
+        var driver = NativeLibrary.Load(Library);
+        var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");
+        var retain = (delegate* unmanaged<nint*, int, int>)NativeLibrary.GetExport(driver, "cuDevicePrimaryCtxRetain");
+        var setCurrent = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(driver, "cuCtxSetCurrent");
+
+        int device;
+        nint context;
+        Check(getDevice(&device, index));
+        Check(retain(&context, device)); // never released: it is torch's too
+        Check(setCurrent(context));
+    }
+
     private static CudaDevice Describe(nint driver, int index)
     {
         var getDevice = (delegate* unmanaged<int*, int, int>)NativeLibrary.GetExport(driver, "cuDeviceGet");

@@ -20,19 +20,20 @@ public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype,
 
     /// <summary>
     /// Reads the options <c>--device</c> and <c>--dtype</c>. <c>auto</c> is the first CUDA device where there is one, and
-    /// bfloat16 where the device multiplies it.
+    /// bfloat16 where the device multiplies it. Of several ranks on this host each takes the device of its own number.
     /// </summary>
     /// <exception cref="UserException">An unknown name, a device that is not there, or libtorch does not load.</exception>
     public static DeviceAndDtype Choose(string device = "auto", string dtype = "auto")
     {
         TorchLibrary.Require();
-        return Choose(device, dtype, torch.cuda.is_available() ? torch.cuda.device_count() : 0, CudaDriver.Devices, Cpu.Detect);
+        return Choose(device, dtype, torch.cuda.is_available() ? torch.cuda.device_count() : 0, CudaDriver.Devices, Cpu.Detect, LocalWorld.Current);
     }
 
     /// <summary>The choice on a given machine.</summary>
-    internal static DeviceAndDtype Choose(string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu)
+    internal static DeviceAndDtype Choose(
+        string device, string dtype, int cudaCount, Func<IReadOnlyList<CudaDevice>> cudaDevices, Func<Cpu> cpu, LocalWorld local)
     {
-        var index = CudaIndex(device, cudaCount);
+        var index = CudaIndex(device, cudaCount, local);
         var chosen = index < 0 ? new torch.Device(DeviceType.CPU) : new torch.Device(DeviceType.CUDA, index);
         return dtype.ToLowerInvariant() switch
         {
@@ -44,7 +45,7 @@ public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype,
     }
 
     // -1 is the CPU.
-    private static int CudaIndex(string device, int count)
+    private static int CudaIndex(string device, int count, LocalWorld local)
     {
         var name = device.ToLowerInvariant();
         if (name == "cpu" || (name == "auto" && count == 0))
@@ -68,9 +69,25 @@ public sealed record DeviceAndDtype(torch.Device Device, torch.ScalarType Dtype,
             throw new UserException($"--device {device}: this torch sees no CUDA device ('cutoff env' shows what it sees); allowed are {AllowedDevices(count)}");
         }
 
-        return index < count
-            ? index
-            : throw new UserException($"--device {device}: there {(count == 1 ? "is one CUDA device" : $"are {count} CUDA devices")}; allowed are {AllowedDevices(count)}");
+        if (index >= count)
+        {
+            throw new UserException($"--device {device}: there {(count == 1 ? "is one CUDA device" : $"are {count} CUDA devices")}; allowed are {AllowedDevices(count)}");
+        }
+
+        // A launcher that gives each rank a device of its own leaves it only that one to see.
+        return local.Size == 1 || count == 1 ? index : IndexOfRank(device, count, local);
+    }
+
+    private static int IndexOfRank(string device, int count, LocalWorld local)
+    {
+        if (device.Contains(':', StringComparison.Ordinal))
+        {
+            throw new UserException($"--device {device}: {local.Size} ranks on this host would share it; give cuda, and each takes its own");
+        }
+
+        return local.Size <= count
+            ? local.Rank
+            : throw new UserException($"--device {device}: {local.Size} ranks on this host and {count} CUDA devices; start at most one rank a device");
     }
 
     private static string AllowedDevices(int count) =>

@@ -19,9 +19,6 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     private readonly long queries = (long)config.NumAttentionHeads * config.HeadDim; // numbers a token
     private readonly long keys = (long)config.NumKeyValueHeads * config.HeadDim;
 
-    /// <summary>Each band's queries and keys, where keys differ, and the values by head; a token.</summary>
-    private long EncodedHeads => width * ((bands.Bands * queries) + ((bands.KeyEncodings + 1) * keys));
-
     /// <summary>Of the blocked path: encoded heads, their gradients in float32, results before they are laid out by token, tiles.</summary>
     /// <param name="batch">B.</param>
     /// <param name="queryTokens">n, queries of a row.</param>
@@ -29,14 +26,13 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     public long Blocked(int batch, int queryTokens, int keyTokens)
     {
         var (q, k) = (queries * queryTokens, keys * keyTokens);
-        var encoded = width * ((bands.Bands * q) + ((bands.KeyEncodings + 1) * k));
         var gradients = Float32 * ((bands.Bands * q) + ((bands.Bands + 1) * k));
         // Upstream and downstream gradients by head; each band's decoded gradients, rounded, and laid out by token.
         var decoded = Float32 * ((bands.Bands * (q + k)) + (width == Float32 ? k : 0));
         var results = (2 * width * q) + decoded + (width * (q + (2 * k)) * (width == Float32 ? 1 : 2));
         var rotation = width == Float32 ? 0 : Float32 * Math.Max(q, k);
         var tile = Scores(batch, queryTokens, keyTokens) * 2 * (width == Float32 ? width : width + Float32);
-        return (batch * (encoded + gradients + results + rotation)) + tile;
+        return (batch * (Encoded(q, k) + gradients + results + rotation)) + tile;
     }
 
     /// <summary>
@@ -61,7 +57,10 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     public long FusedForward() => (width * queries / 2) + (2 * Float32 * config.NumAttentionHeads);
 
     /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token.</summary>
-    public long BlockedForward() => EncodedHeads + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
+    public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
+
+    /// <summary>Each band's queries and keys, where keys differ, and the values by head.</summary>
+    private long Encoded(long q, long k) => width * ((bands.Bands * q) + ((bands.KeyEncodings + 1) * k));
 
     /// <summary>The scores of the largest tile. Each band's slice may overlap the next by the tile's rows.</summary>
     private long Scores(int batch, int queryTokens, int keyTokens)

@@ -1,6 +1,7 @@
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
@@ -56,12 +57,12 @@ internal sealed class FinetuneEvaluation
         return new FinetuneEvaluation(new PerplexityPlan([protocol], lengths, tokenizer.SpecialTokens), documents);
     }
 
-    /// <summary>Measures the model as it is now.</summary>
-    public EvaluationSummary Measure(PositionedModel model, CancellationToken stop)
+    /// <summary>Measures the model as it is now; ranks share the documents.</summary>
+    public EvaluationSummary Measure(PositionedModel model, ICollectives ranks, CancellationToken stop)
     {
         using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
         using var log = new ResultLog();
-        var scores = new PerplexityEvaluation(plan, documents, log).Run(scorer, default, cancel: stop);
+        var scores = new PerplexityEvaluation(plan, documents, log, ranks: ranks).Run(scorer, default, cancel: stop);
         var reached = PerplexityStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);
         return new EvaluationSummary(
             plan.Protocols[0].Name,

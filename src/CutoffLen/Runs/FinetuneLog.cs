@@ -20,6 +20,9 @@ public static class FinetuneLog
         Log.Information(
             "{Sequences} sequences of {Cutoff} tokens an epoch, from {Documents} documents with {Tokens} tokens; native context {Native}; steps {From} to {Total}",
             ledger.Sequences.Count, ledger.CutoffLen, ledger.Documents.Read, ledger.Tokens.In, ledger.NativeLength, trainer.Step, trainer.TotalSteps);
+        Log.Information(
+            "total train batch size {Total}: {PerDevice} a device x {Accumulation} accumulation steps x {Ranks} rank{Plural:l}",
+            plan.Steps.TotalTrainBatchSize, config.Training.PerDeviceTrainBatchSize, plan.Steps.AccumulationSteps, plan.Ranks.Size, plan.Ranks.Size == 1 ? "" : "s");
         foreach (var warning in ledger.Warnings)
         {
             Log.Warning("{Warning:l}", warning);

@@ -2,6 +2,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
@@ -22,14 +23,16 @@ public sealed class FinetunePlan : IDisposable
     private readonly Lazy<AttentionChoice> attention;
     private readonly bool ownsInputs;
 
-    private FinetunePlan(RunConfig config, ModelFolder baseModel, string baseIdentity, DeviceAndDtype compute, Func<TokenizedDocuments> documents, bool ownsInputs, CancellationToken stop)
+    private FinetunePlan(
+        RunConfig config, ModelFolder baseModel, string baseIdentity, DeviceAndDtype compute, ICollectives ranks, Func<TokenizedDocuments> documents, bool ownsInputs,
+        CancellationToken stop)
     {
-        (Config, Base, BaseIdentity, Compute, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ownsInputs);
+        (Config, Base, BaseIdentity, Compute, Ranks, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ranks, ownsInputs);
         Positions = PositionsOf(config, Model);
         Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Positions, stop);
         Documents = documents();
         Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.SpecialTokens.Eos ?? 0);
-        Steps = new TrainingSteps(config.Training, Sequences.Count, Sequences.Cutoff);
+        Steps = new TrainingSteps(config.Training, Sequences.Count, Sequences.Cutoff, ranks.Size);
         attention = new(() => ChooseAttention(config, config.Model.Attention, Positions, Model, compute));
     }
 
@@ -47,6 +50,9 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>Device and dtype.</summary>
     public DeviceAndDtype Compute { get; }
+
+    /// <summary>The ranks that train together.</summary>
+    public ICollectives Ranks { get; }
 
     /// <summary>The position method; its target length is the one whose positions are trained.</summary>
     public PositionSetup Positions { get; }
@@ -71,9 +77,10 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>Opens model and data and checks everything.</summary>
     /// <param name="config">Model, data, cutoff_len and output_dir must be given.</param>
+    /// <param name="ranks">The ranks that train together (<see cref="World.Ranks"/>), each of which opens the plan; null for one.</param>
     /// <param name="stop">Stops tokenizing.</param>
     /// <exception cref="UserException">All that is wrong with the configuration, the model or the data.</exception>
-    public static FinetunePlan Open(RunConfig config, CancellationToken stop = default)
+    public static FinetunePlan Open(RunConfig config, ICollectives? ranks = null, CancellationToken stop = default)
     {
         Check(config);
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
@@ -83,7 +90,7 @@ public sealed class FinetunePlan : IDisposable
         try
         {
             return new FinetunePlan(
-                config, baseModel, baseModel.Identity, compute, () => documents = OpenDocuments(config, baseModel.Tokenizer, stop), ownsInputs: true, stop);
+                config, baseModel, baseModel.Identity, compute, ranks ?? SingleRank.Instance, () => documents = OpenDocuments(config, baseModel.Tokenizer, stop), ownsInputs: true, stop);
         }
         catch (Exception fault) when (fault is UserException or OperationCanceledException)
         {
@@ -99,7 +106,7 @@ public sealed class FinetunePlan : IDisposable
     public FinetunePlan With(RunConfig config)
     {
         Check(config);
-        return new FinetunePlan(config, Base, BaseIdentity, Compute, () => Documents, ownsInputs: false, default);
+        return new FinetunePlan(config, Base, BaseIdentity, Compute, Ranks, () => Documents, ownsInputs: false, default);
     }
 
     /// <summary>Closes model and data.</summary>
@@ -125,11 +132,11 @@ public sealed class FinetunePlan : IDisposable
         config.Data.Data, tokenizer, tokenizer.SpecialTokens, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence), stop: stop);
 
     /// <summary>The model that a configuration trains, around its weights.</summary>
-    internal static TrainableModel LoadModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute) =>
+    internal static TrainableModel LoadModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute, ICollectives? ranks = null) =>
         config.Training.Method == TrainingMethod.Full
-            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device)
+            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device, ranks)
             : TrainableModel.Lora(
-                model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(), config.Training.Seed, config.Lora.LoraplusLrRatio);
+                model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(), config.Training.Seed, config.Lora.LoraplusLrRatio, ranks);
 
     /// <summary>The model that this run trains, from the base model or from a checkpoint of the run.</summary>
     internal TrainableModel LoadModel(string? checkpoint)
@@ -137,7 +144,7 @@ public sealed class FinetunePlan : IDisposable
         // A checkpoint of all weights replaces the base model; adapters go on top of it.
         var isFull = Config.Training.Method == TrainingMethod.Full;
         using var trained = isFull && checkpoint is not null ? HuggingFaceCheckpoint.Open(checkpoint) : null;
-        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute);
+        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute, Ranks);
         if (!isFull && checkpoint is not null)
         {
             model.LoadAdapters(checkpoint);

@@ -1,6 +1,7 @@
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Hardware;
 using CutoffLen.Memory;
 using CutoffLen.Models;
@@ -19,7 +20,7 @@ namespace CutoffLen.Runs;
 /// <param name="TotalSteps">Steps of the whole run.</param>
 public sealed record FinetuneOutcome(string Folder, bool Finished, long Step, long TotalSteps);
 
-/// <summary>A fine-tuning run in its folder: begins or resumes, trains, saves.</summary>
+/// <summary>A fine-tuning run in its folder: begins or resumes, trains, saves. All ranks of its plan run it, and rank 0 alone writes.</summary>
 public sealed class FinetuneRun
 {
     private readonly IRunDisplay display;
@@ -70,7 +71,8 @@ public sealed class FinetuneRun
     /// <exception cref="UserException">The folder holds something else, or training cannot go on. The last checkpoint is whole.</exception>
     public FinetuneOutcome Run(CancellationToken stop = default)
     {
-        Begin();
+        Plan.Ranks.RequireSame([.. settings.Select(setting => $"{setting.Key} {setting.Value}"), $"step {state?.Step ?? 0} of {Plan.Steps.Total}"]);
+        Plan.Ranks.OnFirst(Begin);
         var config = Plan.Config;
         var outlook = MemoryOutlook.Of(config, Plan.Model, Plan.Positions, Plan.Compute);
         var peak = new PeakMemory(Plan.Compute);
@@ -79,7 +81,7 @@ public sealed class FinetuneRun
         using var trainer = Plan.CreateTrainer(model, attention.Path);
         var ledger = TokenLedger.Of(Plan.Documents, Plan.Sequences, Plan.Model.NativeLength, config.Data.TargetLen);
         Resume(trainer);
-        Folder.Write(RunFolder.LedgerFile, (ledger with { Trained = trainer.Trained }).ToJson() + "\n");
+        Plan.Ranks.OnFirst(() => Folder.Write(RunFolder.LedgerFile, (ledger with { Trained = trainer.Trained }).ToJson() + "\n"));
         FinetuneLog.Opening(Plan, model, ledger, trainer);
         FinetuneLog.Memory(outlook);
         ModelSession.LogProof(Plan.Base.Name, Plan.Compute, positioned);
@@ -91,10 +93,11 @@ public sealed class FinetuneRun
                 Ledger = ledger,
                 OnStep = FinetuneLog.Watch(progress) + OnStep,
                 OnLog = FinetuneLog.Line,
-                Evaluation = Plan.Evaluation is { } evaluation ? cancel => evaluation.Measure(positioned, cancel) : null,
+                Evaluation = Plan.Evaluation is { } evaluation ? cancel => evaluation.Measure(positioned, Plan.Ranks, cancel) : null,
                 OnEvaluation = OnEvaluation,
             }.Run(stop));
         FinetuneLog.Memory(outlook, peak.Bytes());
+        Plan.Ranks.Barrier(); // from here on every rank finds what rank 0 saved
         return new FinetuneOutcome(folder, finished, trainer.Step, trainer.TotalSteps);
     }
 
@@ -127,7 +130,7 @@ public sealed class FinetuneRun
         }
 
         state.Restore(from!, trainer);
-        Folder.ForgetAfter(state.Step);
+        Plan.Ranks.OnFirst(() => Folder.ForgetAfter(state.Step));
         Log.Information("going on from {Checkpoint:l}, step {Step}", from!, state.Step);
         foreach (var difference in RunSettings.Differences(state.Machine, machine))
         {
@@ -144,6 +147,7 @@ public sealed class FinetuneRun
     private static Dictionary<string, string> Machine(FinetunePlan plan) => new()
     {
         ["device"] = plan.Compute.DeviceName,
+        ["ranks"] = $"{plan.Ranks.Size}",
         ["context_parallel_size"] = $"{plan.Config.Training.ContextParallelSize}",
         ["threads"] = $"{torch.get_num_threads()}",
         ["libtorch"] = TorchLibrary.Load().Libtorch ?? "",

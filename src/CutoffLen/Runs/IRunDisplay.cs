@@ -11,6 +11,9 @@ public interface IRunDisplay
     /// <summary>Called when a run's folder stands, and before anything about that run is logged.</summary>
     void Enter(string folder) { }
 
+    /// <summary>Called when what is logged from now on is of no run's folder.</summary>
+    void Leave() { }
+
     /// <summary>Does a piece of work on the calling thread and shows how far it is.</summary>
     /// <param name="title">What is being done, for example <c>finetune</c>.</param>
     /// <param name="total">When it is done, in any unit.</param>

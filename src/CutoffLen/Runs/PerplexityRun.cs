@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
@@ -15,10 +16,11 @@ namespace CutoffLen.Runs;
 /// <param name="batchTokens">The most tokens that one batch reads.</param>
 /// <param name="display">Shows progress.</param>
 /// <param name="stop">Ctrl-C.</param>
+/// <param name="ranks">The ranks that share the documents; null for one.</param>
 public sealed class PerplexityRun(
-    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop)
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop, ICollectives? ranks = null)
 {
-    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens);
+    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens, ranks);
 
     /// <summary>The perplexity of a model by length; nothing is kept.</summary>
     /// <param name="model">The model.</param>

@@ -21,7 +21,7 @@ public static class RunSettings
             ["dtype"] = plan.Compute.DtypeName,
             [Attention] = attention.ToString().ToLowerInvariant(),
             ["data"] = plan.DataIdentity,
-            ["accumulation_steps"] = $"{plan.Steps.AccumulationSteps}",
+            ["total_train_batch_size"] = $"{plan.Steps.TotalTrainBatchSize}",
             ["learning_rates"] = Describe(plan.Steps.Schedule),
         };
         var sections = config.Training.Method == TrainingMethod.Lora ? new[] { "data", "training", "lora" } : ["data", "training"];

@@ -3,6 +3,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
@@ -28,7 +29,8 @@ public sealed record TrainingCost(long Steps, long Tokens, double? Seconds, doub
 
 /// <summary>
 /// A sweep over position methods and cutoffs. A cell is a measurement, kept batch by batch in results.jsonl. A fine-tuned
-/// cell also has a run of its own under runs/, resumed from its last checkpoint. Finished work is not redone.
+/// cell also has a run of its own under runs/, resumed from its last checkpoint. Finished work is not redone. Of several
+/// ranks each fine-tunes cells of its own, alone, and all measure together: the numbers are those of one rank.
 /// </summary>
 public sealed partial class SweepRun : IDisposable
 {
@@ -38,6 +40,7 @@ public sealed partial class SweepRun : IDisposable
     private readonly string folder;
     private readonly IRunDisplay display;
     private readonly CancellationToken stop;
+    private readonly ICollectives ranks;
     private readonly ModelSession model;
     private readonly ResultLog log;
     private readonly PerplexityRun perplexity;
@@ -47,12 +50,15 @@ public sealed partial class SweepRun : IDisposable
     /// <param name="config">Model, eval_data, ropes and output_dir must be given, and data when there are cutoffs.</param>
     /// <param name="batchTokens">The most tokens that one batch of a measurement reads.</param>
     /// <param name="display">Shows progress.</param>
+    /// <param name="ranks">The ranks that share the work, each of which makes this object; null for one.</param>
     /// <param name="stop">Saves and ends.</param>
     /// <exception cref="UserException">What is wrong with the configuration, the model or the texts.</exception>
-    public SweepRun(RunConfig config, int batchTokens = PerplexityEvaluation.StandardBatchTokens, IRunDisplay? display = null, CancellationToken stop = default)
+    public SweepRun(
+        RunConfig config, int batchTokens = PerplexityEvaluation.StandardBatchTokens, IRunDisplay? display = null, ICollectives? ranks = null,
+        CancellationToken stop = default)
     {
         Check(config);
-        (this.config, this.display, this.stop) = (config, display ?? RunProgress.None, stop);
+        (this.config, this.display, this.stop, this.ranks) = (config, display ?? RunProgress.None, stop, ranks ?? SingleRank.Instance);
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
@@ -64,11 +70,14 @@ public sealed partial class SweepRun : IDisposable
         Grid = CutoffGrid.Of(
             architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes ?? sweep.Ropes, sweep.Cutoffs, config.Data.TargetLen, Lengths[^1]);
         folder = config.Training.OutputDir!;
-        OutputFolder.Create(folder);
-        this.display.Enter(folder);
-        log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile));
+        this.ranks.OnFirst(() =>
+        {
+            OutputFolder.Create(folder);
+            this.display.Enter(folder);
+        });
+        log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), this.ranks);
         perplexity = new PerplexityRun(
-            new PerplexityPlan([Protocol], Lengths, Model.Tokenizer.SpecialTokens), Documents.Documents, log, batchTokens, this.display, stop);
+            new PerplexityPlan([Protocol], Lengths, Model.Tokenizer.SpecialTokens), Documents.Documents, log, batchTokens, this.display, stop, this.ranks);
     }
 
     /// <summary>The model before fine-tuning.</summary>
@@ -102,19 +111,23 @@ public sealed partial class SweepRun : IDisposable
     {
         // Every run is opened before any work is done: what is wrong with the last one is said now.
         var runs = Grid.After.Select(Open).ToList();
-        new RunFolder(folder).Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(config.WithFullPaths()));
+        ranks.OnFirst(() => new RunFolder(folder).Write(RunFolder.ConfigFile, RunConfigWriter.ToYaml(config.WithFullPaths())));
         var count = Grid.Before.Count + runs.Count;
         Log.Information(
             "{Cells} cells: {Before} before fine-tuning, {After} after; {Texts} texts, lengths {Lengths:l}",
             count, Grid.Before.Count, runs.Count, Documents.Documents.Count, string.Join(", ", Lengths));
         var scored = Grid.Before.Select(Before).ToList();
-        foreach (var (cell, run) in Grid.After.Zip(runs))
+        foreach (var wave in Grid.After.Zip(runs).Chunk(ranks.Size)) // a cell a rank
         {
-            var (made, isNew) = After(cell, run, $"{scored.Count + 1} of {count}");
-            scored.Add(made);
-            if (isNew && scored.Count < count)
+            Train(wave, scored.Count, count);
+            foreach (var (cell, run) in wave)
             {
-                onCell?.Invoke(scored);
+                var (made, isNew) = After(cell, run);
+                scored.Add(made);
+                if (isNew && scored.Count < count)
+                {
+                    onCell?.Invoke(scored);
+                }
             }
         }
 
@@ -161,7 +174,7 @@ public sealed partial class SweepRun : IDisposable
         try
         {
             // All runs have one model and one set of documents.
-            var plan = inputs is null ? inputs = FinetunePlan.Open(ConfigOf(cell), stop) : inputs.With(ConfigOf(cell));
+            var plan = inputs is null ? inputs = FinetunePlan.Open(ConfigOf(cell), stop: stop) : inputs.With(ConfigOf(cell));
             return new FinetuneRun(plan, "auto", display: display);
         }
         catch (UserException problem)
@@ -177,32 +190,52 @@ public sealed partial class SweepRun : IDisposable
         return new ScoredCell(cell, scores, null);
     }
 
-    private (ScoredCell Cell, bool IsNew) After(GridCell cell, FinetuneRun run, string place)
+    private (ScoredCell Cell, bool IsNew) After(GridCell cell, FinetuneRun run)
     {
-        var isTrained = run.IsFinished;
-        if (!isTrained)
-        {
-            Log.Information("cell {Place:l}: fine-tuning with {Rope:l} at {Cutoff} tokens", place, cell.Rope, cell.Cutoff);
-            Train(run);
-        }
-
         using var tuned = ModelSession.Open(run.Folder.Final, Compute, config.Model.Attention);
         // The checkpoint's own method is the one it was trained with, whatever words its config.json has for it.
         var own = tuned.Folder.Config.SetupFor(PositionMethods.Auto, Lengths[^1]);
         var recalled = perplexity.Recall(tuned, own);
         var scores = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
-        return (new ScoredCell(cell, scores, CostOf(run.Folder)), !isTrained || recalled is null);
+        return (new ScoredCell(cell, scores, CostOf(run.Folder)), recalled is null);
     }
 
-    private void Train(FinetuneRun run)
+    /// <summary>Each rank fine-tunes its cell of a wave, where it is not finished. Where one is stopped, all stop.</summary>
+    private void Train((GridCell Cell, FinetuneRun Run)[] wave, int made, int count)
+    {
+        var isStopped = false;
+        if (ranks.Rank < wave.Length && !wave[ranks.Rank].Run.IsFinished)
+        {
+            var (cell, run) = wave[ranks.Rank];
+            Log.Information("cell {Cell} of {Cells}: fine-tuning with {Rope:l} at {Cutoff} tokens", made + ranks.Rank + 1, count, cell.Rope, cell.Cutoff);
+            isStopped = !Train(run);
+        }
+
+        if (ranks.Any(isStopped))
+        {
+            throw new OperationCanceledException(stop);
+        }
+    }
+
+    /// <summary>Whether it was trained to the end.</summary>
+    private bool Train(FinetuneRun run)
     {
         var outcome = run.Run(stop);
-        display.Enter(folder);
+        if (ranks.Rank == 0)
+        {
+            display.Enter(folder);
+        }
+        else
+        {
+            display.Leave();
+        }
+
         if (!outcome.Finished)
         {
             Log.Warning("stopped at step {Step} of {Steps}, saved as {Checkpoint:l}", outcome.Step, outcome.TotalSteps, outcome.Folder);
-            throw new OperationCanceledException(stop);
         }
+
+        return outcome.Finished;
     }
 
     private static TrainingCost CostOf(RunFolder run)

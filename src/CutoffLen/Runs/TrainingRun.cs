@@ -3,6 +3,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
@@ -40,7 +41,10 @@ public sealed record EvaluationLine(long Step, EvaluationSummary Eval, double Ev
 public sealed record LogLine(
     long Step, double Epoch, double Loss, double GradNorm, double LearningRate, double TokensPerSecond, double Seconds, string Data);
 
-/// <summary>A training run in its folder: steps, log, checkpoints, the finished model.</summary>
+/// <summary>
+/// A training run in its folder: steps, log, checkpoints, the finished model. Every rank makes the steps, and rank 0 alone
+/// writes.
+/// </summary>
 /// <param name="trainer">Makes the steps.</param>
 /// <param name="folder">Where everything goes.</param>
 /// <param name="saved">The architecture with the positions that are trained: what checkpoints say.</param>
@@ -51,6 +55,7 @@ internal sealed class TrainingRun(
     Trainer trainer, RunFolder folder, LlamaConfig saved, RunConfig config,
     IReadOnlyDictionary<string, string> settings, IReadOnlyDictionary<string, string> machine)
 {
+    private readonly ICollectives ranks = trainer.Model.Parameters.Ranks;
     private readonly string baseModel = config.Model.Model!;
     private readonly List<StepReport> sinceLog = [];
     private readonly Stopwatch clock = new();
@@ -72,18 +77,22 @@ internal sealed class TrainingRun(
     /// <summary>Told of every measurement.</summary>
     public Action<EvaluationLine>? OnEvaluation { get; init; }
 
-    /// <summary>Trains to the end and saves final/, or until <paramref name="stop"/> and saves a checkpoint.</summary>
+    private bool IsFirst => ranks.Rank == 0;
+
+    /// <summary>
+    /// Trains to the end and saves final/, or until <paramref name="stop"/> on any rank and saves a checkpoint.
+    /// </summary>
     /// <returns>The folder that was saved last; whether it is the finished model.</returns>
     /// <exception cref="UserException">Something stopped it; the last checkpoint is whole.</exception>
     public (string Folder, bool Finished) Run(CancellationToken stop)
     {
-        evaluated = [.. folder.Logged("eval")];
+        evaluated = IsFirst ? [.. folder.Logged("eval")] : [];
         clock.Start();
-        using var events = new TensorBoardWriter(folder.TensorBoard);
+        using var events = IsFirst ? new TensorBoardWriter(folder.TensorBoard) : null;
         Evaluate(events, stop);
         while (trainer.Step < trainer.TotalSteps)
         {
-            if (stop.IsCancellationRequested)
+            if (ranks.Any(stop.IsCancellationRequested))
             {
                 Log(events);
                 return (SaveCheckpoint(), false);
@@ -112,7 +121,11 @@ internal sealed class TrainingRun(
 
         // The last checkpoint keeps the optimizer's state, so that a finished run can be made longer.
         SaveCheckpoint();
-        Save(folder.Final, null);
+        if (IsFirst)
+        {
+            Save(folder.Final, null);
+        }
+
         Evaluate(events, stop);
         return (folder.Final, true);
     }
@@ -121,11 +134,11 @@ internal sealed class TrainingRun(
     /// Measures when it is due, after the step's checkpoint is saved: a measurement that fails costs no training. One that a
     /// kill cut short is made when the run is resumed.
     /// </summary>
-    private void Evaluate(TensorBoardWriter events, CancellationToken stop)
+    private void Evaluate(TensorBoardWriter? events, CancellationToken stop)
     {
         var every = config.Evaluation.EvalSteps;
         var isDue = every > 0 && (trainer.Step % every == 0 || trainer.Step == trainer.TotalSteps);
-        if (!isDue || Evaluation is null || stop.IsCancellationRequested || evaluated.Contains(trainer.Step))
+        if (!isDue || Evaluation is null || !ranks.Any(IsFirst && !stop.IsCancellationRequested && !evaluated.Contains(trainer.Step)))
         {
             return;
         }
@@ -135,14 +148,18 @@ internal sealed class TrainingRun(
         try
         {
             var line = new EvaluationLine(trainer.Step, Evaluation(stop), watch.Elapsed.TotalSeconds);
-            folder.Log(line);
+            if (IsFirst)
+            {
+                folder.Log(line);
+            }
+
             evaluated.Add(line.Step);
             OnEvaluation?.Invoke(line);
-            events.Write(line.Step, line.Eval.Lengths.Select(length => KeyValuePair.Create($"eval/ppl_{length.Length}", length.Ppl)));
+            events?.Write(line.Step, line.Eval.Lengths.Select(length => KeyValuePair.Create($"eval/ppl_{length.Length}", length.Ppl)));
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
-            // The run saves and ends.
+            // Some rank was told to stop: the run saves and ends.
         }
 
         clock.Start();
@@ -151,6 +168,12 @@ internal sealed class TrainingRun(
     private string SaveCheckpoint()
     {
         var target = folder.Checkpoint(trainer.Step);
+        if (!IsFirst)
+        {
+            TrainingState.GiveShards(trainer.Model, trainer.Optimizer);
+            return target;
+        }
+
         var state = new TrainingState(trainer.Step, settings, machine, trainer.Trained);
         Save(target, state.Files(trainer.Model, trainer.Optimizer));
         folder.Write(RunFolder.LedgerFile, (Ledger with { Trained = trainer.Trained }).ToJson() + "\n");
@@ -177,9 +200,9 @@ internal sealed class TrainingRun(
         }
     }
 
-    private void Log(TensorBoardWriter events)
+    private void Log(TensorBoardWriter? events)
     {
-        if (sinceLog.Count == 0)
+        if (sinceLog.Count == 0 || !IsFirst)
         {
             return;
         }
@@ -193,7 +216,7 @@ internal sealed class TrainingRun(
         sinceLog.Clear();
         folder.Log(line);
         OnLog?.Invoke(line);
-        events.Write(line.Step, new Dictionary<string, double>
+        events?.Write(line.Step, new Dictionary<string, double>
         {
             ["train/loss"] = line.Loss,
             ["train/grad_norm"] = line.GradNorm,

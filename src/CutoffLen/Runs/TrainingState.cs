@@ -29,16 +29,19 @@ public sealed record TrainingState(
     /// <summary>Whether a folder has a state to resume from.</summary>
     public static bool ExistsIn(string folder) => File.Exists(Path.Combine(folder, StateFile));
 
-    /// <summary>The files for a checkpoint folder: name, and what writes it to a path.</summary>
+    /// <summary>
+    /// The files for a checkpoint folder: name, and what writes it to a path. Of several ranks one writes them, while the others
+    /// call <see cref="GiveShards"/>.
+    /// </summary>
     public IReadOnlyDictionary<string, Action<string>> Files(TrainableModel model, FlatOptimizer optimizer) => new Dictionary<string, Action<string>>
     {
         [StateFile] = path => File.WriteAllText(path, JsonSerializer.Serialize(this, Json) + "\n"),
-        [OptimizerFile] = path =>
-        {
-            using var scope = NewDisposeScope();
-            SafetensorsWriter.WriteInPlace(path, Tensors(model.Parameters, optimizer), dtype: null);
-        },
+        [OptimizerFile] = path => SafetensorsWriter.WriteInPlace(path, Tensors(model.Parameters, optimizer)),
     };
+
+    /// <summary>Gives this rank's shards to the rank that writes <see cref="Files"/>.</summary>
+    public static void GiveShards(TrainableModel model, FlatOptimizer optimizer) =>
+        SafetensorsWriter.Write(Stream.Null, Tensors(model.Parameters, optimizer));
 
     /// <summary>Reads a checkpoint's state, without the tensors.</summary>
     /// <exception cref="UserException">The folder holds none, or it is damaged.</exception>
@@ -61,24 +64,31 @@ public sealed record TrainingState(
         }
     }
 
-    /// <summary>Restores the optimizer, with a master copy the weights too, the step and the counts. The trainer's model was loaded from the checkpoint.</summary>
+    /// <summary>
+    /// Restores the optimizer, with a master copy the weights too, the step and the counts. The trainer's model was loaded from
+    /// the checkpoint. Each rank reads its own shard, whatever ranks wrote the file.
+    /// </summary>
     /// <exception cref="UserException">The file does not fit the model and the optimizer.</exception>
     public void Restore(string folder, Trainer trainer)
     {
-        var optimizer = trainer.Optimizer;
+        var (optimizer, parameters) = (trainer.Optimizer, trainer.Model.Parameters);
         using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(Path.Combine(folder, OptimizerFile));
-        var views = Tensors(trainer.Model.Parameters, optimizer);
         var stored = file.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Shape, StringComparer.Ordinal);
-        foreach (var (name, view) in views)
+        foreach (var (buffer, name, shard) in Shards(parameters, optimizer))
         {
-            if (!stored.Remove(name, out var shape) || !shape.AsSpan().SequenceEqual(view.shape))
+            var shape = parameters.ShapeOf(name);
+            if (!stored.Remove(Stored(buffer, name), out var found) || !found.AsSpan().SequenceEqual(shape))
             {
-                throw new UserException($"{file.Path}: has no {JsonFile.Show(name)} of shape [{string.Join(", ", view.shape)}]: it belongs to another model or optimizer");
+                throw new UserException($"{file.Path}: has no {JsonFile.Show(Stored(buffer, name))} of shape [{string.Join(", ", shape)}]: it belongs to another model or optimizer");
             }
 
-            view.copy_(file.Read(name, ScalarType.Float32, view.device));
+            if (parameters.OwnPart(name) is { Count: > 0 } own)
+            {
+                using var scope = NewDisposeScope();
+                var values = file.Read(Stored(buffer, name), ScalarType.Float32, shard.device).flatten();
+                shard.narrow(0, own.InShard, own.Count).copy_(values.narrow(0, own.InParameter, own.Count));
+            }
         }
 
         if (optimizer.OwnsMaster)
@@ -90,9 +100,17 @@ public sealed record TrainingState(
         trainer.Trained = Trained;
     }
 
-    private static List<(string Name, Tensor Tensor)> Tensors(FlatParameters parameters, FlatOptimizer optimizer) =>
+    private static List<StoredTensor> Tensors(FlatParameters parameters, FlatOptimizer optimizer) =>
     [
-        .. (optimizer.OwnsMaster ? [(MasterName, optimizer.Master), .. optimizer.State] : optimizer.State)
-            .SelectMany(buffer => parameters.Names.Select(name => ($"{buffer.Item1}.{name}", parameters.ViewOf(buffer.Item2, name)))),
+        .. Shards(parameters, optimizer).Select(entry => new StoredTensor(
+            Stored(entry.Buffer, entry.Parameter), parameters.ShapeOf(entry.Parameter), ScalarType.Float32,
+            (at, count) => parameters.Collect(entry.Shard, entry.Parameter, at, count))),
     ];
+
+    private static string Stored(string buffer, string parameter) => $"{buffer}.{parameter}";
+
+    /// <summary>Every buffer of the optimizer for every parameter.</summary>
+    private static IEnumerable<(string Buffer, string Parameter, Tensor Shard)> Shards(FlatParameters parameters, FlatOptimizer optimizer) =>
+        (optimizer.OwnsMaster ? [(MasterName, optimizer.Master), .. optimizer.State] : optimizer.State)
+            .SelectMany(buffer => parameters.Names.Select(name => (buffer.Item1, name, buffer.Item2)));
 }

@@ -1,6 +1,7 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
@@ -26,10 +27,15 @@ public sealed class TrainableModel : IDisposable
     public LoraAdapters? Adapters { get; }
 
     /// <summary>Full fine-tuning. Each weight is copied from its source into the buffer, so none is held twice.</summary>
-    public static TrainableModel Full(LlamaConfig config, WeightSource weights, ScalarType dtype, Device device)
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The weights to begin with, the same on every rank.</param>
+    /// <param name="dtype">Of the weights.</param>
+    /// <param name="device">Where the model is.</param>
+    /// <param name="ranks">The ranks that train it together; null for one.</param>
+    public static TrainableModel Full(LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, ICollectives? ranks = null)
     {
         var shapes = LlamaParameters.Of(config).Select(p => new ParameterShape(p.Name, p.Shape));
-        return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device), null);
+        return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks), null);
     }
 
     /// <summary>Low-rank adapters, which change nothing yet, and modules_to_save, trained in full.</summary>
@@ -40,13 +46,15 @@ public sealed class TrainableModel : IDisposable
     /// <param name="lora">The adapters.</param>
     /// <param name="seed">Of their initial values and of dropout.</param>
     /// <param name="learningRateRatio">How many times larger B's learning rate is (LoRA+, arXiv 2402.12354).</param>
+    /// <param name="ranks">The ranks that train it together; null for one.</param>
     /// <exception cref="UserException">The model lacks a module that is named.</exception>
     public static TrainableModel Lora(
-        LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, AdapterConfig lora, long seed, double learningRateRatio = 1)
+        LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, AdapterConfig lora, long seed, double learningRateRatio = 1,
+        ICollectives? ranks = null)
     {
         var adapters = new LoraAdapters(config, lora, seed);
         var groups = adapters.Groups(learningRateRatio);
-        var model = Build(config, weights, new FlatParameters(groups, dtype, device), adapters);
+        var model = Build(config, weights, new FlatParameters(groups, dtype, device, ranks), adapters);
         adapters.AttachTo(model.Network, model.Parameters);
         return model;
     }

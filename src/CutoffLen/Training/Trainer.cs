@@ -12,10 +12,12 @@ namespace CutoffLen.Training;
 
 /// <summary>
 /// Makes optimizer steps. A step is a function of the model, the optimizer's state, the data and the step's number.
-/// Sequences, position ids and dropout follow from (seed, step), not from the state of a generator.
+/// Sequences, position ids and dropout follow from (seed, step), not from the state of a generator. So every rank knows the
+/// sequences of all. It runs its own share of the micro-batches; the gradients, the loss and the norm are sums over ranks.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
+    private readonly ICollectives ranks;
     private readonly TrainingSequences sequences;
     private readonly PositionIdSampler positionIds;
     private readonly LineBreaks? lineBreaks;
@@ -42,7 +44,7 @@ public sealed class Trainer : IDisposable
         AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null, ICollectives? context = null)
     {
         (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
-        config = steps.Config;
+        (config, ranks) = (steps.Config, model.Parameters.Ranks);
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
         batches = new MicroBatches(method, model.Network, attention, context);
@@ -77,16 +79,17 @@ public sealed class Trainer : IDisposable
         var targets = rows.Sum(row => (long)row.Sequence.TargetCount);
         var scale = 1.0 / Math.Max(1, targets);
         gradients.Clear();
-        var loss = rows.Chunk(config.PerDeviceTrainBatchSize).Select((batch, number) => RunBatch(batch, step, number, scale)).Sum() * scale;
-        var norm = Model.Parameters.GradientNorm(gradients.Total);
+        var loss = ranks.Sum(Share(rows.Chunk(config.PerDeviceTrainBatchSize)).Sum(batch => RunBatch(batch.Rows, step, batch.Number, scale))) * scale;
+        var total = gradients.Reduce(); // [shard]
+        var norm = Model.Parameters.GradientNorm(total);
         if (!double.IsFinite(norm))
         {
-            throw NotFinite(FormattableString.Invariant($"the gradient's norm is {norm}"), step, rows);
+            throw NotFinite(FormattableString.Invariant($"the gradient's norm is {norm}"), step, rows, gradients.LargestOfAll());
         }
 
         var rate = steps.Schedule.At(step);
         var factor = config.MaxGradNorm > 0 ? Math.Min(1, config.MaxGradNorm / Math.Max(norm, double.Epsilon)) : 1;
-        Optimizer.Step(rate, factor, gradients.Total);
+        Optimizer.Step(rate, factor, total);
         Trained = rows.Aggregate(Trained, (counts, row) => counts.With(row.Sequence, row.Positions, nativeLength));
         return new StepReport(
             Step, Step / (double)steps.PerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
@@ -104,6 +107,14 @@ public sealed class Trainer : IDisposable
     {
         var (epoch, first, count) = steps.Of(step);
         return [.. Enumerable.Range(0, count).Select(n => Positioned(sequences[epoch, first + n], step, n))];
+    }
+
+    /// <summary>This rank's micro-batches, neighbours, with their numbers in the step.</summary>
+    private IEnumerable<(int Number, PositionedSequence[] Rows)> Share(IEnumerable<PositionedSequence[]> batches)
+    {
+        var all = batches.Index().ToList();
+        var first = all.Count * ranks.Rank / ranks.Size;
+        return all[first..(all.Count * (ranks.Rank + 1) / ranks.Size)];
     }
 
     private static uint Checksum(IEnumerable<PositionedSequence> rows)
@@ -132,15 +143,11 @@ public sealed class Trainer : IDisposable
         using var dropout = Model.Adapters?.Dropout.For(step, (long)number * config.PerDeviceTrainBatchSize * sequences.Cutoff, batch.TokenIndices);
         var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plan, scale).item<double>();
         gradients.Add();
-        return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows);
+        return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows, gradients.Largest());
     }
 
-    private UserException NotFinite(string what, long step, IEnumerable<PositionedSequence> rows)
-    {
-        var (name, norm) = gradients.Largest();
-        return new UserException(
-            FormattableString.Invariant($"step {step + 1}: {what}; the largest gradient is that of {name} (norm {norm:g3}), ")
-            + $"the sequences are {string.Join("; ", rows.Select(row => sequences.Describe(row.Sequence)))}. "
-            + "The model is unchanged by this step and the last checkpoint is kept; a lower learning_rate, a longer warm-up or dtype: fp32 may help");
-    }
+    private UserException NotFinite(string what, long step, IEnumerable<PositionedSequence> rows, (string Name, double Norm) largest) => new(
+        FormattableString.Invariant($"step {step + 1}: {what}; the largest gradient is that of {largest.Name} (norm {largest.Norm:g3}), ")
+        + $"the sequences are {string.Join("; ", rows.Select(row => sequences.Describe(row.Sequence)))}. "
+        + "The model is unchanged by this step and the last checkpoint is kept; a lower learning_rate, a longer warm-up or dtype: fp32 may help");
 }

@@ -36,7 +36,7 @@ public sealed record TrainingConfig
 {
     private const string SameBits = "changes no bit of the trained model";
     private const string InRates = "compared as learning_rates";
-    private const string InAccumulation = "compared as accumulation_steps";
+    private const string InBatch = "compared as total_train_batch_size";
 
     /// <summary>Where the run is written.</summary>
     [Description("Folder of the run.")]
@@ -109,20 +109,20 @@ public sealed record TrainingConfig
     [NotCompared(InRates)]
     public double NumTrainEpochs { get; init; } = 1;
 
-    /// <summary>Sequences of one forward pass.</summary>
+    /// <summary>Sequences of one forward pass, of each rank.</summary>
     [Range(1, int.MaxValue)]
     [Also("micro_batch_size")]
     public int PerDeviceTrainBatchSize { get; init; } = 1;
 
-    /// <summary>Forward passes of one optimizer step.</summary>
+    /// <summary>Forward passes of one optimizer step, of each rank.</summary>
     [Range(1, int.MaxValue)]
-    [NotCompared(InAccumulation)]
+    [NotCompared(InBatch)]
     public int GradientAccumulationSteps { get; init; } = 1;
 
-    /// <summary>Tokens of one optimizer step, instead of gradient_accumulation_steps.</summary>
+    /// <summary>Tokens of one optimizer step, of all ranks together, instead of gradient_accumulation_steps.</summary>
     [Tokens]
     [Range(2, int.MaxValue)]
-    [NotCompared(InAccumulation)]
+    [NotCompared(InBatch)]
     public int? TokensPerStep { get; init; }
 
     /// <summary>P, ranks that share each sequence (arXiv 2407.21783, section 3.3.2); divides the number of ranks.</summary>
@@ -164,20 +164,21 @@ public sealed record TrainingConfig
     [NotCompared(SameBits)]
     public int? SaveTotalLimit { get; init; } = 2;
 
-    /// <summary>Forward passes of one optimizer step, by gradient_accumulation_steps or by tokens_per_step.</summary>
+    /// <summary>Forward passes of one optimizer step, of each rank, by gradient_accumulation_steps or by tokens_per_step.</summary>
     /// <param name="cutoff">Tokens of a sequence.</param>
+    /// <param name="ranks">Ranks that share the sequences of a step.</param>
     /// <exception cref="UserException">tokens_per_step is not a whole number of passes.</exception>
-    public int AccumulationSteps(int cutoff)
+    public int AccumulationSteps(int cutoff, int ranks = 1)
     {
         if (TokensPerStep is not { } tokens)
         {
             return GradientAccumulationSteps;
         }
 
-        var pass = (long)PerDeviceTrainBatchSize * cutoff;
+        var pass = (long)PerDeviceTrainBatchSize * cutoff * ranks;
         return tokens % pass == 0
             ? (int)(tokens / pass)
-            : throw new UserException($"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len = {pass}");
+            : throw new UserException($"tokens_per_step: {tokens} is not a multiple of per_device_train_batch_size * cutoff_len{(ranks > 1 ? $" * {ranks} ranks" : "")} = {pass}");
     }
 
     /// <summary>Groups of context_parallel_size ranks; each group trains on other sequences.</summary>

@@ -10,23 +10,23 @@ namespace CutoffLen.Training;
 public sealed class TrainingSteps
 {
     private readonly int sequences;
-    private readonly int perStep;
 
     /// <summary>Orders the sequences of all epochs into steps.</summary>
     /// <param name="config">Batch sizes, the length of the run, the learning rate.</param>
     /// <param name="sequences">Sequences of an epoch.</param>
     /// <param name="cutoff">Tokens of a sequence.</param>
+    /// <param name="ranks">Ranks that share the sequences of a step.</param>
     /// <exception cref="UserException">No step would be left.</exception>
-    public TrainingSteps(TrainingConfig config, int sequences, int cutoff)
+    public TrainingSteps(TrainingConfig config, int sequences, int cutoff, int ranks = 1)
     {
         (Config, this.sequences) = (config, sequences);
-        AccumulationSteps = config.AccumulationSteps(cutoff);
-        perStep = config.PerDeviceTrainBatchSize * AccumulationSteps;
-        PerEpoch = config.DataloaderDropLast ? sequences / perStep : (sequences + perStep - 1) / perStep;
+        AccumulationSteps = config.AccumulationSteps(cutoff, ranks);
+        TotalTrainBatchSize = config.PerDeviceTrainBatchSize * AccumulationSteps * ranks;
+        PerEpoch = config.DataloaderDropLast ? sequences / TotalTrainBatchSize : (sequences + TotalTrainBatchSize - 1) / TotalTrainBatchSize;
         if (PerEpoch == 0)
         {
             throw new UserException(
-                $"the data makes {sequences} sequences, fewer than the {perStep} of one step; use more data, smaller steps, or dataloader_drop_last: false");
+                $"the data makes {sequences} sequences, fewer than the {TotalTrainBatchSize} of one step; use more data, smaller steps, or dataloader_drop_last: false");
         }
 
         Total = config.MaxSteps ?? (long)Math.Ceiling(config.NumTrainEpochs * PerEpoch);
@@ -37,8 +37,14 @@ public sealed class TrainingSteps
     /// <summary>How the steps are made.</summary>
     public TrainingConfig Config { get; }
 
-    /// <summary>Forward passes of a step.</summary>
+    /// <summary>Forward passes of a step, of each rank.</summary>
     public int AccumulationSteps { get; }
+
+    /// <summary>
+    /// Sequences of a step, as Hugging Face's trainer counts them: per_device_train_batch_size x gradient_accumulation_steps x
+    /// ranks.
+    /// </summary>
+    public int TotalTrainBatchSize { get; }
 
     /// <summary>Steps of an epoch.</summary>
     public int PerEpoch { get; }
@@ -53,8 +59,8 @@ public sealed class TrainingSteps
     public (int Epoch, int First, int Count) Of(long step)
     {
         var epoch = (int)(step / PerEpoch);
-        var first = (int)(step % PerEpoch) * perStep;
-        return (epoch, first, Math.Min(perStep, sequences - first));
+        var first = (int)(step % PerEpoch) * TotalTrainBatchSize;
+        return (epoch, first, Math.Min(TotalTrainBatchSize, sequences - first));
     }
 }
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Distributed;
 
-/// <summary>Ranks that are threads of this process. Sums are over ranks in order, in float32.</summary>
+/// <summary>Ranks that are threads of this process. Sums are over ranks in order, in float32, of float64 in float64.</summary>
 internal sealed class ThreadCollectives : ICollectives
 {
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1); // a rank may wait; else it calls what others do not
@@ -93,7 +93,7 @@ internal sealed class ThreadCollectives : ICollectives
 
     public void Dispose() { }
 
-    private static Tensor Sum(IEnumerable<Tensor> tensors) => tensors.Select(tensor => tensor.to(ScalarType.Float32, copy: true)).Aggregate((sum, next) => sum.add_(next));
+    private static Tensor Sum(IEnumerable<Tensor> tensors) => tensors.Select(tensor => tensor.to(tensor.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32, copy: true)).Aggregate((sum, next) => sum.add_(next));
 
     /// <summary>Shows a tensor to all ranks, who read those of all.</summary>
     private void Exchange(Tensor own, Action<Tensor[]> read)

@@ -6,6 +6,7 @@ namespace CutoffLen.Tests.Hardware;
 
 public sealed class DeviceAndDtypeTests
 {
+    private static readonly LocalWorld Alone = new(0, 1, SharesCores: false);
     private static readonly Cpu PlainCpu = new("old", 4, 2, ["avx2"]);
     private static readonly Cpu Bf16Cpu = new("new", 4, 2, ["avx2", "avx512f", "amx_bf16"]);
     private static readonly CudaDevice Ampere = new("A100", new Version(8, 0), 40L << 30);
@@ -28,7 +29,7 @@ public sealed class DeviceAndDtypeTests
 
     [Fact]
     public void A_gpu_without_a_driver_that_tells_gets_float32() =>
-        Assert.Equal("fp32", DeviceAndDtype.Choose("cuda", "auto", cudaCount: 1, () => [], () => Bf16Cpu).DtypeName);
+        Assert.Equal("fp32", DeviceAndDtype.Choose("cuda", "auto", cudaCount: 1, () => [], () => Bf16Cpu, Alone).DtypeName);
 
     [Theory]
     [InlineData("cpu", "fp32", "cpu", "fp32")]
@@ -55,6 +56,46 @@ public sealed class DeviceAndDtypeTests
         Assert.Contains("sees no CUDA device", Assert.Throws<UserException>(() => Choose("cuda", "auto", PlainCpu)).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void Each_rank_of_a_host_takes_the_gpu_of_its_number()
+    {
+        Assert.Equal(["cuda:0", "cuda:1"], Enumerable.Range(0, 2).Select(rank => OfRank("auto", rank, 2, Ampere, Ampere)));
+        Assert.Equal(["cuda:0", "cuda:1", "cuda:2"], Enumerable.Range(0, 3).Select(rank => OfRank("cuda", rank, 3, Ampere, Ampere, Ampere, Ampere)));
+        Assert.Equal("cpu", OfRank("cpu", 1, 2, Ampere, Ampere));
+        // The launcher gave each rank a GPU of its own.
+        Assert.Equal("cuda:0", OfRank("auto", 1, 2, Ampere));
+    }
+
+    [Theory]
+    [InlineData("auto", "--device auto: 3 ranks on this host and 2 CUDA devices; start at most one rank a device")]
+    [InlineData("cuda:1", "--device cuda:1: 3 ranks on this host would share it; give cuda, and each takes its own")]
+    public void Ranks_do_not_share_a_gpu(string device, string expected) =>
+        Assert.Equal(expected, Assert.Throws<UserException>(() => OfRank(device, 0, 3, Ampere, Ampere)).Message);
+
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    [InlineData(1000, true)]
+    [InlineData(1000, false)]
+    public void Ranks_that_share_cores_take_equal_shares_of_them(int ranks, bool shareCores)
+    {
+        var before = torch.get_num_threads();
+        try
+        {
+            LocalWorld.Current = new LocalWorld(0, ranks, shareCores);
+            var omp = Environment.GetEnvironmentVariable("OMP_NUM_THREADS");
+            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", null);
+            CpuThreads.Use(0);
+            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", omp);
+            Assert.Equal(Math.Max(1, Cpu.Detect().Cores / (shareCores ? ranks : 1)), torch.get_num_threads());
+        }
+        finally
+        {
+            LocalWorld.Current = Alone;
+            CpuThreads.Use(before);
+        }
+    }
+
+    [Fact]
     public void A_tensor_lives_where_the_choice_says()
     {
         using var scope = torch.NewDisposeScope();
@@ -79,9 +120,12 @@ public sealed class DeviceAndDtypeTests
         }
     }
 
+    private static string OfRank(string device, int rank, int ranks, params CudaDevice[] gpus) => DeviceAndDtype.Choose(
+        device, "fp32", gpus.Length, () => gpus, () => PlainCpu, new LocalWorld(rank, ranks, SharesCores: true)).DeviceName;
+
     private static (string Device, string Dtype) Choose(string device, string dtype, Cpu cpu, params CudaDevice[] gpus)
     {
-        var compute = DeviceAndDtype.Choose(device, dtype, gpus.Length, () => gpus, () => cpu);
+        var compute = DeviceAndDtype.Choose(device, dtype, gpus.Length, () => gpus, () => cpu, Alone);
         return (compute.DeviceName, compute.DtypeName);
     }
 }

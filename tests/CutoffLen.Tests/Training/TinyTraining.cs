@@ -1,5 +1,6 @@
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Data;
+using CutoffLen.Distributed;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
@@ -31,16 +32,17 @@ internal sealed class TinyTraining : IDisposable
     public static LlamaConfig Config { get; } = TinyModels.Config();
 
     /// <summary>Random weights, always the same.</summary>
-    public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32)
+    public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32, ICollectives? ranks = null)
     {
         using var scope = NewDisposeScope();
-        return TrainableModel.Full(config ?? Config, Source(dtype), dtype, CPU);
+        return TrainableModel.Full(config ?? Config, Source(dtype), dtype, CPU, ranks);
     }
 
-    public static TrainableModel Lora(AdapterConfig lora, LlamaConfig? config = null, double ratio = 1, ScalarType dtype = ScalarType.Float32)
+    public static TrainableModel Lora(
+        AdapterConfig lora, LlamaConfig? config = null, double ratio = 1, ScalarType dtype = ScalarType.Float32, ICollectives? ranks = null)
     {
         using var scope = NewDisposeScope();
-        return TrainableModel.Lora(config ?? Config, Source(dtype), dtype, CPU, lora, 5, ratio);
+        return TrainableModel.Lora(config ?? Config, Source(dtype), dtype, CPU, lora, 5, ratio, ranks);
     }
 
     public static WeightSource Source(ScalarType dtype)
@@ -55,7 +57,7 @@ internal sealed class TinyTraining : IDisposable
         var sequences = new TrainingSequences(Documents, cutoff, packing, config.Seed);
         return new(
             model, new PositionSetup(PositionMethods.Parse(rope), model.Network.Config.Positions, cutoff).Method, sequences,
-            new TrainingSteps(config, sequences.Count, cutoff), PositionIdSamplers.Parse(positions), targetLength: targetLength);
+            new TrainingSteps(config, sequences.Count, cutoff, model.Parameters.Ranks.Size), PositionIdSamplers.Parse(positions), targetLength: targetLength);
     }
 
     public static TrainingConfig Settings(int steps, int batch = 1, int accumulation = 1, double rate = 1e-3, int seed = 1) => new()

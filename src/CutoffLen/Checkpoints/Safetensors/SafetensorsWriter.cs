@@ -6,6 +6,20 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Checkpoints.Safetensors;
 
+/// <summary>A tensor of a file, read piece by piece while it is written.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Shape">Its shape.</param>
+/// <param name="Dtype">The type to store.</param>
+/// <param name="Read">Gives elements from an index on, so many, in the current scope.</param>
+internal sealed record StoredTensor(string Name, long[] Shape, ScalarType Dtype, Func<long, long, Tensor> Read)
+{
+    /// <summary>The number of elements.</summary>
+    public long Count => Shape.Aggregate(1L, (a, b) => a * b);
+
+    /// <summary>Bytes in the file.</summary>
+    public long Bytes => Count * SafetensorsHeader.Describe(Dtype).Bytes;
+}
+
 /// <summary>Writes safetensors files, tensor by tensor and each in pieces, from any device and in any dtype asked for.</summary>
 public static class SafetensorsWriter
 {
@@ -28,7 +42,7 @@ public static class SafetensorsWriter
         try
         {
             using var file = new AtomicFile(path, bufferBytes: 0);
-            Write(file.Stream, tensors, dtype, metadata);
+            Write(file.Stream, Stored(tensors, dtype), metadata);
             file.Commit();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -38,24 +52,24 @@ public static class SafetensorsWriter
     }
 
     /// <summary>Writes the file under its own name, for folders that are replaced as a whole.</summary>
-    internal static void WriteInPlace(
-        string path,
-        IReadOnlyList<(string Name, Tensor Tensor)> tensors,
-        ScalarType? dtype,
-        IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void WriteInPlace(string path, IReadOnlyList<(string Name, Tensor Tensor)> tensors, ScalarType? dtype) =>
+        WriteInPlace(path, Stored(tensors, dtype));
+
+    /// <summary>The same from tensors that are read while they are written.</summary>
+    internal static void WriteInPlace(string path, IReadOnlyList<StoredTensor> tensors)
     {
         using var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
-        Write(file, tensors, dtype, metadata);
+        Write(file, tensors);
         file.Flush(flushToDisk: true);
     }
 
-    private static void Write(
-        FileStream file, IReadOnlyList<(string Name, Tensor Tensor)> tensors, ScalarType? dtype, IReadOnlyDictionary<string, string>? metadata)
+    /// <summary>Writes to a stream.</summary>
+    internal static void Write(Stream file, IReadOnlyList<StoredTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        file.Write(Header(tensors, dtype, metadata ?? MadeForTorch));
-        foreach (var (_, tensor) in tensors)
+        file.Write(Header(tensors, metadata ?? MadeForTorch));
+        foreach (var tensor in tensors)
         {
-            WriteTensor(file, tensor, StoredAs(tensor, dtype));
+            WriteTensor(file, tensor);
         }
     }
 
@@ -63,11 +77,16 @@ public static class SafetensorsWriter
     internal static long StoredBytes(Tensor tensor, ScalarType? dtype) =>
         tensor.numel() * SafetensorsHeader.Describe(StoredAs(tensor, dtype)).Bytes;
 
+    private static List<StoredTensor> Stored(IReadOnlyList<(string Name, Tensor Tensor)> tensors, ScalarType? dtype) =>
+    [
+        .. tensors.Select(named => new StoredTensor(
+            named.Name, named.Tensor.shape, StoredAs(named.Tensor, dtype), (at, count) => named.Tensor.detach().reshape(-1).narrow(0, at, count))),
+    ];
+
     private static ScalarType StoredAs(Tensor tensor, ScalarType? dtype) =>
         tensor.is_floating_point() ? dtype ?? tensor.dtype : tensor.dtype;
 
-    private static byte[] Header(
-        IReadOnlyList<(string Name, Tensor Tensor)> tensors, ScalarType? dtype, IReadOnlyDictionary<string, string> metadata)
+    private static byte[] Header(IReadOnlyList<StoredTensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         using var header = new MemoryStream();
         header.Write(stackalloc byte[sizeof(long)]);
@@ -77,10 +96,10 @@ public static class SafetensorsWriter
             json.WritePropertyName("__metadata__");
             JsonSerializer.Serialize(json, metadata);
             var offset = 0L;
-            foreach (var (name, tensor) in tensors)
+            foreach (var tensor in tensors)
             {
-                var end = offset + StoredBytes(tensor, dtype);
-                WriteEntry(json, name, SafetensorsHeader.Describe(StoredAs(tensor, dtype)).Name, tensor.shape, offset, end);
+                var end = offset + tensor.Bytes;
+                WriteEntry(json, tensor.Name, SafetensorsHeader.Describe(tensor.Dtype).Name, tensor.Shape, offset, end);
                 offset = end;
             }
 
@@ -115,17 +134,14 @@ public static class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static void WriteTensor(FileStream file, Tensor tensor, ScalarType dtype)
+    private static void WriteTensor(Stream file, StoredTensor tensor)
     {
-        using var scope = NewDisposeScope();
         using var _ = no_grad();
-        var flat = tensor.detach().reshape(-1);
-        var step = PieceBytes / SafetensorsHeader.Describe(dtype).Bytes;
-        for (var at = 0L; at < flat.shape[0]; at += step)
+        var step = PieceBytes / SafetensorsHeader.Describe(tensor.Dtype).Bytes;
+        for (var at = 0L; at < tensor.Count; at += step)
         {
-            var piece = flat.narrow(0, at, Math.Min(step, flat.shape[0] - at)).to(dtype, CPU);
-            file.Write(piece.bytes);
-            piece.Dispose();
+            using var scope = NewDisposeScope();
+            file.Write(tensor.Read(at, Math.Min(step, tensor.Count - at)).to(tensor.Dtype, CPU).bytes);
         }
     }
 }

@@ -1,3 +1,4 @@
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Measures;
@@ -42,21 +43,24 @@ public static class LongPpl
     /// <param name="documents">The documents; shorter ones are left out.</param>
     /// <param name="longest">Of each document only the first tokens up to here are read.</param>
     /// <param name="shorter">The short context, tokens; short readings score a quarter of it.</param>
+    /// <param name="ranks">The ranks that share the documents; null for one.</param>
     /// <param name="cancel">Stops it between documents.</param>
     public static LongPplSummary Measure(
-        INllScorer model, IReadOnlyList<EvaluationDocument> documents, int longest, int shorter, CancellationToken cancel = default)
+        INllScorer model, IReadOnlyList<EvaluationDocument> documents, int longest, int shorter, ICollectives? ranks = null, CancellationToken cancel = default)
     {
         var settings = new LongPplSettings(shorter, Math.Max(1, shorter / 4));
-        var results = new List<LongPplResult>();
-        foreach (var document in documents.Where(document => document.Tokens.Length > shorter))
+        var read = documents.Where(document => document.Tokens.Length > shorter).Select(document => document.Tokens[..Math.Min(longest, document.Tokens.Length)]).ToList();
+        var (keys, nll) = (new double[read.Count], new double[read.Count]); // by document
+        ranks ??= SingleRank.Instance;
+        for (var n = ranks.Rank; n < read.Count; n += ranks.Size)
         {
             cancel.ThrowIfCancellationRequested();
-            var tokens = document.Tokens[..Math.Min(longest, document.Tokens.Length)];
-            results.Add(Measure(model, tokens, KeyTokens(model, tokens, settings)));
+            var result = Measure(model, read[n], KeyTokens(model, read[n], settings));
+            (keys[n], nll[n]) = (result.KeyTokens.Count, result.KeyNll);
         }
 
-        var keys = results.Sum(r => r.KeyTokens.Count);
-        return new LongPplSummary(keys == 0 ? null : Math.Exp(results.Sum(r => r.KeyNll) / keys), keys, results.Sum(r => (long)r.Tokens), results.Count, settings);
+        var count = (int)ranks.Sum(keys).Sum();
+        return new LongPplSummary(count == 0 ? null : Math.Exp(ranks.Sum(nll).Sum() / count), count, read.Sum(tokens => (long)tokens.Length), read.Count, settings);
     }
 
     /// <summary>The key tokens of a document, by index, ascending.</summary>

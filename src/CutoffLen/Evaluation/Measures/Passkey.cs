@@ -1,5 +1,6 @@
 using System.Globalization;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Measures;
@@ -50,23 +51,31 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 /// <param name="Seed">Seed of the keys, the same keys for every model and method.</param>
 public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0)
 {
-    /// <summary>Runs every length and depth; reports each cell as it finishes.</summary>
+    private const int NumbersOfTrial = 4;
+
+    /// <summary>Runs every length and depth; reports each cell as it finishes. Ranks share the keys of a length.</summary>
     public PasskeyResult Run(
-        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, CancellationToken cancel = default)
+        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, ICollectives? ranks = null,
+        CancellationToken cancel = default)
     {
+        ranks ??= SingleRank.Instance;
         var cells = new List<PasskeyCell>();
-        foreach (var length in Lengths)
+        var places = Lengths.SelectMany(length => Enumerable.Range(0, Depths).Select(depth => (Length: length, Depth: depth)));
+        foreach (var round in places.Chunk(ranks.Size == 1 ? 1 : Depths))
         {
-            for (var depth = 0; depth < Depths; depth++)
+            var keys = round.SelectMany(place => Enumerable.Range(0, Trials).Select(trial => (place.Length, place.Depth, Trial: trial)));
+            var numbers = ranks.Sum([.. keys.SelectMany((key, n) => n % ranks.Size == ranks.Rank && !cancel.IsCancellationRequested
+                ? Try(model, encode, decode, key.Length, At(key.Depth), new KeyedRandom(Seed, "passkey", key.Length, key.Depth, key.Trial))
+                : new double[NumbersOfTrial])]);
+            if (ranks.Any(cancel.IsCancellationRequested))
             {
-                var at = Depths == 1 ? 0.5 : (double)depth / (Depths - 1);
-                var trials = Enumerable.Range(0, Trials).Select(trial =>
-                {
-                    cancel.ThrowIfCancellationRequested();
-                    return Try(model, encode, decode, length, at, new KeyedRandom(Seed, "passkey", length, depth, trial));
-                }).ToList();
+                throw new OperationCanceledException(cancel);
+            }
+
+            foreach (var (place, trials) in round.Zip(numbers.Chunk(NumbersOfTrial).Chunk(Trials)))
+            {
                 var cell = new PasskeyCell(
-                    length, at, trials.Average(t => t.Distance), Trials, trials.Count(t => t.Found), trials.Average(t => t.Rank), trials.Max(t => t.Candidates));
+                    place.Length, At(place.Depth), trials.Average(t => t[3]), Trials, (int)trials.Sum(t => t[0]), trials.Average(t => t[1]), (int)trials.Max(t => t[2]));
                 cells.Add(cell);
                 progress?.Report(cell);
             }
@@ -75,7 +84,10 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         return new PasskeyResult(cells);
     }
 
-    private (bool Found, int Rank, int Candidates, int Distance) Try(
+    private double At(int depth) => Depths == 1 ? 0.5 : (double)depth / (Depths - 1);
+
+    /// <summary>Whether a key was found (1 or 0), its rank, the candidates, and its distance.</summary>
+    private double[] Try(
         IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, int length, double depth, KeyedRandom random)
     {
         // A cell's keys do not depend on which other lengths and depths are measured.
@@ -93,6 +105,6 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         var others = PasskeyPrompt.Alternatives(prompt, keys.Skip(1), encode);
         var scores = model.Answer(prompt.Prompt, prompt.Answer.Length, [prompt.Answer, .. others]);
         var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || decode(scores.Decoded).TrimStart().StartsWith(keys[0], StringComparison.Ordinal);
-        return (found, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance);
+        return [found ? 1 : 0, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance];
     }
 }

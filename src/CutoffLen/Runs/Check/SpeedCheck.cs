@@ -76,7 +76,7 @@ internal sealed class SpeedCheck : IDisposable
     {
         model.Parameters.Gradients.zero_();
         backprop.Run(inputs, targets, plan, 1.0 / inputs.numel());
-        optimizer.Step(LearningRate, Math.Min(1, 1 / model.Parameters.GradientNorm()));
+        optimizer.Step(LearningRate, Math.Min(1, 1 / model.Parameters.GradientNorm(model.Parameters.Gradients)));
     }
 
     /// <summary>Seconds of the fastest run, of two at least. One before them is not counted: it fills caches and chooses kernels.</summary>

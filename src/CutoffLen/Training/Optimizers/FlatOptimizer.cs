@@ -6,12 +6,14 @@ namespace CutoffLen.Training.Optimizers;
 /// <summary>
 /// An optimizer over flat buffers. It steps float32 weights: the model's own buffer where that is float32, else a
 /// master copy. It writes the master's rounded values into the model. All arithmetic is in place, over slices that fit a
-/// cache. Master and state may be offloaded to host memory; slices are then copied to and fro.
+/// cache. Master and state may be offloaded to host memory; slices are then copied to and fro. Of several ranks each has
+/// master and state of its own shard, steps it, and gets the other shards' values from their ranks.
 /// </summary>
 public abstract class FlatOptimizer : IDisposable
 {
     private readonly FlatParameters parameters;
     private readonly double weightDecay;
+    private readonly Tensor values; // [shard] this rank's part of the model's
     private readonly List<(string Name, Tensor Buffer)> state = [];
 
     /// <summary>Creates the optimizer at the parameters' present values.</summary>
@@ -23,11 +25,12 @@ public abstract class FlatOptimizer : IDisposable
         (this.parameters, this.weightDecay) = (parameters, weightDecay);
         using var scope = NewDisposeScope();
         var device = inHostMemory ? CPU : parameters.Values.device;
-        OwnsMaster = parameters.Values.dtype != ScalarType.Float32 || device.type != parameters.Values.device.type;
-        Master = OwnsMaster ? parameters.Values.to(ScalarType.Float32).to(device).DetachFromDisposeScope() : parameters.Values;
+        values = parameters.ShardOf(parameters.Values).DetachFromDisposeScope();
+        OwnsMaster = values.dtype != ScalarType.Float32 || device.type != values.device.type;
+        Master = OwnsMaster ? values.to(ScalarType.Float32).to(device).DetachFromDisposeScope() : values;
     }
 
-    /// <summary>[count] float32 weights.</summary>
+    /// <summary>[shard] float32 weights.</summary>
     public Tensor Master { get; }
 
     /// <summary>Whether <see cref="Master"/> is a copy and not the model's own buffer.</summary>
@@ -36,47 +39,49 @@ public abstract class FlatOptimizer : IDisposable
     /// <summary>Steps made.</summary>
     public long Steps { get; set; }
 
-    /// <summary>What a checkpoint must keep besides the weights: [count] float32 each, under PyTorch's names.</summary>
+    /// <summary>What a checkpoint must keep besides the weights: [shard] float32 each, under PyTorch's names.</summary>
     public IReadOnlyList<(string Name, Tensor Buffer)> State => state;
 
     /// <summary>One step.</summary>
     /// <param name="learningRate">The rate, which groups multiply by their factor.</param>
     /// <param name="gradientFactor">What gradients are multiplied by to clip them, at most 1.</param>
-    /// <param name="gradients">[count] the gradients, which may be overwritten; null for the parameters' own.</param>
+    /// <param name="gradients">[shard] the gradients, which may be overwritten; null for the parameters' own, of one rank.</param>
     public void Step(double learningRate, double gradientFactor, Tensor? gradients = null)
     {
         using var noGrad = no_grad();
         Steps++;
-        long offset = 0;
+        var offset = -parameters.ShardStart; // of the group in the shard
         foreach (var group in parameters.Groups)
         {
             var rate = learningRate * group.LearningRateFactor;
             var decay = group.WeightDecays ? weightDecay : 0;
-            for (long at = 0; at < group.Count; at += parameters.SliceLength)
+            var end = Math.Min(offset + group.Count, parameters.ShardLength);
+            for (var at = Math.Max(0, offset); at < end; at += parameters.SliceLength)
             {
-                var slice = (offset + at, Math.Min(parameters.SliceLength, group.Count - at));
+                var slice = (at, Math.Min(parameters.SliceLength, end - at));
                 StepSlice(slice, gradients ?? parameters.Gradients, rate, decay, gradientFactor);
             }
 
             offset += group.Count;
         }
+
+        parameters.GatherValues();
     }
 
     /// <summary>Writes the master's values, rounded, into the model, after a checkpoint was loaded.</summary>
     public void WriteMaster()
     {
         using var noGrad = no_grad();
-        parameters.Values.copy_(Master);
+        values.copy_(Master);
+        parameters.GatherValues();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         state.ForEach(entry => entry.Buffer.Dispose());
-        if (OwnsMaster)
-        {
-            Master.Dispose();
-        }
+        Master.Dispose();
+        values.Dispose();
 
         GC.SuppressFinalize(this);
     }
@@ -110,7 +115,7 @@ public abstract class FlatOptimizer : IDisposable
         Update(weights, gradient, rate, decay, Slice);
         if (OwnsMaster)
         {
-            Slice(parameters.Values).copy_(weights);
+            Slice(values).copy_(weights);
         }
 
         Tensor Slice(Tensor buffer) => buffer.narrow(0, slice.Offset, slice.Count);

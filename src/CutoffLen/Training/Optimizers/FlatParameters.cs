@@ -1,3 +1,4 @@
+using CutoffLen.Distributed;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training.Optimizers;
@@ -30,37 +31,60 @@ public sealed record ParameterGroup(
 
 /// <summary>
 /// The trainable parameters as views of one buffer, and their gradients as views of another. So clipping, the optimizer
-/// and an all-reduce are a few large operations. The model is built around the views (<see cref="View"/>). Autograd adds
-/// into the gradients in place.
+/// and what ranks exchange are a few large operations. The model is built around the views (<see cref="View"/>). Autograd
+/// adds into the gradients in place.
 /// </summary>
+/// <remarks>
+/// Every rank has all values. Each owns a shard of the buffers, which it alone steps: ZeRO stage 1 (Rajbhandari et al., arXiv
+/// 1910.02054, section 5.1). The buffers end in zeros, so that shards are of one length.
+/// </remarks>
 public sealed class FlatParameters : IDisposable
 {
+    private const long ShardMultiple = 16; // elements, so that shards begin where vector instructions like it
+
     private readonly Dictionary<string, (long Offset, long[] Shape)> layout = [];
 
     /// <summary>Allocates the buffers. The caller copies the values into the views.</summary>
-    public FlatParameters(IReadOnlyList<ParameterGroup> groups, ScalarType dtype, Device device)
+    /// <param name="groups">The parameters.</param>
+    /// <param name="dtype">Of values and gradients.</param>
+    /// <param name="device">Where they are.</param>
+    /// <param name="ranks">The ranks that train them together; null for one.</param>
+    public FlatParameters(IReadOnlyList<ParameterGroup> groups, ScalarType dtype, Device device, ICollectives? ranks = null)
     {
-        Groups = groups;
+        (Groups, Ranks) = (groups, ranks ?? SingleRank.Instance);
         foreach (var parameter in groups.SelectMany(g => g.Parameters))
         {
             layout.Add(parameter.Name, (Count, parameter.Shape));
             Count += parameter.Count;
         }
 
-        Values = empty([Count], dtype, device).DetachFromDisposeScope();
-        Gradients = zeros([Count], dtype, device).DetachFromDisposeScope();
+        ShardLength = Ranks.Size == 1 ? Count : (Count + (ShardMultiple * Ranks.Size) - 1) / (ShardMultiple * Ranks.Size) * ShardMultiple;
+        Values = empty([ShardLength * Ranks.Size], dtype, device).DetachFromDisposeScope();
+        Gradients = zeros([ShardLength * Ranks.Size], dtype, device).DetachFromDisposeScope();
+        using var noGrad = no_grad();
+        using var padding = Values.narrow(0, Count, (ShardLength * Ranks.Size) - Count);
+        padding.zero_();
     }
 
     /// <summary>The groups in the order of their elements.</summary>
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
-    /// <summary>The number of elements.</summary>
+    /// <summary>The ranks that train the parameters together.</summary>
+    public ICollectives Ranks { get; }
+
+    /// <summary>The number of elements, without padding.</summary>
     public long Count { get; }
 
-    /// <summary>[count] all values.</summary>
+    /// <summary>Elements of a rank's shard.</summary>
+    public long ShardLength { get; }
+
+    /// <summary>The first element of this rank's shard.</summary>
+    public long ShardStart => Ranks.Rank * ShardLength;
+
+    /// <summary>[Size * shard] all values.</summary>
     public Tensor Values { get; }
 
-    /// <summary>[count] all gradients.</summary>
+    /// <summary>[Size * shard] all gradients of this rank.</summary>
     public Tensor Gradients { get; }
 
     /// <summary>The names in the order of the buffers.</summary>
@@ -68,6 +92,9 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>Whether a parameter is in the buffers: whether it is trained.</summary>
     public bool Contains(string name) => layout.ContainsKey(name);
+
+    /// <summary>A parameter's shape.</summary>
+    public long[] ShapeOf(string name) => layout[name].Shape;
 
     /// <summary>The view of a parameter's values.</summary>
     public Tensor View(string name) => ViewOf(Values, name);
@@ -80,6 +107,59 @@ public sealed class FlatParameters : IDisposable
     {
         var (offset, shape) = layout[name];
         return buffer.narrow(0, offset, shape.Aggregate(1L, (a, b) => a * b)).view(shape);
+    }
+
+    /// <summary>[shard] this rank's part of a buffer of all elements, a view.</summary>
+    public Tensor ShardOf(Tensor buffer) => buffer.narrow(0, ShardStart, ShardLength);
+
+    /// <summary>The part of a parameter that is in this rank's shard; none where Count is not above 0.</summary>
+    public (long InParameter, long InShard, long Count) OwnPart(string name)
+    {
+        var (offset, shape) = layout[name];
+        var first = Math.Max(offset, ShardStart);
+        var end = Math.Min(offset + shape.Aggregate(1L, (a, b) => a * b), ShardStart + ShardLength);
+        return (first - offset, first - ShardStart, end - first);
+    }
+
+    /// <summary>Gives every rank the values that each has in its own shard.</summary>
+    public void GatherValues()
+    {
+        if (Ranks.Size > 1)
+        {
+            using var shard = ShardOf(Values);
+            Ranks.AllGather(shard, Values);
+        }
+    }
+
+    /// <summary>Elements of a parameter, of a buffer of which each rank has its shard. Every rank calls it and gets them.</summary>
+    /// <param name="shard">[shard] this rank's.</param>
+    /// <param name="name">The parameter.</param>
+    /// <param name="at">The first element in the parameter.</param>
+    /// <param name="count">How many.</param>
+    public Tensor Collect(Tensor shard, string name, long at, long count)
+    {
+        var first = layout[name].Offset + at;
+        if (Ranks.Size == 1)
+        {
+            return shard.narrow(0, first, count);
+        }
+
+        var result = empty([count], shard.dtype, shard.device);
+        for (long owner = first / ShardLength, from = first; from < first + count; owner++)
+        {
+            var to = Math.Min(first + count, (owner + 1) * ShardLength);
+            using var part = result.narrow(0, from - first, to - from);
+            if (owner == Ranks.Rank)
+            {
+                using var own = shard.narrow(0, from - ShardStart, to - from);
+                part.copy_(own);
+            }
+
+            Ranks.Broadcast(part, (int)owner);
+            from = to;
+        }
+
+        return result;
     }
 
     /// <summary>Makes the module's parameters of these names trainable, with their gradients in the buffer.</summary>
@@ -95,20 +175,23 @@ public sealed class FlatParameters : IDisposable
         }
     }
 
-    /// <summary>The Euclidean norm of all gradients; NaN or infinite when one is. Squares are summed in float32, slice by slice.</summary>
-    /// <param name="gradients">[count] the gradients; null for <see cref="Gradients"/>.</param>
-    public double GradientNorm(Tensor? gradients = null)
+    /// <summary>
+    /// The Euclidean norm of all gradients, over all ranks; NaN or infinite when one is. Squares are summed in float32, slice by
+    /// slice.
+    /// </summary>
+    /// <param name="gradients">[shard] this rank's.</param>
+    public double GradientNorm(Tensor gradients)
     {
         using var scope = NewDisposeScope();
         var sum = zeros([], ScalarType.Float64, Gradients.device);
-        for (long at = 0; at < Count; at += SliceLength)
+        for (long at = 0; at < ShardLength; at += SliceLength)
         {
             using var slice = NewDisposeScope();
-            var part = (gradients ?? Gradients).narrow(0, at, Math.Min(SliceLength, Count - at)).to(ScalarType.Float32);
+            var part = gradients.narrow(0, at, Math.Min(SliceLength, ShardLength - at)).to(ScalarType.Float32);
             sum.add_(part.dot(part));
         }
 
-        return Math.Sqrt(sum.item<double>());
+        return Math.Sqrt(Ranks.Sum(sum.item<double>()));
     }
 
     /// <summary>Elements of a slice of buffer-wide arithmetic: what fits a cache on a CPU, many on a GPU.</summary>

@@ -25,10 +25,10 @@ public sealed class AdamW : FlatOptimizer
         SecondMoment = NewState("exp_avg_sq");
     }
 
-    /// <summary>[count] float32 first moment.</summary>
+    /// <summary>[shard] float32 first moment.</summary>
     public Tensor FirstMoment { get; }
 
-    /// <summary>[count] float32 second moment.</summary>
+    /// <summary>[shard] float32 second moment.</summary>
     public Tensor SecondMoment { get; }
 
     private protected override void Update(Tensor weights, Tensor gradient, double rate, double decay, Func<Tensor, Tensor> slice)
