@@ -11,18 +11,30 @@ internal static class PlanCommand
     private static readonly Option<long?> DeviceMemory = CommonOptions.Parsed<long?>(
         "--device-memory", "Memory of the device that the run is planned for; without it, what is free on this machine's.", "80GB", text => ByteCount.Parse(text));
 
+    private static readonly Option<int> Ranks = new("--ranks")
+    {
+        Description = "Ranks of the run, a device each.",
+        HelpName = "N",
+        DefaultValueFactory = _ => 1,
+    };
+
     private static readonly Option<bool> Probe = CommonOptions.Flag(
         "Make steps of the run, on random tokens where no data is given, and compare.", "--probe");
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
-        new Command("plan", "Predict the peak memory of a fine-tuning run; needs the model's config.json only.") { DeviceMemory, Probe, CommonOptions.Json }
+        new Command("plan", "Predict the peak memory of a fine-tuning run; needs the model's config.json only.") { DeviceMemory, Ranks, Probe, CommonOptions.Json }
         .WithTrainingOptions()
         .Runs((parsed, stop) =>
         {
             var config = parsed.ResolveTraining();
-            var probe = parsed.GetValue(Probe);
-            var outlook = MemoryOutlook.Open(config, parsed.GetValue(DeviceMemory), onThisMachine: probe);
+            var (probe, ranks) = (parsed.GetValue(Probe), parsed.GetValue(Ranks));
+            if (ranks < 1 || (probe && ranks > 1))
+            {
+                throw new UserException(ranks < 1 ? $"--ranks {ranks}: a run has one rank or more" : $"--ranks {ranks}: --probe measures one rank; leave out one of the two");
+            }
+
+            var outlook = MemoryOutlook.Open(config, parsed.GetValue(DeviceMemory), onThisMachine: probe, ranks);
             var report = new PlanReport(outlook) { MeasuredBytes = probe ? MemoryProbe.Run(outlook, stop) : null };
             parsed.Print(report, answer => answer.Fields());
             if (!report.Fits)

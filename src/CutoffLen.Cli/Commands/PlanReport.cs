@@ -30,6 +30,16 @@ internal sealed class PlanReport(MemoryOutlook outlook)
 
     public int BatchSize { get; } = outlook.Settings.BatchSize;
 
+    public int Ranks { get; } = outlook.Settings.Ranks;
+
+    public int ContextParallelSize { get; } = outlook.Settings.ContextParallelSize;
+
+    /// <summary>Bytes of gradients and weights that each rank sends in a step.</summary>
+    public long DataParallelBytes { get; } = StepTraffic.DataParallelBytes(outlook.Model, outlook.Settings);
+
+    /// <summary>Bytes of keys, values and their gradients that each rank sends in a step.</summary>
+    public long ContextParallelBytes { get; } = StepTraffic.ContextParallelBytes(outlook.Model, outlook.Settings);
+
     public IReadOnlyList<MemoryPart> DeviceParts { get; } = outlook.Plan.Device;
 
     public long PeakBytes { get; } = outlook.Plan.DeviceBytes;
@@ -59,9 +69,11 @@ internal sealed class PlanReport(MemoryOutlook outlook)
     [
         ("model", FormattableString.Invariant($"{Model}: {Parameters:N0} parameters, {TrainedParameters:N0} trained ({Method})")),
         ("run", $"cutoff {CutoffLen}, batch {BatchSize}, {Rope}, {Dtype} on {Device}, {Optimizer}, recompute: {Recompute}"),
+        .. Ranks == 1 ? [] : (IEnumerable<(string, string)>)[("ranks", $"{Ranks}{(ContextParallelSize == 1 ? "" : $", {ContextParallelSize} of which share each sequence")}; below is one of them")],
         .. DeviceParts.Select(Line),
         ("peak", $"{ByteCount.Gigabytes(PeakBytes)} of {ByteCount.Gigabytes(DeviceMemoryBytes)}{(Fits ? "" : ": does not fit")}"),
         .. HostParts.Count == 0 ? [] : HostParts.Select(Line).Append(("host memory", ByteCount.Gigabytes(HostPeakBytes))),
+        .. Ranks == 1 ? [] : (IEnumerable<(string, string)>)[("sent a step", $"{ByteCount.Gigabytes(DataParallelBytes)} of gradients and weights, {ByteCount.Gigabytes(ContextParallelBytes)} of keys and values")],
         ("largest cutoff", LargestCutoff > 0 ? $"{LargestCutoff} tokens fit" : "none fits"),
         .. MeasuredBytes is { } measured
             ? [("measured", FormattableString.Invariant($"{ByteCount.Gigabytes(measured)}; predicted is {PredictedOverMeasured:0.00} times that"))]

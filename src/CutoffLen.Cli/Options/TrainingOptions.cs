@@ -18,6 +18,7 @@ internal static class TrainingOptions
         (Key("--out", "output_dir", "DIR", "-o"), "output_dir"),
         (Key("--method", "method", "METHOD"), "method"),
         (Key("--steps", "max_steps", "N"), "max_steps"),
+        (Key("--context-parallel", "context_parallel_size", "P"), "context_parallel_size"),
         (CommonOptions.Device, "device"),
         (CommonOptions.Dtype, "dtype"),
         (CommonOptions.Attention, "attention"),

@@ -39,6 +39,9 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
     /// <summary>The adapters; null when all weights are trained.</summary>
     public AdapterConfig? Lora { get; init; }
 
+    /// <summary>Ranks of the run; the optimizer's state is shared among them.</summary>
+    public int Ranks { get; init; } = 1;
+
     /// <summary>P, ranks that share each sequence.</summary>
     public int ContextParallelSize { get; init; } = 1;
 
@@ -56,6 +59,7 @@ internal enum MemoryUse
     Weights,
     Gradients,
     GradientSum,
+    GradientShard,
     MasterWeights,
     OptimizerMoments,
     PositionTables,
@@ -87,6 +91,7 @@ public sealed record MemoryPart
         MemoryUse.Weights => "weights",
         MemoryUse.Gradients => "gradients",
         MemoryUse.GradientSum => "sum of gradients, float32",
+        MemoryUse.GradientShard => "gradients of a shard, float32",
         MemoryUse.MasterWeights => "master weights, float32",
         MemoryUse.OptimizerMoments => "optimizer moments, float32",
         MemoryUse.PositionTables => "position tables",

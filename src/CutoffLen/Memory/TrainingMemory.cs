@@ -36,6 +36,9 @@ internal sealed class TrainingMemory
     /// <summary>Trained parameters.</summary>
     public long Trained { get; }
 
+    /// <summary>The trained parameters whose optimizer state a rank has: ZeRO stage 1.</summary>
+    public long Shard => (Trained + settings.Ranks - 1) / settings.Ranks;
+
     private long Layers => config.NumHiddenLayers;
 
     private long Width => settings.Width;
@@ -55,6 +58,7 @@ internal sealed class TrainingMemory
         new(MemoryUse.Weights, Width * (LlamaParameters.Count(config) + adapters)),
         new(MemoryUse.Gradients, Width * Trained),
         new(MemoryUse.GradientSum, settings.AccumulationSteps > 1 && Width < Float32 ? Float32 * Trained : 0),
+        new(MemoryUse.GradientShard, settings.Ranks > 1 ? Float32 * Shard : 0),
         .. OffloadsOptimizer ? [] : OptimizerState(),
         new(MemoryUse.PositionTables, (settings.Bands.TableBytesPerToken + (settings.OnGpu ? 0 : settings.Bands.HostBytesPerToken)) * settings.Cutoff),
         PerToken(MemoryUse.LayerInputs, (Width * hidden) + (OffloadsInputs ? 2 * LayerInput : Layers * LayerInput)),
@@ -63,7 +67,7 @@ internal sealed class TrainingMemory
         new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
         .. Attention(),
         new(MemoryUse.Logits, HeadLoss.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width)),
-        new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Trained, FlatParameters.SliceElements(settings.OnGpu))),
+        new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Shard, FlatParameters.SliceElements(settings.OnGpu))),
     ];
 
     /// <summary>What is offloaded to host memory.</summary>
@@ -87,7 +91,7 @@ internal sealed class TrainingMemory
     {
         var hasMaster = Width < Float32 || OffloadsOptimizer;
         var moments = settings.Optimizer switch { OptimizerKind.Adamw => 2, OptimizerKind.Lion => 1, _ => 0 };
-        return [new(MemoryUse.MasterWeights, hasMaster ? Float32 * Trained : 0), new(MemoryUse.OptimizerMoments, moments * Float32 * Trained)];
+        return [new(MemoryUse.MasterWeights, hasMaster ? Float32 * Shard : 0), new(MemoryUse.OptimizerMoments, moments * Float32 * Shard)];
     }
 
     /// <summary>What layers keep beside their inputs, per token: heads, the stream after attention, gate and up.</summary>

@@ -20,9 +20,12 @@ public static class FinetuneLog
         Log.Information(
             "{Sequences} sequences of {Cutoff} tokens an epoch, from {Documents} documents with {Tokens} tokens; native context {Native}; steps {From} to {Total}",
             ledger.Sequences.Count, ledger.CutoffLen, ledger.Documents.Read, ledger.Tokens.In, ledger.NativeLength, trainer.Step, trainer.TotalSteps);
+        var (groups, context) = (plan.Steps.DataParallelSize, config.Training.ContextParallelSize);
+        var (plural, sharing) = (groups == 1 ? "" : "s", context == 1 ? "" : $" of {context} ranks that share each sequence");
         Log.Information(
-            "total train batch size {Total}: {PerDevice} a device x {Accumulation} accumulation steps x {Ranks} rank{Plural:l}",
-            plan.Steps.TotalTrainBatchSize, config.Training.PerDeviceTrainBatchSize, plan.Steps.AccumulationSteps, plan.Ranks.Size, plan.Ranks.Size == 1 ? "" : "s");
+            "total train batch size {Total}: {PerDevice} a device x {Accumulation} accumulation steps x {Replicas:l}",
+            plan.Steps.TotalTrainBatchSize, config.Training.PerDeviceTrainBatchSize, plan.Steps.AccumulationSteps,
+            $"{groups} {(context == 1 ? "rank" : "group")}{plural}{sharing}");
         foreach (var warning in ledger.Warnings)
         {
             Log.Warning("{Warning:l}", warning);

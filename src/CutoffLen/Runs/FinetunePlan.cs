@@ -82,7 +82,8 @@ public sealed class FinetunePlan : IDisposable
     /// <exception cref="UserException">All that is wrong with the configuration, the model or the data.</exception>
     public static FinetunePlan Open(RunConfig config, ICollectives? ranks = null, CancellationToken stop = default)
     {
-        Check(config);
+        ranks ??= SingleRank.Instance;
+        Check(config, ranks);
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
         var baseModel = OpenBase(config.Model.Model!);
@@ -90,7 +91,7 @@ public sealed class FinetunePlan : IDisposable
         try
         {
             return new FinetunePlan(
-                config, baseModel, baseModel.Identity, compute, ranks ?? SingleRank.Instance, () => documents = OpenDocuments(config, baseModel.Tokenizer, stop), ownsInputs: true, stop);
+                config, baseModel, baseModel.Identity, compute, ranks, () => documents = OpenDocuments(config, baseModel.Tokenizer, stop), ownsInputs: true, stop);
         }
         catch (Exception fault) when (fault is UserException or OperationCanceledException)
         {
@@ -105,7 +106,7 @@ public sealed class FinetunePlan : IDisposable
     /// <exception cref="UserException">All that is wrong with the configuration.</exception>
     public FinetunePlan With(RunConfig config)
     {
-        Check(config);
+        Check(config, Ranks);
         return new FinetunePlan(config, Base, BaseIdentity, Compute, Ranks, () => Documents, ownsInputs: false, default);
     }
 
@@ -162,7 +163,7 @@ public sealed class FinetunePlan : IDisposable
         ? new LineBreaks(Model.VocabSize, id => Base.Tokenizer.TextOf(id))
         : null;
 
-    private static void Check(RunConfig config)
+    private static void Check(RunConfig config, ICollectives ranks)
     {
         RunConfigCheck.Require(
             "finetune",
@@ -177,7 +178,7 @@ public sealed class FinetunePlan : IDisposable
 
         RunConfigCheck.Check(config);
         CheckOffload(config);
-        config.Training.DataParallelSize(ranks: 1);
+        config.Training.DataParallelSize(ranks.Size);
     }
 
     /// <summary>Only inputs can be offloaded, not graphs.</summary>

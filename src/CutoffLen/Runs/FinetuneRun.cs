@@ -74,7 +74,7 @@ public sealed class FinetuneRun
         Plan.Ranks.RequireSame([.. settings.Select(setting => $"{setting.Key} {setting.Value}"), $"step {state?.Step ?? 0} of {Plan.Steps.Total}"]);
         Plan.Ranks.OnFirst(Begin);
         var config = Plan.Config;
-        var outlook = MemoryOutlook.Of(config, Plan.Model, Plan.Positions, Plan.Compute);
+        var outlook = MemoryOutlook.Of(config, Plan.Model, Plan.Positions, Plan.Compute, Plan.Ranks.Size);
         var peak = new PeakMemory(Plan.Compute);
         using var model = Plan.LoadModel(from);
         var positioned = new PositionedModel(model.Network, Plan.Positions, attention);

@@ -38,8 +38,9 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
     /// <param name="config">Model and cutoff_len must be given.</param>
     /// <param name="deviceMemory">Bytes of the device; null for what is free on this machine's.</param>
     /// <param name="onThisMachine">Whether the device must be here; else a GPU of which only the memory is given is planned for.</param>
+    /// <param name="ranks">Ranks of the run, a device each.</param>
     /// <exception cref="UserException">What is wrong with the configuration, or the device is not here and its memory is not given.</exception>
-    public static MemoryOutlook Open(RunConfig config, long? deviceMemory = null, bool onThisMachine = false)
+    public static MemoryOutlook Open(RunConfig config, long? deviceMemory = null, bool onThisMachine = false, int ranks = 1)
     {
         RunConfigCheck.Require(
             "plan",
@@ -52,7 +53,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
         if (isCuda && deviceMemory is { } memory && !onThisMachine)
         {
             // A GPU multiplies bfloat16.
-            return Of(config, model, positions, onGpu: true, config.Model.Dtype == "fp32" ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, memory);
+            return Of(config, model, positions, onGpu: true, config.Model.Dtype == "fp32" ? torch.ScalarType.Float32 : torch.ScalarType.BFloat16, memory, ranks);
         }
 
         if (isCuda && CudaDriver.Devices().Count == 0)
@@ -63,12 +64,12 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
 
         var compute = DeviceAndDtype.Choose(config.Model.Device, config.Model.Dtype);
         CpuThreads.Use(config.Model.Threads);
-        return Of(config, model, positions, compute, deviceMemory);
+        return Of(config, model, positions, compute, ranks, deviceMemory);
     }
 
     /// <summary>Predicts a run's memory on a device of this machine.</summary>
-    internal static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, DeviceAndDtype compute, long? budget = null) =>
-        Of(config, model, positions, compute.Device.type != DeviceType.CPU, compute.Dtype, budget ?? PeakMemory.FreeBytes(compute)) with { Compute = compute };
+    internal static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, DeviceAndDtype compute, int ranks = 1, long? budget = null) =>
+        Of(config, model, positions, compute.Device.type != DeviceType.CPU, compute.Dtype, budget ?? PeakMemory.FreeBytes(compute), ranks) with { Compute = compute };
 
     /// <summary>In a sentence: what to do where it does not fit.</summary>
     public string Remedy()
@@ -80,19 +81,20 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             : $"the smallest change that makes it fit: {string.Join(", ", change)}; {shorter}";
     }
 
-    private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, bool onGpu, torch.ScalarType dtype, long budget)
+    private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, bool onGpu, torch.ScalarType dtype, long budget, int ranks)
     {
         var (training, cutoff) = (config.Training, config.Data.CutoffLen!.Value);
         var settings = new MemorySettings(cutoff, BandShape.Of(positions.Method, cutoff))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
-            AccumulationSteps = training.AccumulationSteps(cutoff),
+            AccumulationSteps = training.AccumulationSteps(cutoff, training.DataParallelSize(ranks)),
             Width = dtype == torch.ScalarType.Float32 ? 4 : 2,
             OnGpu = onGpu,
             Recompute = training.Recompute,
             Optimizer = training.Optimizer,
             OffloadOptimizer = training.OffloadOptimizer,
             OffloadInputs = training.OffloadInputs,
+            Ranks = ranks,
             ContextParallelSize = training.ContextParallelSize,
             MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,

@@ -24,7 +24,6 @@ public static class MemoryProbe
     public static long Run(MemoryOutlook outlook, CancellationToken stop = default)
     {
         var (config, model, positions, compute) = (outlook.Config, outlook.Model, outlook.Positions, outlook.Compute!);
-        config.Training.DataParallelSize(ranks: 1);
         var peak = new PeakMemory(compute);
         var folder = Directory.CreateTempSubdirectory("cutoff-probe-");
         try

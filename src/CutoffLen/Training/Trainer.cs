@@ -13,11 +13,13 @@ namespace CutoffLen.Training;
 /// <summary>
 /// Makes optimizer steps. A step is a function of the model, the optimizer's state, the data and the step's number.
 /// Sequences, position ids and dropout follow from (seed, step), not from the state of a generator. So every rank knows the
-/// sequences of all. It runs its own share of the micro-batches; the gradients, the loss and the norm are sums over ranks.
+/// sequences of all. It runs its own share of the micro-batches, or its own tokens of them where ranks share sequences; the gradients,
+/// the loss and the norm are sums over ranks.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
     private readonly ICollectives ranks;
+    private readonly ICollectives? context; // the ranks that share each sequence with this one
     private readonly TrainingSequences sequences;
     private readonly PositionIdSampler positionIds;
     private readonly LineBreaks? lineBreaks;
@@ -38,15 +40,15 @@ public sealed class Trainer : IDisposable
     /// <param name="attention">What computes attention where it can.</param>
     /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
     /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
-    /// <param name="context">The ranks that share each sequence; null for none.</param>
     public Trainer(
         TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
-        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null, ICollectives? context = null)
+        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null)
     {
         (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
         (config, ranks) = (steps.Config, model.Parameters.Ranks);
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
+        context = config.ContextParallelSize == 1 ? null : ranks.Split(ranks.Rank / config.ContextParallelSize);
         batches = new MicroBatches(method, model.Network, attention, context);
         backprop = model.Backprop(config.Recompute, config.OffloadInputs);
         gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
@@ -99,6 +101,7 @@ public sealed class Trainer : IDisposable
     public void Dispose()
     {
         batches.Dispose();
+        context?.Dispose();
         gradients.Dispose();
         Optimizer.Dispose();
     }
@@ -109,12 +112,12 @@ public sealed class Trainer : IDisposable
         return [.. Enumerable.Range(0, count).Select(n => Positioned(sequences[epoch, first + n], step, n))];
     }
 
-    /// <summary>This rank's micro-batches, neighbours, with their numbers in the step.</summary>
+    /// <summary>The micro-batches of this rank and of those that share its sequences: neighbours, with their numbers in the step.</summary>
     private IEnumerable<(int Number, PositionedSequence[] Rows)> Share(IEnumerable<PositionedSequence[]> batches)
     {
         var all = batches.Index().ToList();
-        var first = all.Count * ranks.Rank / ranks.Size;
-        return all[first..(all.Count * (ranks.Rank + 1) / ranks.Size)];
+        var (group, groups) = (ranks.Rank / config.ContextParallelSize, steps.DataParallelSize);
+        return all[(all.Count * group / groups)..(all.Count * (group + 1) / groups)];
     }
 
     private static uint Checksum(IEnumerable<PositionedSequence> rows)

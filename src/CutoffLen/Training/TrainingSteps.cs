@@ -15,13 +15,14 @@ public sealed class TrainingSteps
     /// <param name="config">Batch sizes, the length of the run, the learning rate.</param>
     /// <param name="sequences">Sequences of an epoch.</param>
     /// <param name="cutoff">Tokens of a sequence.</param>
-    /// <param name="ranks">Ranks that share the sequences of a step.</param>
-    /// <exception cref="UserException">No step would be left.</exception>
+    /// <param name="ranks">Ranks of the run.</param>
+    /// <exception cref="UserException">No step would be left, or the ranks make no whole groups of context_parallel_size.</exception>
     public TrainingSteps(TrainingConfig config, int sequences, int cutoff, int ranks = 1)
     {
         (Config, this.sequences) = (config, sequences);
-        AccumulationSteps = config.AccumulationSteps(cutoff, ranks);
-        TotalTrainBatchSize = config.PerDeviceTrainBatchSize * AccumulationSteps * ranks;
+        DataParallelSize = config.DataParallelSize(ranks);
+        AccumulationSteps = config.AccumulationSteps(cutoff, DataParallelSize);
+        TotalTrainBatchSize = config.PerDeviceTrainBatchSize * AccumulationSteps * DataParallelSize;
         PerEpoch = config.DataloaderDropLast ? sequences / TotalTrainBatchSize : (sequences + TotalTrainBatchSize - 1) / TotalTrainBatchSize;
         if (PerEpoch == 0)
         {
@@ -37,12 +38,15 @@ public sealed class TrainingSteps
     /// <summary>How the steps are made.</summary>
     public TrainingConfig Config { get; }
 
+    /// <summary>Groups of context_parallel_size ranks. Each has other sequences of a step.</summary>
+    public int DataParallelSize { get; }
+
     /// <summary>Forward passes of a step, of each rank.</summary>
     public int AccumulationSteps { get; }
 
     /// <summary>
     /// Sequences of a step, as Hugging Face's trainer counts them: per_device_train_batch_size x gradient_accumulation_steps x
-    /// ranks.
+    /// ranks (groups of them, where they share sequences).
     /// </summary>
     public int TotalTrainBatchSize { get; }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using CutoffLen.Distributed;
 using static TorchSharp.torch;
@@ -10,6 +11,8 @@ internal sealed class ThreadCollectives : ICollectives
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(1); // a rank may wait; else it calls what others do not
 
     private readonly Group group;
+
+    private int splits;
 
     private ThreadCollectives(Group group, int rank) => (this.group, Rank) = (group, rank);
 
@@ -89,7 +92,15 @@ internal sealed class ThreadCollectives : ICollectives
 
     public void Barrier() => group.Wait();
 
-    public ICollectives Split(int group) => throw new NotSupportedException();
+    public ICollectives Split(int name)
+    {
+        using var own = tensor((double)name);
+        var names = new double[Size];
+        Exchange(own, all => names = [.. all.Select(one => one.item<double>())]);
+        int[] members = [.. Enumerable.Range(0, Size).Where(rank => (int)names[rank] == name)];
+        var part = group.Parts.GetOrAdd((splits++, name), _ => new Group(members.Length, group.Stop));
+        return new ThreadCollectives(part, Array.IndexOf(members, Rank));
+    }
 
     public void Dispose() { }
 
@@ -111,6 +122,10 @@ internal sealed class ThreadCollectives : ICollectives
 
         public Tensor[] Slots { get; } = new Tensor[size];
 
+        public ConcurrentDictionary<(int Split, int Name), Group> Parts { get; } = [];
+
+        public CancellationToken Stop => stop;
+
         public void Wait()
         {
             if (!barrier.SignalAndWait(Longest, stop))
@@ -119,6 +134,14 @@ internal sealed class ThreadCollectives : ICollectives
             }
         }
 
-        public void Dispose() => barrier.Dispose();
+        public void Dispose()
+        {
+            foreach (var part in Parts.Values)
+            {
+                part.Dispose();
+            }
+
+            barrier.Dispose();
+        }
     }
 }

@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Training;
 
-/// <summary>Ranks that share the sequences of each step, against one rank that has them all.</summary>
+/// <summary>Ranks that share the sequences of each step, or groups of them that share each sequence, against one rank that has them all.</summary>
 public sealed class DataParallelTests : IDisposable
 {
     private const double MaxGradNorm = 0.1; // below every norm, so that clipping is part of each step
@@ -21,19 +21,23 @@ public sealed class DataParallelTests : IDisposable
     private readonly TinyTraining training = new(40, 12, 30, 32, 7, 50, 33, 20, 31, 9, 25, 28, 30, 32);
 
     [Theory]
-    [InlineData(2, 4, "full", ScalarType.Float32)]
-    [InlineData(4, 4, "full", ScalarType.Float32)]
-    [InlineData(3, 3, "full", ScalarType.Float32)]
-    [InlineData(4, 4, "lora", ScalarType.Float32)]
-    [InlineData(2, 4, "full", ScalarType.BFloat16)]
-    [InlineData(4, 4, "lora", ScalarType.BFloat16)]
-    public void Ranks_make_the_steps_of_one(int ranks, int batch, string method, ScalarType dtype)
+    [InlineData(2, 1, 4, "full", ScalarType.Float32)]
+    [InlineData(4, 1, 4, "full", ScalarType.Float32)]
+    [InlineData(3, 1, 3, "full", ScalarType.Float32)]
+    [InlineData(4, 1, 4, "lora", ScalarType.Float32)]
+    [InlineData(2, 1, 4, "full", ScalarType.BFloat16)]
+    [InlineData(4, 1, 4, "lora", ScalarType.BFloat16)]
+    [InlineData(2, 2, 4, "full", ScalarType.Float32)]
+    [InlineData(4, 2, 4, "full", ScalarType.Float32)]
+    [InlineData(4, 2, 4, "lora", ScalarType.Float32)]
+    [InlineData(4, 4, 2, "lora", ScalarType.BFloat16)]
+    public void Ranks_make_the_steps_of_one(int ranks, int context, int batch, string method, ScalarType dtype)
     {
         var one = Train(null, batch, method, dtype, steps: 20);
         Assert.All(one.Reports, step => Assert.True(step.GradientNorm > MaxGradNorm));
         Assert.Equal(2, one.Reports.Select(step => step.Tokens).Distinct().Count());
         var (losses, norms, weights) = dtype == ScalarType.Float32 ? (1e-5, 1e-4, 1e-4) : (1e-2, 5e-2, 1e-2);
-        foreach (var many in ThreadCollectives.Run(ranks, group => Train(group, batch, method, dtype, steps: 20)))
+        foreach (var many in ThreadCollectives.Run(ranks, group => Train(group, batch, method, dtype, steps: 20, context: context)))
         {
             foreach (var (expected, actual) in one.Reports.Zip(many.Reports))
             {
@@ -55,9 +59,9 @@ public sealed class DataParallelTests : IDisposable
     {
         Train(null, 4, method, dtype, steps: 12, save: "straight");
         string? from = null;
-        foreach (var (ranks, until) in new[] { (2, 4), (4, 8), (1, 12) })
+        foreach (var (ranks, context, until) in new[] { (2, 1, 3), (4, 2, 6), (2, 2, 9), (1, 1, 12) })
         {
-            ThreadCollectives.Run(ranks, group => Train(group, 4, method, dtype, steps: 12, from, until, save: $"{until}"));
+            ThreadCollectives.Run(ranks, group => Train(group, 4, method, dtype, steps: 12, from, until, save: $"{until}", context));
             from = training[$"{until}"];
         }
 
@@ -104,14 +108,14 @@ public sealed class DataParallelTests : IDisposable
     public void Dispose() => training.Dispose();
 
     /// <summary>Trains from a checkpoint, or from the beginning, until a step; saves as rank 0 of a run does.</summary>
-    private Outcome Train(ThreadCollectives? ranks, int batch, string method, ScalarType dtype, int steps, string? from = null, int? until = null, string? save = null)
+    private Outcome Train(ThreadCollectives? ranks, int batch, string method, ScalarType dtype, int steps, string? from = null, int? until = null, string? save = null, int context = 1)
     {
         using var scope = NewDisposeScope();
         using var checkpoint = from is null || method == "lora" ? null : HuggingFaceCheckpoint.Open(from);
         using var model = method == "lora" ? TinyTraining.Lora(Adapters, dtype: dtype, ranks: ranks)
             : checkpoint is null ? TinyTraining.Full(dtype: dtype, ranks: ranks)
             : TrainableModel.Full(TinyTraining.Config, checkpoint.Weights(CPU, dtype), dtype, CPU, ranks);
-        var settings = TinyTraining.Settings(steps, accumulation: batch / (ranks?.Size ?? 1)) with { MaxGradNorm = MaxGradNorm };
+        var settings = TinyTraining.Settings(steps, accumulation: batch * context / (ranks?.Size ?? 1)) with { MaxGradNorm = MaxGradNorm, ContextParallelSize = context };
         using var trainer = training.Trainer(model, settings);
         if (from is not null)
         {
