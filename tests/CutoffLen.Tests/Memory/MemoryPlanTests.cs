@@ -92,10 +92,10 @@ public sealed class MemoryPlanTests
     public void Ranks_share_the_state_of_the_optimizer_and_exchange_gradients_and_weights()
     {
         var eight = On(1024) with { OnGpu = true, Ranks = 8 };
-        var shard = (LlamaParameters.Count(Llama8B) + 7) / 8;
-        Assert.Equal(8 * shard, Bytes(eight, "optimizer moments, float32"));
-        Assert.Equal(4 * shard, Bytes(eight, "master weights, float32"));
-        Assert.Equal(4 * shard, Bytes(eight, "gradients of a shard, float32"));
+        var (plan, shard) = (MemoryPlan.Of(Llama8B, eight), (LlamaParameters.Count(Llama8B) + 7) / 8);
+        Assert.Equal(8 * shard, Bytes(plan, "optimizer moments, float32"));
+        Assert.Equal(4 * shard, Bytes(plan, "master weights, float32"));
+        Assert.Equal(4 * shard, Bytes(plan, "gradients of a shard, float32"));
         Assert.Equal(7 * shard * (4 + 2), StepTraffic.DataParallelBytes(Llama8B, eight)); // float32 gradients, bfloat16 weights
         Assert.Equal(0, StepTraffic.DataParallelBytes(Llama8B, On(1024)));
     }
