@@ -19,8 +19,8 @@ internal sealed class AdapterFile : IDisposable
     private const string PickledFile = "adapter_model.bin";
 
     private readonly SafetensorsFile file;
-    private readonly Dictionary<string, string> whole = new(StringComparer.Ordinal); // parameter of the base model to stored tensor
-    private readonly List<(string Name, string Of, bool IsTransposed)> copies = [];
+    private readonly Dictionary<string, string> replacements = new(StringComparer.Ordinal); // base parameter to stored tensor
+    private readonly List<(string Name, string Of, bool IsTransposed)> tiedCopies = [];
 
     private AdapterFile(SafetensorsFile file) => this.file = file;
 
@@ -33,7 +33,7 @@ internal sealed class AdapterFile : IDisposable
     public static AdapterFile Open(string folder, LlamaConfig baseModel, AdapterTensors tensors, AdapterConfig config)
     {
         var opened = new AdapterFile(OpenSafetensors(folder));
-        if (opened.Arrange(baseModel, tensors, config) is { } fault)
+        if (opened.Assign(baseModel, tensors, config) is { } fault)
         {
             opened.Dispose();
             throw new UserException($"{opened.file.Path}: {fault}");
@@ -48,8 +48,8 @@ internal sealed class AdapterFile : IDisposable
     /// <summary>The modules of which the file has an adapter. PEFT gives the others a new one, which changes nothing.</summary>
     public IReadOnlyList<LoraModule> TargetModules { get; private set; } = [];
 
-    /// <summary>The stored tensor that replaces a parameter of the base model, or null.</summary>
-    public string? InPlaceOf(string parameter) => whole.GetValueOrDefault(parameter);
+    /// <summary>The stored tensor that replaces a parameter of the base model: modules_to_save, trained biases; or null.</summary>
+    public string? ReplacementOf(string parameter) => replacements.GetValueOrDefault(parameter);
 
     /// <summary>Reads a tensor.</summary>
     public Tensor Read(string name, ScalarType dtype, Device device) => file.Read(Prefix + name, dtype, device);
@@ -59,9 +59,9 @@ internal sealed class AdapterFile : IDisposable
 
     /// <summary>A head that is tied to the embedding may be stored too, and must be the same.</summary>
     /// <exception cref="UserException">It is another.</exception>
-    public void CheckCopies()
+    public void CheckTied()
     {
-        foreach (var (name, of, isTransposed) in copies)
+        foreach (var (name, of, isTransposed) in tiedCopies)
         {
             using var scope = NewDisposeScope();
             var (copy, original) = (file.Read(Prefix + name, ScalarType.Float32), file.Read(Prefix + of, ScalarType.Float32));
@@ -87,7 +87,7 @@ internal sealed class AdapterFile : IDisposable
     }
 
     /// <summary>Finds the place of every tensor; what is wrong, or null.</summary>
-    private string? Arrange(LlamaConfig baseModel, AdapterTensors tensors, AdapterConfig config)
+    private string? Assign(LlamaConfig baseModel, AdapterTensors tensors, AdapterConfig config)
     {
         if (file.Tensors.FirstOrDefault(tensor => !WeightFiles.IsWeight(tensor.Dtype)) is { } other)
         {
@@ -108,14 +108,14 @@ internal sealed class AdapterFile : IDisposable
 
         foreach (var (name, _) in tensors.ModulesToSave)
         {
-            whole.Add(name, name);
+            replacements.Add(name, name);
         }
 
-        foreach (var (parameter, name, shape) in OfBaseModel(baseModel, tensors))
+        foreach (var (parameter, name, shape) in BaseParameters(baseModel, tensors))
         {
             if (Take(name, shape))
             {
-                whole.Add(parameter, name);
+                replacements.Add(parameter, name);
             }
         }
 
@@ -139,7 +139,7 @@ internal sealed class AdapterFile : IDisposable
         {
             if (Take(copy.Name, copy.Shape))
             {
-                copies.Add((copy.Name, of, IsTransposed: true));
+                tiedCopies.Add((copy.Name, of, IsTransposed: true));
             }
         }
     }
@@ -151,7 +151,7 @@ internal sealed class AdapterFile : IDisposable
     /// Parameters of the base model, and the names under which PEFT loads them from an adapter's file: trained biases (bias: all,
     /// lora_only), embedding and head (save_embedding_layers).
     /// </summary>
-    private static IEnumerable<(string Parameter, string Name, long[] Shape)> OfBaseModel(LlamaConfig baseModel, AdapterTensors tensors)
+    private static IEnumerable<(string Parameter, string Name, long[] Shape)> BaseParameters(LlamaConfig baseModel, AdapterTensors tensors)
     {
         var adapted = tensors.TargetModules.Append(tensors.TiedHead).Select(module => module?.Name).ToHashSet();
         var saved = tensors.ModulesToSave.Select(parameter => parameter.Name).ToHashSet(StringComparer.Ordinal);
@@ -167,17 +167,17 @@ internal sealed class AdapterFile : IDisposable
     private void ShareTied(AdapterTensors tensors)
     {
         var isBase = !tensors.ModulesToSave.Any(parameter => parameter.Name is LlamaParameters.Embedding or LlamaParameters.Head);
-        var (embedding, head) = (InPlaceOf(LlamaParameters.Embedding), InPlaceOf(LlamaParameters.Head));
+        var (embedding, head) = (ReplacementOf(LlamaParameters.Embedding), ReplacementOf(LlamaParameters.Head));
         if (embedding is not null && head is not null)
         {
             if (isBase || tensors.KeepsTie)
             {
-                copies.Add((head, embedding, IsTransposed: false));
+                tiedCopies.Add((head, embedding, IsTransposed: false));
             }
         }
         else if (isBase && (embedding ?? head) is { } either)
         {
-            (whole[LlamaParameters.Embedding], whole[LlamaParameters.Head]) = (either, either);
+            (replacements[LlamaParameters.Embedding], replacements[LlamaParameters.Head]) = (either, either);
         }
     }
 }

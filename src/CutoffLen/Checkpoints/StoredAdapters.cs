@@ -64,14 +64,14 @@ public sealed class StoredAdapters : IDisposable
     /// <param name="weights">The base model's weights.</param>
     public LlamaForCausalLM LoadMerged(WeightSource weights)
     {
-        file.CheckCopies();
+        file.CheckTied();
         var modules = file.TargetModules.ToDictionary(module => module.Weight, StringComparer.Ordinal);
         var biases = Config.LoraBias ? file.TargetModules.ToDictionary(module => module.Bias, StringComparer.Ordinal) : [];
         return new LlamaForCausalLM(Model, (name, shape) =>
         {
             using var noGrad = no_grad();
             using var scope = NewDisposeScope();
-            var weight = Whole(weights, name, shape);
+            var weight = BaseWeight(weights, name, shape);
             if (modules.TryGetValue(name, out var module))
             {
                 weight = Adapter(module, weight).AddedTo(weight);
@@ -92,9 +92,9 @@ public sealed class StoredAdapters : IDisposable
     /// <param name="weights">The base model's weights.</param>
     public LlamaForCausalLM LoadBeside(WeightSource weights)
     {
-        file.CheckCopies();
+        file.CheckTied();
         using var noGrad = no_grad();
-        var model = new LlamaForCausalLM(Model, (name, shape) => Whole(weights, name, shape));
+        var model = new LlamaForCausalLM(Model, (name, shape) => BaseWeight(weights, name, shape));
         var parameters = model.named_parameters().ToDictionary(parameter => parameter.name, parameter => (Tensor)parameter.parameter);
         var branches = file.TargetModules.Select(module => (module.Name, Branch: Branch(module, parameters))).ToList();
         model.EmbeddingAdapter = branches.Find(branch => branch.Name == WeightTying.Embedding).Branch;
@@ -125,9 +125,9 @@ public sealed class StoredAdapters : IDisposable
     }
 
     /// <summary>A weight of the base model, or what the adapters' file has in its place.</summary>
-    private Tensor Whole(WeightSource weights, string name, long[] shape)
+    private Tensor BaseWeight(WeightSource weights, string name, long[] shape)
     {
         var weight = weights(name == LlamaParameters.Head && baseIsTied ? LlamaParameters.Embedding : name, shape);
-        return file.InPlaceOf(name) is { } stored ? file.Read(stored, weight.dtype, weight.device) : weight;
+        return file.ReplacementOf(name) is { } stored ? file.Read(stored, weight.dtype, weight.device) : weight;
     }
 }

@@ -10,10 +10,10 @@ public enum BaseChange
     /// <summary>Nothing: true, false, gaussian, orthogonal, eva and mica are about new adapters only.</summary>
     None,
 
-    /// <summary>pissa: the part of the r largest singular values is taken away (arXiv 2404.02948).</summary>
+    /// <summary>pissa: the part of the r largest singular values is removed (arXiv 2404.02948).</summary>
     Pissa,
 
-    /// <summary>olora: the part of the first r columns of a QR decomposition is taken away (arXiv 2406.01775).</summary>
+    /// <summary>olora: the part of the first r columns of a QR decomposition is removed (arXiv 2406.01775).</summary>
     Olora,
 }
 

@@ -56,6 +56,7 @@ internal static class AdapterConfigKeys
         Only(keys, "peft_type", absent: null, "LORA");
         Only(keys, "task_type", absent: "CAUSAL_LM", "CAUSAL_LM");
         Only(keys, "bias", absent: "none", "none", "all", "lora_only"); // trained biases are tensors of the file
+        var initial = Initial(keys);
         var config = new AdapterConfig(
             keys.Int("r", 1, int.MaxValue, absent: 8), keys.Number("lora_alpha", 8), keys.Number("lora_dropout", 0),
             // PEFT's targets for llama, mistral and qwen2 where the file names none.
@@ -68,8 +69,8 @@ internal static class AdapterConfigKeys
             AlphaPattern = Pattern<double>(keys, "alpha_pattern", "numbers", value => value),
             UseDora = keys.Flag("use_dora", false),
             LoraBias = keys.Flag("lora_bias", false),
-            NewChangesNothing = keys.Node(InitLoraWeights) is not { } init || (init.AsFlag() != false && init.AsText() != "orthogonal"),
-            BaseChange = Change(keys),
+            BaseChange = initial.Change,
+            NewChangesNothing = initial.NewChangesNothing,
             EnsureWeightTying = keys.Flag("ensure_weight_tying", false),
             BaseModel = keys.Text("base_model_name_or_path") ?? "",
         };
@@ -123,11 +124,12 @@ internal static class AdapterConfigKeys
         var node => keys.Wrong<IReadOnlyList<(string, T)>>(key, node, $"an object of names and {allowed}", []),
     };
 
-    private static BaseChange Change(JsonKeys keys)
+    /// <summary>init_lora_weights: what changes in the base model, and whether a new adapter changes nothing.</summary>
+    private static (BaseChange Change, bool NewChangesNothing) Initial(JsonKeys keys)
     {
         if (keys.Node(InitLoraWeights) is not { } node || node.AsFlag() is not null)
         {
-            return BaseChange.None;
+            return (BaseChange.None, keys.Flag(InitLoraWeights, true));
         }
 
         var name = node.AsText()?.ToLowerInvariant() ?? "";
@@ -136,15 +138,16 @@ internal static class AdapterConfigKeys
             keys.Problems.Add(
                 $"{InitLoraWeights} is {JsonFile.Show(name)}: {why}. Convert the adapter in PEFT (save_pretrained with path_initial_model_for_weight_conversion); "
                 + $"or, where the base model is the one that was saved after this initialisation, write \"{InitLoraWeights}\": true");
-            return BaseChange.None;
+            return default;
         }
 
         return name switch
         {
-            "gaussian" or "orthogonal" or "eva" or "mica" => BaseChange.None,
-            "pissa" => BaseChange.Pissa,
-            "olora" => BaseChange.Olora,
-            _ => keys.Wrong(InitLoraWeights, node, "true, false, gaussian, orthogonal, eva, mica, pissa or olora", BaseChange.None),
+            "gaussian" or "eva" or "mica" => (BaseChange.None, true),
+            "orthogonal" => (BaseChange.None, false),
+            "pissa" => (BaseChange.Pissa, true),
+            "olora" => (BaseChange.Olora, true),
+            _ => keys.Wrong(InitLoraWeights, node, "true, false, gaussian, orthogonal, eva, mica, pissa or olora", (BaseChange.None, false)),
         };
     }
 

@@ -30,14 +30,14 @@ public sealed record AdapterTensors(IReadOnlyList<LoraModule> TargetModules, IRe
 
         var saved = modules.Where(module => tying.Adapters.ModulesToSave.Any(name => module.EndsWith(name, StringComparison.Ordinal))
             && !(tying.SavesHead && module == WeightTying.Head)).ToList();
-        var found = new Adapted(tying.Adapters, parameters);
-        var targets = modules.Where(module => found.IsTarget(module) && !(tying.AdaptsHead && module == WeightTying.Head)).Select(found.Module).ToList();
+        var matcher = new ModuleMatcher(tying.Adapters, parameters);
+        var targets = modules.Where(module => matcher.IsTarget(module) && !(tying.AdaptsHead && module == WeightTying.Head)).Select(matcher.Module).ToList();
         Check(targets, saved, tying);
 
         var touchesTie = targets.Select(module => module.Name).Concat(saved).Any(module => module is WeightTying.Embedding or WeightTying.Head);
         return new AdapterTensors(targets, [.. parameters.Where(parameter => saved.Any(module => IsIn(parameter.Name, module)))])
         {
-            TiedHead = tying.AdaptsHead ? found.TiedHead(targets) : null,
+            TiedHead = tying.AdaptsHead ? matcher.TiedHead(targets) : null,
             KeepsTie = config.TieWordEmbeddings && (tying.SavesHead || tying.AdaptsHead || !touchesTie),
         };
     }
@@ -78,14 +78,14 @@ public sealed record AdapterTensors(IReadOnlyList<LoraModule> TargetModules, IRe
         name.Length > module.Length && name[module.Length] == '.' && name.StartsWith(module, StringComparison.Ordinal);
 
     /// <summary>Which modules get adapters, and of what rank and scale.</summary>
-    private sealed class Adapted
+    private sealed class ModuleMatcher
     {
         private readonly AdapterConfig adapters;
         private readonly Dictionary<string, long[]> shapes;
         private readonly List<(ModulePattern Pattern, int R)> ranks;
         private readonly List<(ModulePattern Pattern, double Alpha)> alphas;
 
-        public Adapted(AdapterConfig adapters, IEnumerable<(string Name, long[] Shape)> parameters)
+        public ModuleMatcher(AdapterConfig adapters, IEnumerable<(string Name, long[] Shape)> parameters)
         {
             this.adapters = adapters;
             shapes = parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape, StringComparer.Ordinal);

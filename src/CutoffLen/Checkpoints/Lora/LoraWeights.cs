@@ -8,14 +8,14 @@ namespace CutoffLen.Checkpoints.Lora;
 /// <param name="A">[r, in].</param>
 /// <param name="B">[out, r].</param>
 /// <param name="Magnitude">[out] DoRA's magnitudes, or null.</param>
-/// <param name="BaseChange">What is taken from W first.</param>
+/// <param name="BaseChange">What is removed from W first.</param>
 internal sealed record LoraWeights(LoraModule Module, Tensor A, Tensor B, Tensor? Magnitude, BaseChange BaseChange)
 {
     /// <summary>
-    /// A [r', in] and B [out, r'] with the scale in B, and what is taken from W as further rows of A and columns of B
+    /// A [r', in] and B [out, r'] with the scale in B, and what is removed from W as further rows of A and columns of B
     /// (PEFT's subtract_mutated_init): the adapter adds B A to W.
     /// </summary>
-    /// <param name="weight">W as an [out, in] matrix; read only where a part is taken from it.</param>
+    /// <param name="weight">W as an [out, in] matrix; read only where a part is removed from it.</param>
     public (Tensor A, Tensor B) Factored(Tensor weight)
     {
         using var scope = NewDisposeScope();
@@ -25,7 +25,7 @@ internal sealed record LoraWeights(LoraModule Module, Tensor A, Tensor B, Tensor
             return (A, scaled.MoveToOuterDisposeScope()); // PEFT changes linear layers only
         }
 
-        var (rows, columns) = Taken(weight.to(ScalarType.Float32));
+        var (rows, columns) = RemovedPart(weight.to(ScalarType.Float32));
         return (cat([A, rows], 0).MoveToOuterDisposeScope(), cat([scaled, -columns], 1).MoveToOuterDisposeScope());
     }
 
@@ -49,10 +49,10 @@ internal sealed record LoraWeights(LoraModule Module, Tensor A, Tensor B, Tensor
     }
 
     /// <summary>
-    /// What PEFT takes from a weight [out, in] as it adds the adapter (LoraLayer.pissa_init, olora_init), as the product of
+    /// What PEFT removes from a weight [out, in] as it adds the adapter (LoraLayer.pissa_init, olora_init), as the product of
     /// [out, r] and the first result, [r, in]. It depends neither on the signs of singular vectors nor on those of Q's columns.
     /// </summary>
-    private (Tensor Rows, Tensor Columns) Taken(Tensor weight)
+    private (Tensor Rows, Tensor Columns) RemovedPart(Tensor weight)
     {
         if (BaseChange == BaseChange.Pissa)
         {

@@ -10,8 +10,8 @@ namespace CutoffLen.Checkpoints.Lora;
 /// </summary>
 internal sealed class ModulePattern
 {
-    private const int Longest = 10_000; // characters
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(0.5);
+    private const int MaxCharacters = 10_000; // characters
+    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(0.1);
 
     private readonly string key;
     private readonly string shown;
@@ -20,16 +20,16 @@ internal sealed class ModulePattern
     private ModulePattern(string key, string shown, string expression)
     {
         (this.key, this.shown) = (key, JsonFile.Show(shown));
-        if (expression.Length > Longest)
+        if (expression.Length > MaxCharacters)
         {
-            throw new UserException($"{key}: {this.shown} has {expression.Length} characters; a regular expression may have {Longest}");
+            throw new UserException($"{key}: {this.shown} has {expression.Length} characters; a regular expression may have {MaxCharacters}");
         }
 
         try
         {
             // Python spells a named group (?P<name>...), and its repetition (?P=name).
             var translated = Regex.Replace(expression.Replace("(?P<", "(?<", StringComparison.Ordinal), @"\(\?P=(\w+)\)", @"\k<$1>");
-            regex = new Regex(translated, RegexOptions.CultureInvariant, Patience);
+            regex = new Regex(translated, RegexOptions.CultureInvariant, MatchTimeout);
         }
         catch (ArgumentException fault)
         {
@@ -47,16 +47,16 @@ internal sealed class ModulePattern
     public static ModulePattern Suffix(string key, string expression) => new(key, expression, $@"\A(.*\.)?({expression})$");
 
     /// <summary>PEFT's rule for what modules_to_save keeps adapters from: the expression is a part between dots, or several.</summary>
-    public static ModulePattern Part(string key, string expression) => new(key, expression, $@"\A(^|.*\.){expression}($|\..*)");
+    public static ModulePattern Part(string key, string expression) => new(key, expression, $@"\A(?:(^|.*\.){expression}($|\..*))");
 
     /// <summary>PEFT's rule for layers_pattern: the number after the expression is a layer's index.</summary>
-    public static ModulePattern LayerIndex(string key, string expression) => new(key, expression, $@"\A.*?\.{expression}\.(\d+)\.");
+    public static ModulePattern LayerIndex(string key, string expression) => new(key, expression, $@"\A(?:.*?\.{expression}\.(?<layer>\d+)\.)");
 
     /// <summary>Whether a name matches.</summary>
     public bool Matches(string name) => Match(name).Success;
 
-    /// <summary>The last group of a match, a layer's index; null where there is no match.</summary>
-    public int? IndexIn(string name) => Match(name) is { Success: true } match && int.TryParse(match.Groups[^1].Value, out var index) ? index : null;
+    /// <summary>The layer's index that <see cref="LayerIndex"/> finds; null where there is none.</summary>
+    public int? IndexIn(string name) => int.TryParse(Match(name).Groups["layer"].Value, out var index) ? index : null;
 
     private Match Match(string name)
     {
