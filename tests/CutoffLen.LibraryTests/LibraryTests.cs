@@ -16,7 +16,7 @@ public sealed class LibraryTests : IDisposable
     [Fact]
     public void Fine_tunes_at_a_cutoff_and_measures_before_and_after()
     {
-        var losses = new List<double>();
+        var losses = new List<double?>();
         var notes = new List<string>();
         var stop = CancellationToken.None;
 

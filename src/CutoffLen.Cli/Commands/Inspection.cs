@@ -89,7 +89,7 @@ internal static class Inspection
     public sealed record Adapters(string Folder, int R, double Scale, IReadOnlyList<string> TargetModules, IReadOnlyList<string> ModulesToSave)
     {
         public Adapters(string folder, AdapterConfig adapters)
-            : this(folder, adapters.R, adapters.Scale, adapters.TargetModules, adapters.ModulesToSave) { }
+            : this(folder, adapters.R, adapters.Scale, adapters.TargetModules.Texts, adapters.ModulesToSave) { }
     }
 
     public sealed record Files(int Count, long Bytes, string Dtype);

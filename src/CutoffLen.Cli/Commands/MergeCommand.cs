@@ -18,7 +18,7 @@ internal static class MergeCommand
 
     private static readonly Option<string?> TextFile = new("--file")
     {
-        Description = "Text to compare the perplexity on before and after; a built-in one otherwise.",
+        Description = "Text to compare the perplexity on before and after; a built-in one otherwise (token ids where the base has no tokenizer).",
         HelpName = "FILE",
     };
 

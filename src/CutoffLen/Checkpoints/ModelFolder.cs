@@ -16,10 +16,11 @@ namespace CutoffLen.Checkpoints;
 public sealed class ModelFolder : IDisposable
 {
     private readonly Lazy<CheckpointTokenizer> tokenizer;
+    private readonly StoredAdapters? adapters;
 
-    private ModelFolder(string folder, HuggingFaceCheckpoint checkpoint, AdapterConfig? adapters, LlamaConfig config)
+    private ModelFolder(string folder, HuggingFaceCheckpoint checkpoint, StoredAdapters? adapters)
     {
-        (Folder, Checkpoint, Adapters, Config) = (folder, checkpoint, adapters, config);
+        (Folder, Checkpoint, this.adapters) = (folder, checkpoint, adapters);
         tokenizer = new(() => CheckpointTokenizer.Open(TokenizerFolder, Config.VocabSize));
     }
 
@@ -33,10 +34,10 @@ public sealed class ModelFolder : IDisposable
     public HuggingFaceCheckpoint Checkpoint { get; }
 
     /// <summary>The adapters' settings; null in a plain checkpoint.</summary>
-    public AdapterConfig? Adapters { get; }
+    public AdapterConfig? Adapters => adapters?.Config;
 
-    /// <summary>The architecture, with the positions that the adapters were trained for.</summary>
-    public LlamaConfig Config { get; }
+    /// <summary>The architecture; with adapters <see cref="StoredAdapters.Model"/>.</summary>
+    public LlamaConfig Config => adapters?.Model ?? Checkpoint.Config;
 
     /// <summary>Whether there is a tokenizer, beside the adapters or the base.</summary>
     public bool HasTokenizer => CheckpointTokenizer.ExistsIn(TokenizerFolder);
@@ -53,7 +54,7 @@ public sealed class ModelFolder : IDisposable
     {
         get
         {
-            var folders = Adapters is null ? [Folder] : new[] { Folder, Checkpoint.Folder };
+            var folders = adapters is null ? [Folder] : new[] { Folder, Checkpoint.Folder };
             var facts = folders.SelectMany(folder => Settings(folder).Concat(Weights(folder)));
             return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', facts))).AsSpan(0, 8));
         }
@@ -67,17 +68,13 @@ public sealed class ModelFolder : IDisposable
     {
         if (!AdapterCheckpoint.ExistsIn(folder))
         {
-            var plain = HuggingFaceCheckpoint.Open(folder);
-            return new ModelFolder(folder, plain, null, plain.Config);
+            return new ModelFolder(folder, HuggingFaceCheckpoint.Open(folder), null);
         }
 
-        var adapters = AdapterConfig.Read(folder);
-        var checkpoint = HuggingFaceCheckpoint.Open(adapters.BaseIn(folder));
+        var checkpoint = HuggingFaceCheckpoint.Open(AdapterConfig.Read(folder).BaseIn(folder));
         try
         {
-            var config = AdapterCheckpoint.PositionsOf(folder, checkpoint.Config);
-            AdapterCheckpoint.Check(folder, config, adapters);
-            return new ModelFolder(folder, checkpoint, adapters, config);
+            return new ModelFolder(folder, checkpoint, StoredAdapters.Open(folder, checkpoint.Config));
         }
         catch (UserException)
         {
@@ -92,11 +89,15 @@ public sealed class ModelFolder : IDisposable
     public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null)
     {
         var weights = Checkpoint.Weights(device, dtype);
-        return Adapters is null ? new LlamaForCausalLM(Config, weights) : AdapterCheckpoint.LoadMerged(Folder, Config, Adapters, weights);
+        return adapters?.LoadMerged(weights) ?? new LlamaForCausalLM(Config, weights);
     }
 
     /// <summary>Lets go of the files; loaded models stay valid.</summary>
-    public void Dispose() => Checkpoint.Dispose();
+    public void Dispose()
+    {
+        adapters?.Dispose();
+        Checkpoint.Dispose();
+    }
 
     private static IEnumerable<string> Settings(string folder) =>
         new[] { "config.json", AdapterConfig.FileName }.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(File.ReadAllText);

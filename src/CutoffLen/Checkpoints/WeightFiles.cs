@@ -125,10 +125,10 @@ internal sealed class WeightFiles : IDisposable
         var expected = $"{folder}: has neither {ShardIndex.SingleFile} nor {ShardIndex.FileName}";
         if (names.Any(name => name!.EndsWith(".bin", StringComparison.Ordinal) || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal)))
         {
-            return $"{expected}. It holds pickled weights ({names.First(name => name!.Contains(".bin") || name.Contains(".pt"))}), "
-                + "which can run code when opened and are not read. Convert them once, where you trust them: "
-                + "python3 -c \"from transformers import AutoModelForCausalLM as M; "
-                + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)\"";
+            return $"{expected}. " + PickledWeights.Advice(
+                names.First(name => name!.Contains(".bin") || name.Contains(".pt"))!,
+                "from transformers import AutoModelForCausalLM as M; "
+                + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)");
         }
 
         return names.FirstOrDefault(name => name!.EndsWith(".gguf", StringComparison.Ordinal)) is { } gguf
@@ -168,10 +168,13 @@ internal sealed class WeightFiles : IDisposable
         }
     }
 
+    /// <summary>Whether weights may have this type.</summary>
+    public static bool IsWeight(ScalarType dtype) => dtype is ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64;
+
     private static string? Describe(SafetensorsEntry entry, long[] shape) =>
         !entry.Shape.AsSpan().SequenceEqual(shape)
             ? $"has shape [{string.Join(", ", entry.Shape)}], but config.json asks for [{string.Join(", ", shape)}]"
-            : entry.Dtype is not (ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64)
+            : !IsWeight(entry.Dtype)
                 ? $"is {SafetensorsHeader.Describe(entry.Dtype).Name}; weights are BF16, F16 or F32"
                 : null;
 

@@ -127,16 +127,17 @@ public sealed record LoraConfig
     [Range(0.0, 1.0, MaximumIsExclusive = true)]
     public double LoraDropout { get; init; }
 
-    /// <summary>The projections that get adapters.</summary>
-    [AllowedValues("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")]
+    /// <summary>
+    /// The linear layers, and the embedding, that get adapters, as PEFT matches them: ends of module names; a single text that is
+    /// a regular expression for whole names; or all-linear, all but the head.
+    /// </summary>
     [Also("target_modules", "lora_target")]
     public IReadOnlyList<string> LoraTargetModules { get; init; } = ["q_proj", "k_proj", "v_proj", "o_proj"];
 
     /// <summary>
-    /// Modules trained whole: long-context adapters fail without embeddings and norms (LongLoRA, arXiv 2309.12307,
-    /// table 2).
+    /// Modules trained whole, those whose names end so: long-context adapters fail without embeddings and norms (LongLoRA,
+    /// arXiv 2309.12307, table 2).
     /// </summary>
-    [AllowedValues("embed_tokens", "lm_head", "norm", "input_layernorm", "post_attention_layernorm")]
     [Also("lora_modules_to_save")]
     public IReadOnlyList<string> ModulesToSave { get; init; } = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
 
@@ -148,7 +149,7 @@ public sealed record LoraConfig
     public double LoraplusLrRatio { get; init; } = 1;
 
     /// <summary>The same as PEFT's adapter_config.json has it.</summary>
-    public AdapterConfig ToAdapterConfig() => new(LoraR, LoraAlpha, LoraDropout, LoraTargetModules, ModulesToSave, UseRslora);
+    public AdapterConfig ToAdapterConfig() => new(LoraR, LoraAlpha, LoraDropout, ModuleSelection.Of(LoraTargetModules), ModulesToSave, UseRslora);
 }
 
 /// <summary>How it is measured.</summary>

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Positions.Methods;
@@ -96,8 +97,10 @@ public static partial class RunConfigCheck
     {
         if (config.Training.Method == TrainingMethod.Lora && config.Lora.LoraTargetModules.Count == 0)
         {
-            yield return "lora_target_modules: the list is empty; with method: lora at least one projection needs adapters";
+            return ["lora_target_modules: the list is empty; with method: lora at least one projection needs adapters"];
         }
+
+        return Refusals(() => ModuleSelection.Of(config.Lora.LoraTargetModules).Matcher("lora_target_modules"));
     }
 
     private static List<string> Sweep(RunConfig config)

@@ -29,7 +29,7 @@ internal sealed class TrainingMemory
         (queries, keys) = ((long)config.NumAttentionHeads * config.HeadDim, (long)config.NumKeyValueHeads * config.HeadDim);
         attention = new AttentionMemory(config, settings.Bands, settings.Width, BlockSize.For(settings.OnGpu));
         var groups = settings.Lora is { } lora ? new LoraAdapters(config, lora, 0).Groups(1) : [];
-        adapters = groups.Take(2).Sum(group => group.Count);
+        adapters = groups.SelectMany(group => group.Parameters).Where(parameter => parameter.Name.Contains(".lora_", StringComparison.Ordinal)).Sum(parameter => parameter.Count);
         Trained = settings.Lora is null ? LlamaParameters.Count(config) : groups.Sum(group => group.Count);
     }
 

@@ -59,14 +59,16 @@ public static class FinetuneLog
             tokens += report.Tokens;
             var rate = tokens / Math.Max(1e-9, clock.Elapsed.TotalSeconds);
             progress.Report(new ProgressStep(
-                report.Step, FormattableString.Invariant($"loss {report.Loss:0.0000}, lr {report.LearningRate:0.##E+0}, {rate:N0} tokens/s, {Environment.WorkingSet / 1e9:0.0} GB")));
+                report.Step, FormattableString.Invariant($"loss {Nats(report.Loss)}, lr {report.LearningRate:0.##E+0}, {rate:N0} tokens/s, {Environment.WorkingSet / 1e9:0.0} GB")));
         };
     }
 
     /// <summary>A line of log.jsonl, for run.log and --verbose. The bar shows the same.</summary>
     internal static void Line(LogLine line) => Log.Debug(
-        "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, $"{line.Loss:0.0000}",
+        "step {Step}: loss {Loss:l}, gradient norm {Norm:l}, lr {Rate:l}, {Speed:l} tokens/s", line.Step, Nats(line.Loss),
         $"{line.GradNorm:0.000}", $"{line.LearningRate:0.##E+0}", $"{line.TokensPerSecond:N0}");
+
+    private static string Nats(double? loss) => loss is { } nats ? FormattableString.Invariant($"{nats:0.0000}") : "none (no target tokens)";
 
     /// <summary>Where everything is, or how to resume.</summary>
     public static void Ending(FinetuneRun run, FinetuneOutcome outcome)

@@ -10,6 +10,8 @@ namespace CutoffLen.Runs;
 /// <summary>Merges low-rank adapters into their base model: a plain checkpoint.</summary>
 public static class MergeRun
 {
+    private const int TokensWithoutTokenizer = 256;
+
     // Only the two losses on it are compared, so any text does.
     private const string BundledText =
         """
@@ -26,7 +28,7 @@ public static class MergeRun
     /// <param name="adapters">Folder of the adapters.</param>
     /// <param name="output">Folder of the merged checkpoint.</param>
     /// <param name="baseModel">Folder of the base model; null for the one that the adapters name.</param>
-    /// <param name="text">The text to compare on; null for a built-in one.</param>
+    /// <param name="text">The text to compare on; null for a built-in one, or for token ids where the base model has no tokenizer.</param>
     /// <param name="compute">Device and dtype, chosen when the folders are checked; null for auto.</param>
     /// <param name="stop">Stops it before anything is written.</param>
     /// <exception cref="UserException">A folder does not hold what it should, or the perplexity moved more than the dtype explains.</exception>
@@ -39,8 +41,17 @@ public static class MergeRun
         }
 
         baseModel ??= AdapterConfig.Read(adapters).BaseIn(adapters);
-        var ids = CheckpointTokenizer.Open(baseModel).Encode(text ?? BundledText);
+        var ids = CheckpointTokenizer.ExistsIn(baseModel) || text is not null
+            ? CheckpointTokenizer.Open(baseModel).Encode(text ?? BundledText)
+            : Spread(HuggingFaceCheckpoint.ReadConfig(baseModel, out _).VocabSize);
         var chosen = compute?.Invoke() ?? DeviceAndDtype.Choose();
         return LoraMerge.Merge(adapters, baseModel, output, [ids], chosen.Dtype, chosen.Device, stop);
+    }
+
+    /// <summary>Token ids spread over a vocabulary, the same each time: for a base model without a tokenizer.</summary>
+    private static int[] Spread(int vocabulary)
+    {
+        var random = new KeyedRandom(0, "merge");
+        return [.. Enumerable.Range(0, TokensWithoutTokenizer).Select(_ => (int)random.Below(vocabulary))];
     }
 }

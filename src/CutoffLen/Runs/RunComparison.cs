@@ -96,6 +96,7 @@ public static class RunComparison
     private static Dictionary<long, JsonObject> Steps(RunFolder folder) => folder.Lines()
         .Where(line => line.ContainsKey(Columns[0])).ToDictionary(line => line["step"]!.GetValue<long>());
 
+    /// <summary>A value as it is written; null where there is none.</summary>
     private static string? Text(Dictionary<long, JsonObject> lines, long step, string column) =>
-        lines.GetValueOrDefault(step)?[column]?.ToJsonString();
+        lines.TryGetValue(step, out var line) && line.TryGetPropertyValue(column, out var value) ? value?.ToJsonString() ?? "null" : null;
 }

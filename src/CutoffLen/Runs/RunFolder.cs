@@ -109,9 +109,9 @@ public sealed class RunFolder(string path)
 
     /// <summary>
     /// The seconds that the logged steps took, over all times the run was started, and the last loss; null before the first
-    /// line.
+    /// line, and where no step had a loss.
     /// </summary>
-    public (double Seconds, double Loss)? Logged()
+    public (double Seconds, double? Loss)? Logged()
     {
         var lines = Lines().Where(line => line.ContainsKey("loss")).Select(line => line.Deserialize<LogLine>(OneLine)!).ToList();
         if (lines.Count == 0)
@@ -121,7 +121,7 @@ public sealed class RunFolder(string path)
 
         // Each start counts from zero: its last line has its time.
         var seconds = lines.Where((line, n) => n == lines.Count - 1 || lines[n + 1].Seconds < line.Seconds).Sum(line => line.Seconds);
-        return (seconds, lines[^1].Loss);
+        return (seconds, lines.FindLast(line => line.Loss is not null)?.Loss);
     }
 
     /// <summary>Removes the lines of log.jsonl after the step that the run is resumed from.</summary>

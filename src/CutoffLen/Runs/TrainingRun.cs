@@ -32,14 +32,14 @@ public sealed record EvaluationLine(long Step, EvaluationSummary Eval, double Ev
 /// <summary>A line of log.jsonl: means over the steps since the line before.</summary>
 /// <param name="Step">Steps made.</param>
 /// <param name="Epoch">Passes over the data.</param>
-/// <param name="Loss">Mean loss, nats per token.</param>
+/// <param name="Loss">Mean loss, nats per token; null where no token was predicted.</param>
 /// <param name="GradNorm">Mean global norm before clipping.</param>
 /// <param name="LearningRate">Of the last step.</param>
 /// <param name="TokensPerSecond">Tokens through the model.</param>
 /// <param name="Seconds">Since the run, or its resumption, began, without measurements.</param>
 /// <param name="Data">Checksum of the tokens, targets and positions of the last step.</param>
 public sealed record LogLine(
-    long Step, double Epoch, double Loss, double GradNorm, double LearningRate, double TokensPerSecond, double Seconds, string Data);
+    long Step, double Epoch, double? Loss, double GradNorm, double LearningRate, double TokensPerSecond, double Seconds, string Data);
 
 /// <summary>
 /// A training run in its folder: steps, log, checkpoints, the finished model. Every rank makes the steps, and rank 0 alone
@@ -207,21 +207,21 @@ internal sealed class TrainingRun(
             return;
         }
 
-        var (last, targets) = (sinceLog[^1], Math.Max(1, sinceLog.Sum(report => report.Targets)));
+        var (last, targets) = (sinceLog[^1], sinceLog.Sum(report => report.Targets));
         var seconds = Math.Max(1e-9, (clock.Elapsed - lastLog).TotalSeconds);
         var line = new LogLine(
-            last.Step, last.Epoch, sinceLog.Sum(report => report.Loss * report.Targets) / targets, sinceLog.Average(report => report.GradientNorm),
+            last.Step, last.Epoch, targets == 0 ? null : sinceLog.Sum(report => (report.Loss ?? 0) * report.Targets) / targets, sinceLog.Average(report => report.GradientNorm),
             last.LearningRate, sinceLog.Sum(report => report.Tokens) / seconds, clock.Elapsed.TotalSeconds, $"{last.Data:x8}");
         lastLog = clock.Elapsed;
         sinceLog.Clear();
         folder.Log(line);
         OnLog?.Invoke(line);
-        events?.Write(line.Step, new Dictionary<string, double>
-        {
-            ["train/loss"] = line.Loss,
-            ["train/grad_norm"] = line.GradNorm,
-            ["train/learning_rate"] = line.LearningRate,
-            ["train/tokens_per_second"] = line.TokensPerSecond,
-        });
+        events?.Write(line.Step,
+        [
+            .. line.Loss is { } loss ? [KeyValuePair.Create("train/loss", loss)] : Array.Empty<KeyValuePair<string, double>>(),
+            KeyValuePair.Create("train/grad_norm", line.GradNorm),
+            KeyValuePair.Create("train/learning_rate", line.LearningRate),
+            KeyValuePair.Create("train/tokens_per_second", line.TokensPerSecond),
+        ]);
     }
 }

@@ -20,19 +20,18 @@ internal static class HeadLoss
         Math.Min(tokens, TokenLikelihood.ChunkTokens(vocabulary)) * vocabulary * (width == sizeof(float) ? width : width + sizeof(float));
 
     /// <summary>The summed loss in nats (a float64 scalar), and the gradients of <paramref name="scale"/> times that sum.</summary>
+    /// <param name="model">The model, for its head.</param>
     /// <param name="hidden">[N, C] hidden states after the final norm.</param>
-    /// <param name="weight">[V, C] the head.</param>
     /// <param name="targets">[N] int64, <see cref="TrainingSequence.Ignore"/> where no token is predicted.</param>
     /// <param name="scale">One over the number of target tokens of the whole accumulated batch.</param>
     /// <param name="weightGradient">[V, C] added to; null when the head is not trained.</param>
     /// <param name="hiddenGradient">[N, C] receives the gradient of the hidden states; may be the hidden states' own memory.</param>
-    /// <param name="workspace">Memory of a chunk.</param>
     public static Tensor ForwardBackward(
-        Tensor hidden, Tensor weight, Tensor targets, double scale, Tensor? weightGradient, Tensor hiddenGradient, Workspace workspace)
+        LlamaForCausalLM model, Tensor hidden, Tensor targets, double scale, Tensor? weightGradient, Tensor hiddenGradient)
     {
         using var scope = NewDisposeScope();
         var sum = zeros([], ScalarType.Float64, hidden.device);
-        var step = TokenLikelihood.ChunkTokens(weight.shape[0]);
+        var step = TokenLikelihood.ChunkTokens(model.Config.VocabSize);
         for (long at = 0; at < hidden.shape[0]; at += step)
         {
             using var chunk = NewDisposeScope();
@@ -40,7 +39,7 @@ internal static class HeadLoss
             var (rows, chunkTargets) = (hidden.narrow(0, at, count), targets.narrow(0, at, count));
             var learned = chunkTargets.ge(Kept(0));
             var index = chunkTargets.clamp_min(Kept(0)).unsqueeze(-1); // [n, 1]
-            var (logProbabilities, logitGradients) = TokenLikelihood.LogProbabilities(rows, weight, workspace); // [n, V]
+            var (logProbabilities, logitGradients) = TokenLikelihood.LogProbabilities(model, rows, at); // [n, V]
             sum.sub_((logProbabilities.gather(-1, index).squeeze(-1) * learned).sum(ScalarType.Float64));
 
             var factor = (learned * Kept(scale)).to(ScalarType.Float32).unsqueeze(-1); // [n, 1]
@@ -51,7 +50,10 @@ internal static class HeadLoss
             }
 
             weightGradient?.addmm_(logitGradients.t(), rows);
-            Kernels.Matmul(logitGradients, weight, hiddenGradient.narrow(0, at, count));
+            var gradient = hiddenGradient.narrow(0, at, count);
+            var input = model.HeadAdapter is null ? rows : rows.clone(); // the gradient may take the rows' place
+            Kernels.Matmul(logitGradients, model.HeadWeight, gradient);
+            model.HeadAdapter?.AddBackward(input, logitGradients, gradient, at);
         }
 
         return sum.MoveToOuterDisposeScope();

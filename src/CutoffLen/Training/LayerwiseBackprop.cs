@@ -64,6 +64,7 @@ public sealed class LayerwiseBackprop(
         }
 
         embeddingGradient?.index_add_(0, ids, gradient, Kept(1));
+        model.EmbeddingAdapter?.AddBackward(ids, gradient);
         return sum.MoveToOuterDisposeScope();
     }
 
@@ -72,7 +73,7 @@ public sealed class LayerwiseBackprop(
     {
         var layers = new LayerActivations[model.Layers.Count];
         var stream = Rows("stream.0", ids);
-        Kernels.Embedding(model.EmbeddingWeight, ids, stream);
+        model.Embed(ids, stream);
         for (var n = 0; n < layers.Length; n++)
         {
             var layer = model.Layers[n];
@@ -114,7 +115,7 @@ public sealed class LayerwiseBackprop(
             model.FinalNorm.Forward(chunk.Of(last), chunk.Of(hidden), workspace);
         }
 
-        return HeadLoss.ForwardBackward(hidden, model.HeadWeight, targets, scale, headGradient, hidden, workspace);
+        return HeadLoss.ForwardBackward(model, hidden, targets, scale, headGradient, hidden);
     }
 
     /// <summary>Takes the stream's gradient [N, C] from after a layer to before it, in place.</summary>

@@ -1,5 +1,6 @@
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
+using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training.Optimizers;
 using TorchSharp.Modules;
@@ -9,14 +10,14 @@ using static TorchSharp.torch;
 namespace CutoffLen.Training;
 
 /// <summary>
-/// Low-rank adapters on a model's projections (Hu et al., arXiv 2106.09685): <c>x W^T + scale * dropout(x) A^T B^T</c>.
-/// Parameters have PEFT's names without its prefix: <c>model.layers.0.self_attn.q_proj.lora_A.weight</c>.
+/// Low-rank adapters in training (Hu et al., arXiv 2106.09685): <c>x W^T + scale * dropout(x) A^T B^T</c> on linear layers,
+/// <c>E[t] + scale * A[:, t]^T B^T</c> on the embedding. Parameters have PEFT's names without its prefix:
+/// <c>model.layers.0.self_attn.q_proj.lora_A.weight</c>.
 /// </summary>
 public sealed class LoraAdapters : IDisposable
 {
     private readonly long seed;
-    private readonly AdapterTensors tensors;
-    private readonly List<LoraAdapter> attached = [];
+    private readonly List<IDisposable> attached = [];
 
     /// <summary>Finds the modules in a model.</summary>
     /// <param name="config">The architecture.</param>
@@ -25,52 +26,104 @@ public sealed class LoraAdapters : IDisposable
     /// <exception cref="UserException">The model lacks a module that is named.</exception>
     public LoraAdapters(LlamaConfig config, AdapterConfig adapters, long seed)
     {
-        (Config, this.seed, Dropout) = (adapters, seed, new LoraDropout(adapters.LoraDropout, seed));
-        tensors = AdapterTensors.Of(config, adapters);
+        (this.seed, Dropout) = (seed, new LoraDropout(adapters.LoraDropout, seed));
+        Config = Tied(config, adapters);
+        Tensors = AdapterTensors.Of(config, Config);
+        CheckFound(config, adapters);
     }
 
-    /// <summary>Rank, scale, modules.</summary>
+    /// <summary>Rank, scale, modules. A tied embedding that is trained whole stays tied (ensure_weight_tying).</summary>
     public AdapterConfig Config { get; }
+
+    /// <summary>Their tensors.</summary>
+    public AdapterTensors Tensors { get; }
 
     /// <summary>Dropout of the adapters' inputs.</summary>
     public LoraDropout Dropout { get; }
 
-    /// <summary>What is trained: all A, all B (faster under LoRA+), and the modules that are trained whole.</summary>
-    public IReadOnlyList<ParameterGroup> Groups(double learningRateRatio) =>
-    [
-        new("lora_A", [.. tensors.TargetModules.Select(p => new ParameterShape(AdapterTensors.A(p.Projection), p.A))], WeightDecays: true),
-        new("lora_B", [.. tensors.TargetModules.Select(p => new ParameterShape(AdapterTensors.B(p.Projection), p.B))], WeightDecays: true, learningRateRatio),
-        .. ParameterGroup.ByShape(tensors.ModulesToSave.Select(weight => new ParameterShape(weight.Name, weight.Shape))),
-    ];
+    /// <summary>
+    /// What is trained: all A, all B (faster under LoRA+), and the modules that are trained whole. LoRA+ leaves the embedding's
+    /// adapter at the common rate.
+    /// </summary>
+    public IReadOnlyList<ParameterGroup> Groups(double learningRateRatio)
+    {
+        var modules = Tensors.TargetModules;
+        ParameterGroup[] adapters =
+        [
+            new("lora_A", Shapes(modules.SelectMany(m => m.IsEmbedding ? [m.A, m.B] : new[] { m.A })), WeightDecays: true),
+            new("lora_B", Shapes(modules.Where(m => !m.IsEmbedding).Select(m => m.B)), WeightDecays: true, learningRateRatio),
+        ];
+        return [.. adapters.Where(group => group.Count > 0), .. ParameterGroup.ByShape(Shapes(Tensors.ModulesToSave))];
+
+        static List<ParameterShape> Shapes(IEnumerable<(string Name, long[] Shape)> tensors) => [.. tensors.Select(tensor => new ParameterShape(tensor.Name, tensor.Shape))];
+    }
 
     /// <summary>
-    /// Attaches the adapters to a network, with PEFT's initial values: A is uniform (kaiming with a = sqrt(5)), B is zero.
-    /// So nothing changes yet.
+    /// Attaches the adapters to a network, with PEFT's initial values. Of linear layers A is uniform (kaiming with a = sqrt(5)),
+    /// B zero; of the embedding A is zero, B standard normal. So nothing changes yet.
     /// </summary>
     public void AttachTo(LlamaForCausalLM network, FlatParameters parameters)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var projections = network.named_modules().Where(m => m.module is CutoffLen.Models.Llama.Linear).ToDictionary(m => m.name, m => (CutoffLen.Models.Llama.Linear)m.module);
-        for (var n = 0; n < tensors.TargetModules.Count; n++)
+        var linear = new List<(string, ILinearAdapter)>();
+        foreach (var (number, module) in Tensors.TargetModules.Index())
         {
-            var (projection, shape, _) = tensors.TargetModules[n];
-            var (a, b) = (AdapterTensors.A(projection), AdapterTensors.B(projection));
-            parameters.View(a).copy_(InitialA(shape, n));
-            parameters.View(b).zero_();
-            var adapter = new LoraAdapter(Trained(parameters, a), Trained(parameters, b), Config.Scale, Dropout, n);
-            projections[projection].Adapter = adapter;
-            attached.Add(adapter);
+            var (a, b) = (Trained(parameters, module.A.Name), Trained(parameters, module.B.Name));
+            if (module.IsEmbedding)
+            {
+                a.zero_();
+                b.copy_(Drawn(number, generator => randn(module.B.Shape, ScalarType.Float32, generator: generator)));
+                var adapter = new EmbeddingAdapter(a, b, module.Scale);
+                network.EmbeddingAdapter = adapter;
+                attached.Add(adapter);
+            }
+            else
+            {
+                a.copy_(Drawn(number, generator => (rand(module.A.Shape, ScalarType.Float32, generator: generator) * Kept(2) - Kept(1)) / Kept(Math.Sqrt(module.A.Shape[1]))));
+                b.zero_();
+                var adapter = new LinearAdapter(a, b, module.Scale, Dropout, number);
+                linear.Add((module.Name, adapter));
+                attached.Add(adapter);
+            }
         }
+
+        network.Attach(linear);
     }
 
     /// <inheritdoc/>
     public void Dispose() => attached.ForEach(adapter => adapter.Dispose());
 
-    private Tensor InitialA(long[] shape, int adapter)
+    /// <summary>In this network a tied embedding is one parameter, so training it whole trains the head too.</summary>
+    private static AdapterConfig Tied(LlamaConfig config, AdapterConfig adapters) =>
+        config.TieWordEmbeddings && !adapters.EnsureWeightTying && adapters.ModulesToSave.Any(name => LlamaParameters.Embedding.Contains(name + '.', StringComparison.Ordinal))
+            ? adapters with { EnsureWeightTying = true, ModulesToSave = [.. adapters.ModulesToSave.Where(name => name != "lm_head"), "lm_head"] }
+            : adapters;
+
+    /// <summary>PEFT takes names that match nothing without a word; in a configuration they are mistakes.</summary>
+    private void CheckFound(LlamaConfig config, AdapterConfig adapters)
+    {
+        if (config.TieWordEmbeddings && Tensors.ModulesToSave.Any(saved => saved.Name == LlamaParameters.Head))
+        {
+            throw new UserException("modules_to_save: this model has no lm_head to train: its head is the embedding; name embed_tokens");
+        }
+
+        Check("modules_to_save", adapters.ModulesToSave.Where(name => name != "lm_head" || !Config.EnsureWeightTying), name => Tensors.ModulesToSave.Any(saved => saved.Name.Contains(name + '.', StringComparison.Ordinal)));
+        Check("lora_target_modules", adapters.TargetModules.Names, name => Tensors.TargetModules.Any(module => ModuleSelection.IsSuffix(name, module.Name)));
+
+        static void Check(string key, IEnumerable<string> names, Func<string, bool> isFound)
+        {
+            if (names.Where(name => !isFound(name)).ToList() is { Count: > 0 } missing)
+            {
+                throw new UserException($"{key}: this model has no {string.Join(", ", missing)} to train");
+            }
+        }
+    }
+
+    private Tensor Drawn(int adapter, Func<Generator, Tensor> draw)
     {
         using var generator = new Generator(new KeyedRandom(seed, "lora-init", adapter).NextBits() >> 1);
-        return (rand(shape, ScalarType.Float32, generator: generator) * Kept(2) - Kept(1)) / Kept(Math.Sqrt(shape[1]));
+        return draw(generator);
     }
 
     private static Parameter Trained(FlatParameters parameters, string name)
@@ -80,15 +133,16 @@ public sealed class LoraAdapters : IDisposable
         return parameter;
     }
 
-    /// <summary>The adapter of one projection.</summary>
-    private sealed class LoraAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number) : ILinearAdapter, IDisposable
+    /// <summary>The adapter of a linear layer.</summary>
+    private sealed class LinearAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number) : ILinearAdapter, IDisposable
     {
         // a [r, in], b [out, r]
 
         public void AddForward(Tensor x, Tensor output, long firstToken)
         {
             using var scope = NewDisposeScope();
-            output.add_(dropout.Apply(x, number, firstToken).mm(a.t()).mm(b.t()), Kept(scale));
+            var reduced = dropout.Apply(x, number, firstToken).mm(a.t()).mul_(Kept(scale)); // [n, r]
+            Kernels.MatmulAdded(output, reduced, b.t(), output);
         }
 
         public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken)
@@ -107,6 +161,33 @@ public sealed class LoraAdapters : IDisposable
             a.Dispose();
             b.Dispose();
         }
+    }
+
+    /// <summary>The adapter of the embedding. Tokens are not dropped.</summary>
+    private sealed class EmbeddingAdapter(Parameter a, Parameter b, double scale) : IEmbeddingAdapter, IDisposable
+    {
+        // a [r, V], b [C, r]
+
+        public void AddForward(Tensor tokens, Tensor output)
+        {
+            using var scope = NewDisposeScope();
+            Kernels.MatmulAdded(output, Rows(tokens).mul_(Kept(scale)), b.t(), output);
+        }
+
+        public void AddBackward(Tensor tokens, Tensor gradient)
+        {
+            using var scope = NewDisposeScope();
+            b.grad!.add_(gradient.t().mm(Rows(tokens)), Kept(scale));
+            a.grad!.index_add_(1, tokens, gradient.mm(b).mul_(Kept(scale)).t(), Kept(1));
+        }
+
+        public void Dispose()
+        {
+            a.Dispose();
+            b.Dispose();
+        }
+
+        private Tensor Rows(Tensor tokens) => a.index_select(1, tokens).t(); // [n, r]
     }
 }
 

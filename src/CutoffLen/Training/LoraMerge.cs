@@ -1,5 +1,4 @@
 using CutoffLen.Checkpoints;
-using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
@@ -28,7 +27,10 @@ public static class LoraMerge
 {
     private const int MostTokens = 4096;
 
-    /// <summary>Writes the merged checkpoint, unless a text shows that it does not answer as the adapters did.</summary>
+    /// <summary>
+    /// Writes the merged checkpoint, unless a text shows that it does not answer as the adapters did. Before merging the adapters
+    /// are side branches of the forward pass, and no weight of the base model is changed.
+    /// </summary>
     /// <param name="adapters">Folder of the adapters.</param>
     /// <param name="baseModel">Folder of the base model.</param>
     /// <param name="output">Folder to write.</param>
@@ -43,15 +45,12 @@ public static class LoraMerge
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var checkpoint = HuggingFaceCheckpoint.Open(baseModel);
-        var config = AdapterCheckpoint.PositionsOf(adapters, checkpoint.Config);
-        var settings = AdapterConfig.Read(adapters);
-        using var model = TrainableModel.Lora(config, checkpoint.Weights(device, dtype), dtype, device, settings, seed: 0);
-        model.LoadAdapters(adapters);
-        using var plain = AdapterCheckpoint.LoadMerged(adapters, config, settings, checkpoint.Weights(device, dtype));
+        using var stored = StoredAdapters.Open(adapters, checkpoint.Config);
         stop.ThrowIfCancellationRequested();
-        var (before, tokens) = MeanNll(model.Network, texts);
+        var (before, tokens) = MeanNll(() => stored.LoadBeside(checkpoint.Weights(device, dtype)), texts);
         stop.ThrowIfCancellationRequested();
-        var (after, _) = MeanNll(plain, texts);
+        using var merged = stored.LoadMerged(checkpoint.Weights(device, dtype));
+        var (after, _) = MeanNll(merged, texts);
         var report = new MergeReport(tokens, before, after, Allowed(dtype));
         if (!(Math.Abs(after - before) <= report.Allowed))
         {
@@ -60,7 +59,7 @@ public static class LoraMerge
         }
 
         stop.ThrowIfCancellationRequested();
-        CheckpointWriter.Save(output, config, plain.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), source: baseModel);
+        CheckpointWriter.Save(output, stored.Model, merged.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), source: baseModel);
         return report;
     }
 
@@ -69,6 +68,14 @@ public static class LoraMerge
     /// own weights did: bfloat16 keeps 8 bits, float32 24.
     /// </summary>
     private static double Allowed(ScalarType dtype) => dtype == ScalarType.Float32 ? 1e-4 : 2e-2;
+
+    /// <summary>Of a model that is needed for this alone: two models are never held at once.</summary>
+    private static (double Nll, long Tokens) MeanNll(Func<LlamaForCausalLM> load, IReadOnlyList<int[]> texts)
+    {
+        using var scope = NewDisposeScope();
+        using var model = load();
+        return MeanNll(model, texts);
+    }
 
     private static (double Nll, long Tokens) MeanNll(LlamaForCausalLM model, IReadOnlyList<int[]> texts)
     {

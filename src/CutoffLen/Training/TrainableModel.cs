@@ -11,9 +11,6 @@ namespace CutoffLen.Training;
 /// <summary>A model with its trained parameters in flat buffers: all of them, or adapters and modules_to_save.</summary>
 public sealed class TrainableModel : IDisposable
 {
-    private const string Embedding = "model.embed_tokens.weight";
-    private const string Head = "lm_head.weight";
-
     private TrainableModel(LlamaForCausalLM network, FlatParameters parameters, LoraAdapters? adapters) =>
         (Network, Parameters, Adapters) = (network, parameters, adapters);
 
@@ -63,7 +60,7 @@ public sealed class TrainableModel : IDisposable
     /// <param name="recompute">What is kept of the dense segments.</param>
     /// <param name="offloadInputs">Whether a GPU's kept inputs are offloaded to host memory.</param>
     public LayerwiseBackprop Backprop(Recompute recompute, bool offloadInputs = false) => new(
-        Network, recompute, Gradient(Embedding), Gradient(Network.Config.TieWordEmbeddings ? Embedding : Head),
+        Network, recompute, Gradient(LlamaParameters.Embedding), Gradient(Network.Config.TieWordEmbeddings ? LlamaParameters.Embedding : LlamaParameters.Head),
         offloadInputs && Network.Device.type != TorchSharp.DeviceType.CPU ? CPU : null);
 
     /// <summary>The network's weights by name, as trained, adapters not merged.</summary>
@@ -73,8 +70,14 @@ public sealed class TrainableModel : IDisposable
     /// <exception cref="UserException">The folder has other ones.</exception>
     public void LoadAdapters(string folder)
     {
-        using var scope = NewDisposeScope();
-        AdapterCheckpoint.LoadInto(folder, [.. Parameters.Names.Select(name => (name, Parameters.View(name)))]);
+        using var noGrad = no_grad();
+        using var file = AdapterFile.Open(folder, Network.Config, Adapters!.Tensors, Adapters.Config);
+        foreach (var name in Parameters.Names)
+        {
+            using var scope = NewDisposeScope();
+            var view = Parameters.View(name);
+            view.copy_(file.Read(name, view.dtype, view.device));
+        }
     }
 
     /// <inheritdoc/>

@@ -94,7 +94,7 @@ public sealed class Trainer : IDisposable
         Optimizer.Step(rate, factor, total);
         Trained = rows.Aggregate(Trained, (counts, row) => counts.With(row.Sequence, row.Positions, nativeLength));
         return new StepReport(
-            Step, Step / (double)steps.PerEpoch, loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
+            Step, Step / (double)steps.PerEpoch, targets == 0 ? null : loss, norm, rate, rows.Sum(row => (long)row.Sequence.Tokens.Length), targets, Checksum(rows));
     }
 
     /// <inheritdoc/>

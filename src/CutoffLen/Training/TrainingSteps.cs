@@ -71,10 +71,10 @@ public sealed class TrainingSteps
 /// <summary>What one optimizer step did.</summary>
 /// <param name="Step">Steps made so far, this one counted.</param>
 /// <param name="Epoch">Passes over the data so far.</param>
-/// <param name="Loss">Mean over all target tokens of the step, in nats.</param>
+/// <param name="Loss">Mean over all target tokens of the step, in nats; null where there are none.</param>
 /// <param name="GradientNorm">The global norm before clipping.</param>
 /// <param name="LearningRate">The learning rate of the step.</param>
 /// <param name="Tokens">Tokens that went through the model.</param>
 /// <param name="Targets">Tokens that the loss is over.</param>
 /// <param name="Data">Checksum of tokens, targets and position ids. Runs with equal ones had the same data in the same order.</param>
-public sealed record StepReport(long Step, double Epoch, double Loss, double GradientNorm, double LearningRate, long Tokens, long Targets, uint Data);
+public sealed record StepReport(long Step, double Epoch, double? Loss, double GradientNorm, double LearningRate, long Tokens, long Targets, uint Data);

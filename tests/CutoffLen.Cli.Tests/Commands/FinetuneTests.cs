@@ -60,7 +60,7 @@ public sealed class FinetuneTests : IDisposable
     [Fact]
     public void Adapters_are_trained_saved_resumed_and_merged_into_a_plain_checkpoint()
     {
-        string[] lora = ["--method", "lora", "--set", "lora_r=4", "lora_dropout=0.1", "loraplus_lr_ratio=4"];
+        string[] lora = ["--method", "lora", "--set", "lora_r=4", "lora_dropout=0.1", "loraplus_lr_ratio=4", "lora_target_modules=q_proj,embed_tokens,lm_head", "modules_to_save=norm"];
         Finetune("lora", ["--steps", "2", "--attention", "sdpa", .. lora]).Exits(0);
         Finetune("lora", ["--steps", "4", "--resume", "auto", .. lora]).Exits(0);
         Assert.Contains("\"attention\": \"sdpa\"", File.ReadAllText(folder["lora/checkpoint-4/training_state.json"]));
@@ -114,6 +114,23 @@ public sealed class FinetuneTests : IDisposable
         var scored = Cutoff.Run(
             "score", "--model", folder["run/checkpoint-2"], "--tokens", folder["ids.json"], "--dtype", "fp32", "--device", "cpu", "--json").Exits(0);
         Assert.Equal(Losses("run")[2], (double)JsonNode.Parse(scored.Output)!["mean_nll"]!, 1e-5);
+    }
+
+    [Fact]
+    public void A_step_without_target_tokens_is_logged_without_a_loss()
+    {
+        // A document of one token more than the cutoff: its second row is one token, which nothing follows.
+        var tokenizer = CheckpointTokenizer.Open(folder["model"]);
+        var words = string.Concat(Enumerable.Repeat("the words that stand here ", 40));
+        folder.Write("one/text.txt", Enumerable.Range(1, words.Length).Select(length => words[..length]).First(text => tokenizer.Encode(text).Length == 97));
+        Finetune("run", "--data", folder["one"], "--steps", "2", "--set", "packing=pad").Exits(0);
+        var losses = File.ReadLines(folder["run/log.jsonl"]).Select(line => JsonNode.Parse(line)!.AsObject()).Select(line => (double?)line["loss"]).ToList();
+        Assert.Equal(2, losses.Count);
+        Assert.InRange(Assert.Single(losses, loss => loss is not null)!.Value, 0.1, 100);
+        Assert.InRange(new Runs.RunFolder(folder["run"]).Logged()!.Value.Loss!.Value, 0.1, 100);
+        Assert.Contains("loss none (no target tokens)", File.ReadAllText(folder["run/run.log"]));
+        var events = System.Text.Encoding.Latin1.GetString(File.ReadAllBytes(Directory.EnumerateFiles(folder["run/tensorboard"]).Single()));
+        Assert.Equal((1, 2), (events.Split("train/loss").Length - 1, events.Split("train/grad_norm").Length - 1));
     }
 
     [Theory]

@@ -16,7 +16,7 @@ namespace CutoffLen.Tests.Checkpoints;
 public sealed class ModelFolderTests : IDisposable
 {
     private static readonly AdapterConfig Settings = new(
-        4, 16, 0, ["q_proj", "down_proj"], ["embed_tokens", "norm"], UseRslora: false);
+        4, 16, 0, ModuleSelection.Named("q_proj", "down_proj"), ["embed_tokens", "model.norm"], UseRslora: false);
 
     private readonly TemporaryFolder folder = new();
 

@@ -37,7 +37,7 @@ public sealed class RunConfigErrorTests : IDisposable
     [InlineData("cutoffs: [1k, 3k]\ntokens_per_step: 2k", "cutoffs: tokens_per_step: 2048 is not a multiple")]
     [InlineData("cutoffs: [1k, 4k]\ntarget_len: 2k\npositions: pose", "target_len: 2048 is shorter than 4096 of cutoffs")]
     [InlineData("use_rslora: yes", "'yes' is not true or false")]
-    [InlineData("lora_target_modules: [q_proj, qproj]", "'qproj' is not a list of q_proj, k_proj")]
+    [InlineData("lora_target_modules: '(q_proj'", "lora_target_modules: '(q_proj' is not a regular expression")]
     [InlineData("seed: [1, 2]", "a list is not a whole number")]
     [InlineData("seed: null", "null is not a whole number")]
     [InlineData("seed:", "null is not a whole number")]

@@ -9,7 +9,7 @@ namespace CutoffLen.Tests.Memory;
 public sealed class MemoryPlanTests
 {
     private static readonly AdapterConfig Lora = new(
-        8, 16, 0, ["q_proj", "k_proj", "v_proj", "o_proj"], ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"], false);
+        8, 16, 0, ModuleSelection.Named("q_proj", "k_proj", "v_proj", "o_proj"), ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"], false);
 
     private static LlamaConfig Llama8B { get; } = new()
     {

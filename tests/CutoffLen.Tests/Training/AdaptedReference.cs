@@ -1,4 +1,3 @@
-using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Runs.Check;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -12,18 +11,29 @@ internal sealed class AdaptedReference(TrainableModel model) : DenseReference(
     model.Weights().Concat(model.Parameters.Names.Select(name => (Name: name, Tensor: model.Parameters.View(name)))).DistinctBy(weight => weight.Name))
 {
     private readonly LoraAdapters adapters = model.Adapters!;
-    private readonly List<string> adapted = [.. AdapterTensors.Of(model.Network.Config, model.Adapters!.Config).TargetModules.Select(module => module.Projection)];
+    private readonly List<string> adapted = [.. model.Adapters!.Tensors.TargetModules.Select(module => module.Name)];
 
-    protected override Tensor Linear(string name, Tensor x)
+    protected override Tensor Embed(Tensor tokens)
+    {
+        const string name = "model.embed_tokens";
+        return adapted.Contains(name)
+            ? base.Embed(tokens) + (Weight(name + ".lora_embedding_A").index_select(1, tokens).t().matmul(Weight(name + ".lora_embedding_B").t()) * adapters.Config.Scale)
+            : base.Embed(tokens);
+    }
+
+    protected override Tensor Head(Tensor hidden) => Adapted("lm_head", hidden, base.Head(hidden));
+
+    protected override Tensor Linear(string name, Tensor x) => Adapted(name, x, base.Linear(name, x));
+
+    private Tensor Adapted(string name, Tensor x, Tensor output)
     {
         var number = adapted.IndexOf(name);
         if (number < 0)
         {
-            return base.Linear(name, x);
+            return output;
         }
 
         var dropped = adapters.Dropout.Apply(x.flatten(0, 1), number, 0).view_as(x);
-        var side = linear(linear(dropped, Weight(AdapterTensors.A(name))), Weight(AdapterTensors.B(name)));
-        return base.Linear(name, x) + (side * adapters.Config.Scale);
+        return output + (linear(linear(dropped, Weight(name + ".lora_A.weight")), Weight(name + ".lora_B.weight")) * adapters.Config.Scale);
     }
 }

@@ -15,7 +15,7 @@ namespace CutoffLen.Tests.Training;
 public sealed class LoraTests
 {
     private static readonly AdapterConfig Settings = new(
-        4, 16, 0, ["q_proj", "v_proj", "o_proj", "down_proj"], ["embed_tokens", "norm", "input_layernorm"], UseRslora: false);
+        4, 16, 0, ModuleSelection.Named("q_proj", "v_proj", "o_proj", "down_proj"), ["embed_tokens", "model.norm", "input_layernorm"], UseRslora: false);
 
     [Fact]
     public void New_adapters_change_nothing()
@@ -28,14 +28,19 @@ public sealed class LoraTests
     }
 
     [Theory]
-    [InlineData(false, 0, Recompute.None)]
-    [InlineData(true, 0.3, Recompute.Layers)]
-    [InlineData(false, 0.3, Recompute.Layers)]
-    public void Gradients_are_those_of_an_ordinary_graph(bool tied, double dropout, Recompute recompute)
+    [InlineData(false, 0, Recompute.None, false)]
+    [InlineData(true, 0.3, Recompute.Layers, false)]
+    [InlineData(false, 0.3, Recompute.Layers, false)]
+    [InlineData(false, 0.3, Recompute.Mlp, true)]
+    [InlineData(true, 0, Recompute.None, true)]
+    public void Gradients_are_those_of_an_ordinary_graph(bool tied, double dropout, Recompute recompute, bool onEmbeddingAndHead)
     {
         using var scope = NewDisposeScope();
         var config = TinyModels.Config(tied: tied);
-        using var model = Disturbed(Settings with { LoraDropout = dropout }, config);
+        var settings = onEmbeddingAndHead
+            ? Settings with { TargetModules = ModuleSelection.Named("q_proj", "embed_tokens", "lm_head"), ModulesToSave = ["model.norm"] }
+            : Settings;
+        using var model = Disturbed(settings with { LoraDropout = dropout }, config);
         var tokens = TinyModels.Tokens(config, 2, 40);
         var targets = TinyModels.Tokens(config, 2, 40, seed: 9);
         var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(40));
@@ -93,24 +98,26 @@ public sealed class LoraTests
 
         var read = AdapterConfig.Read(folder["adapter"]);
         Assert.Equal(model.Adapters.Config.Scale, read.Scale);
-        Assert.Equal(Settings.TargetModules, read.TargetModules);
+        Assert.Equal(Settings.TargetModules.Names, read.TargetModules.Names);
         Assert.Equal(Settings.ModulesToSave, read.ModulesToSave);
         using var again = TinyTraining.Lora(read);
-        AdapterCheckpoint.LoadInto(folder["adapter"], [.. again.Parameters.Names.Select(name => (name, again.Parameters.View(name)))]);
+        again.LoadAdapters(folder["adapter"]);
         Assert.True(Logits(model.Network).eq(Logits(again.Network)).all().item<bool>());
 
         using var other = TinyTraining.Lora(read with { R = 2 });
-        var fault = Assert.Throws<UserException>(() =>
-            AdapterCheckpoint.LoadInto(folder["adapter"], [.. other.Parameters.Names.Select(name => (name, other.Parameters.View(name)))]));
+        var fault = Assert.Throws<UserException>(() => other.LoadAdapters(folder["adapter"]));
         Assert.Contains("of shape [2, 32]", fault.Message);
     }
 
     [Fact]
     public void Modules_that_the_model_lacks_are_named()
     {
-        var fault = Assert.Throws<UserException>(() => new LoraAdapters(TinyModels.Config(tied: true), Settings with { ModulesToSave = ["lm_head"] }, 0));
-        Assert.Contains("lm_head", fault.Message);
-        Assert.Contains("embed_tokens", fault.Message);
+        Assert.Contains("its head is the embedding; name embed_tokens", Fault(Settings with { ModulesToSave = ["lm_head"] }, tied: true));
+        Assert.Contains("modules_to_save: this model has no nurm to train", Fault(Settings with { ModulesToSave = ["model.norm", "nurm"] }));
+        Assert.Contains("lora_target_modules: this model has no qproj, 2.q_proj to train", Fault(Settings with { TargetModules = ModuleSelection.Named("q_proj", "qproj", "2.q_proj") }));
+        Assert.Contains("target_modules: no module of this model gets an adapter from .*qproj", Fault(Settings with { TargetModules = ModuleSelection.Matching(".*qproj") }));
+
+        string Fault(AdapterConfig settings, bool tied = false) => Assert.Throws<UserException>(() => new LoraAdapters(TinyModels.Config(tied: tied), settings, 0)).Message;
     }
 
     [Fact]
@@ -139,7 +146,7 @@ public sealed class LoraTests
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var generator = new Generator(11);
-        foreach (var name in model.Parameters.Names.Where(name => name.Contains("lora_B")))
+        foreach (var name in model.Parameters.Names.Where(name => name.Contains("lora_B") || name.Contains("embedding_A")))
         {
             var view = model.Parameters.View(name);
             view.copy_(randn(view.shape, generator: generator) * 0.1);

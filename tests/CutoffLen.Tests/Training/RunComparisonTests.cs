@@ -27,6 +27,8 @@ public sealed class RunComparisonTests : IDisposable
         Assert.Equal(("data of each step", 1), Difference(one, Run("order", data: "00000001")));
         Assert.Equal(("finished weights", 5), Difference(one, Run("missing", final: false)));
         Assert.Equal(("finished weights", 5), Difference(Run("missing too", final: false), one));
+        Assert.Equal(("loss of each step", 1), Difference(one, Run("no loss", loss: null)));
+        Assert.All(RunComparison.Of(Run("none", loss: null), new RunFolder(folder["no loss"]), 2), values => Assert.Equal(0, values.Different));
         Assert.Equal(4, RunComparison.Of(one, Run("short", lines: 1), 2).Count(values => values.Different == 1));
     }
 
@@ -38,7 +40,7 @@ public sealed class RunComparisonTests : IDisposable
         return (different.What, different.Different);
     }
 
-    private RunFolder Run(string name, float weight = 1, float moment = 2, double loss = 0.3, string data = "00000000", bool final = true, int lines = 2)
+    private RunFolder Run(string name, float weight = 1, float moment = 2, double? loss = 0.3, string data = "00000000", bool final = true, int lines = 2)
     {
         using var scope = NewDisposeScope();
         var run = new RunFolder(folder[name]);
@@ -54,7 +56,7 @@ public sealed class RunComparisonTests : IDisposable
 
         for (var step = 1; step <= lines; step++)
         {
-            run.Log(new LogLine(step, 0.5, step == 2 ? loss : 1, 1, 1e-3, step + loss, 1, step == 2 ? data : "ff"));
+            run.Log(new LogLine(step, 0.5, step == 2 ? loss : 1, 1, 1e-3, step + (loss ?? 0), 1, step == 2 ? data : "ff"));
         }
 
         return run;

@@ -40,12 +40,25 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void A_step_without_target_tokens_has_no_loss()
+    {
+        using var training = new TinyTraining(1, 40);
+        using var model = TinyTraining.Full();
+        using var trainer = training.Trainer(model, TinyTraining.Settings(2), packing: Packing.Pad, cutoff: 40);
+        var reports = Enumerable.Range(0, 2).Select(_ => trainer.TrainStep()).OrderBy(report => report.Targets).ToList();
+        Assert.Equal([0, 39], reports.Select(report => report.Targets));
+        Assert.Null(reports[0].Loss);
+        Assert.Equal(0, reports[0].GradientNorm);
+        Assert.InRange(reports[1].Loss!.Value, 1, 10);
+    }
+
+    [Fact]
     public void Learns_a_tiny_corpus_by_heart()
     {
         using var training = new TinyTraining(64, 64, 64);
         using var model = TinyTraining.Full();
         using var trainer = training.Trainer(model, TinyTraining.Settings(60, batch: 2, rate: 2e-2));
-        var losses = Enumerable.Range(0, 60).Select(_ => trainer.TrainStep().Loss).ToList();
+        var losses = Enumerable.Range(0, 60).Select(_ => trainer.TrainStep().Loss!.Value).ToList();
         Assert.True(losses[0] > 3 && losses[^1] < 0.3, $"from {losses[0]} to {losses[^1]}");
     }
 
@@ -107,7 +120,7 @@ public sealed class TrainerTests
         // Rate 0 leaves gradients as they are until the next step clears them.
         using var trainer = training.Trainer(model, TinyTraining.Settings(4, batch, accumulation), packing: packing, positions: positions);
         var report = trainer.TrainStep();
-        return (report.Loss, report.GradientNorm, model.Parameters.Gradients.data<float>().ToArray());
+        return (report.Loss!.Value, report.GradientNorm, model.Parameters.Gradients.data<float>().ToArray());
     }
 
     /// <summary>Runs of so many steps, each in a new trainer built from the checkpoint of the one before.</summary>
@@ -130,7 +143,7 @@ public sealed class TrainerTests
                 TrainingState.Read(from).Restore(from, trainer);
             }
 
-            losses.AddRange(Enumerable.Range(0, steps).Select(_ => trainer.TrainStep().Loss));
+            losses.AddRange(Enumerable.Range(0, steps).Select(_ => trainer.TrainStep().Loss!.Value));
             from = Path.Combine(folder, $"checkpoint-{trainer.Step}");
             var state = new TrainingState(trainer.Step, new Dictionary<string, string>(), new Dictionary<string, string>(), trainer.Trained);
             CheckpointWriter.Save(from, TinyTraining.Config, model.Weights(), extraFiles: state.Files(model, trainer.Optimizer));

@@ -56,6 +56,12 @@ public sealed class LlamaForCausalLM : Module
     /// <summary>[V, C] the matrix of the output head; the embedding's where they are tied.</summary>
     public Tensor HeadWeight => head?.Weight ?? EmbeddingWeight;
 
+    /// <summary>The adapter of the embedding, or null. A tied head does not see it.</summary>
+    public IEmbeddingAdapter? EmbeddingAdapter { get; set; }
+
+    /// <summary>The adapter of the output head, or null. A tied embedding does not see it.</summary>
+    public ILinearAdapter? HeadAdapter { get; set; }
+
     /// <summary>The dtype of the weights, which is that of the residual stream.</summary>
     public ScalarType Dtype => EmbeddingWeight.dtype;
 
@@ -85,11 +91,53 @@ public sealed class LlamaForCausalLM : Module
     }
 
     /// <summary>[B, T] tokens to the first residual stream, [B, T, C].</summary>
-    public Tensor Embed(Tensor tokens) =>
-        EmbeddingWeight.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]); // [N, C] to [B, T, C]
+    public Tensor Embed(Tensor tokens)
+    {
+        var x = empty([tokens.numel(), Config.HiddenSize], Dtype, Device);
+        Embed(tokens.flatten(), x);
+        return x.view([.. tokens.shape, -1]); // [N, C] to [B, T, C]
+    }
 
     /// <summary>[..., C] hidden states to logits, [..., V], in the weights' dtype.</summary>
-    public Tensor Logits(Tensor hidden) => linear(hidden, HeadWeight);
+    public Tensor Logits(Tensor hidden)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var logits = linear(hidden, HeadWeight);
+        HeadAdapter?.AddForward(hidden.reshape(-1, Config.HiddenSize), logits.view(-1, Config.VocabSize), 0);
+        return logits.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Tokens, int64 [N], to the first residual stream, [N, C].</summary>
+    internal void Embed(Tensor tokens, Tensor output)
+    {
+        Kernels.Embedding(EmbeddingWeight, tokens, output);
+        EmbeddingAdapter?.AddForward(tokens, output);
+    }
+
+    /// <summary>Hidden states [n, C] to logits [n, V]; the first row is token <paramref name="firstToken"/>.</summary>
+    internal void Logits(Tensor hidden, Tensor output, long firstToken)
+    {
+        Kernels.Matmul(hidden, HeadWeight.t(), output);
+        HeadAdapter?.AddForward(hidden, output, firstToken);
+    }
+
+    /// <summary>Puts adapters beside linear modules, by the modules' names. lm_head is the output head, tied or not.</summary>
+    internal void Attach(IEnumerable<(string Module, ILinearAdapter Adapter)> adapters)
+    {
+        var projections = named_modules().Where(entry => entry.module is Linear && entry.module != head).ToDictionary(entry => entry.name, entry => (Linear)entry.module);
+        foreach (var (module, adapter) in adapters)
+        {
+            if (module == "lm_head")
+            {
+                HeadAdapter = adapter;
+            }
+            else
+            {
+                projections[module].Adapter = adapter;
+            }
+        }
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -69,6 +69,16 @@ public interface ILinearAdapter
     void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken);
 }
 
+/// <summary>What is added to the embedding's rows: <see cref="LlamaForCausalLM.EmbeddingAdapter"/>.</summary>
+public interface IEmbeddingAdapter
+{
+    /// <summary>Adds the adapter's result for tokens, int64 [n], to <paramref name="output"/> [n, C].</summary>
+    void AddForward(Tensor tokens, Tensor output);
+
+    /// <summary>Adds the gradients of the adapter's parameters, from that of the rows [n, C].</summary>
+    void AddBackward(Tensor tokens, Tensor gradient);
+}
+
 /// <summary>y = x W^T + b, plus the output of a low-rank adapter where there is one.</summary>
 public sealed class Linear : Module
 {

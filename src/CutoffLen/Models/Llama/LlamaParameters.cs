@@ -7,10 +7,16 @@ namespace CutoffLen.Models.Llama;
 /// <summary>Names and shapes of the parameters of an architecture, without the network.</summary>
 public static class LlamaParameters
 {
+    /// <summary>The embedding, [V, C].</summary>
+    public const string Embedding = "model.embed_tokens.weight";
+
+    /// <summary>The output head, [V, C]; no parameter of its own where it is tied to the embedding.</summary>
+    public const string Head = "lm_head.weight";
+
     /// <summary>Hugging Face's names and shapes, in the order of <c>named_parameters()</c>.</summary>
     public static IEnumerable<(string Name, long[] Shape)> Of(LlamaConfig config)
     {
-        yield return ("model.embed_tokens.weight", [config.VocabSize, config.HiddenSize]);
+        yield return (Embedding, [config.VocabSize, config.HiddenSize]);
         for (var layer = 0; layer < config.NumHiddenLayers; layer++)
         {
             foreach (var (name, shape) in OfLayer(config))
@@ -22,7 +28,7 @@ public static class LlamaParameters
         yield return ("model.norm.weight", [config.HiddenSize]);
         if (!config.TieWordEmbeddings)
         {
-            yield return ("lm_head.weight", [config.VocabSize, config.HiddenSize]);
+            yield return (Head, [config.VocabSize, config.HiddenSize]);
         }
     }
 

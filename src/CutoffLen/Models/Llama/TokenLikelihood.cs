@@ -40,7 +40,7 @@ public static class TokenLikelihood
         {
             using var chunk = NewDisposeScope();
             var rows = Math.Min(step, count - at);
-            var logProbabilities = LogProbabilities(hidden.narrow(0, at, rows), model.HeadWeight, model.Workspace).Float32; // [n, V]
+            var logProbabilities = LogProbabilities(model, hidden.narrow(0, at, rows), at).Float32; // [n, V]
             nll.narrow(0, at, rows).copy_(logProbabilities.gather(-1, targets.narrow(0, at, rows).unsqueeze(-1)).squeeze(-1)).neg_();
         }
 
@@ -49,14 +49,15 @@ public static class TokenLikelihood
 
     /// <summary>
     /// Log-probabilities [n, V] of hidden states [n, C] in float32, and memory of the same shape in the dtype of the hidden
-    /// states: the same memory where that is float32. Both are overwritten by the next call.
+    /// states: the same memory where that is float32. Both are overwritten by the next call. The first row is token
+    /// <paramref name="firstToken"/>.
     /// </summary>
-    internal static (Tensor Float32, Tensor InModelDtype) LogProbabilities(Tensor hidden, Tensor headWeight, Workspace workspace)
+    internal static (Tensor Float32, Tensor InModelDtype) LogProbabilities(LlamaForCausalLM model, Tensor hidden, long firstToken)
     {
-        long[] shape = [hidden.shape[0], headWeight.shape[0]];
-        var logits = workspace.Take("logits", hidden.dtype, hidden.device, shape);
-        Kernels.Matmul(hidden, headWeight.t(), logits);
-        var float32 = hidden.dtype == ScalarType.Float32 ? logits : workspace.Take("float32 logits", ScalarType.Float32, hidden.device, shape).copy_(logits);
+        long[] shape = [hidden.shape[0], model.Config.VocabSize];
+        var logits = model.Workspace.Take("logits", hidden.dtype, hidden.device, shape);
+        model.Logits(hidden, logits, firstToken);
+        var float32 = hidden.dtype == ScalarType.Float32 ? logits : model.Workspace.Take("float32 logits", ScalarType.Float32, hidden.device, shape).copy_(logits);
         Kernels.LogSoftmaxInPlace(float32);
         return (float32, logits);
     }

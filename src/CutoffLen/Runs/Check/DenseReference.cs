@@ -34,15 +34,13 @@ internal class DenseReference
     public DensePass Run(PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets)
     {
         using var scope = NewDisposeScope();
-        var embedding = weights["model.embed_tokens.weight"];
-        var x = embedding.index_select(0, tokens.flatten()).view([.. tokens.shape, -1]); // [B, T, C]
+        var x = Embed(tokens.flatten()).view([.. tokens.shape, -1]); // [B, T, C]
         for (var n = 0; n < config.NumHiddenLayers; n++)
         {
             x = Layer($"model.layers.{n}", x, method, positions);
         }
 
-        var head = config.TieWordEmbeddings ? embedding : weights["lm_head.weight"];
-        var logits = Norm("model.norm", x).matmul(head.t()); // [B, T, V]
+        var logits = Head(Norm("model.norm", x)); // [B, T, V]
         var loss = cross_entropy(logits.flatten(0, 1), targets.flatten());
         var gradients = autograd.grad([loss], [.. weights.Values]);
         return new DensePass(
@@ -82,6 +80,13 @@ internal class DenseReference
 
     /// <summary>A weight or a bias, a leaf.</summary>
     protected Tensor Weight(string name) => weights[name];
+
+    /// <summary>The rows [N, C] of tokens [N].</summary>
+    protected virtual Tensor Embed(Tensor tokens) => weights[LlamaParameters.Embedding].index_select(0, tokens);
+
+    /// <summary>The logits [B, T, V] of hidden states [B, T, C].</summary>
+    protected virtual Tensor Head(Tensor hidden) =>
+        hidden.matmul(weights[config.TieWordEmbeddings ? LlamaParameters.Embedding : LlamaParameters.Head].t());
 
     /// <summary>The projection of [B, T, in] by the module of this name.</summary>
     protected virtual Tensor Linear(string name, Tensor x)
