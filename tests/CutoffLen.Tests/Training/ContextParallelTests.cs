@@ -21,7 +21,7 @@ public sealed class ContextParallelTests
 {
     private const double Bound = 1e-5; // of the largest element of each gradient
 
-    private static readonly AdapterConfig Lora = new(4, 16, 0.3, ["q_proj", "k_proj", "down_proj"], ["embed_tokens", "norm"], UseRslora: false);
+    private static readonly AdapterConfig Lora = new(4, 16, 0.3, ModuleSelection.Named("q_proj", "k_proj", "down_proj"), ["embed_tokens", "norm"], UseRslora: false);
 
     public static TheoryData<string> Samplers => [.. PositionIdSamplers.Names];
 
