@@ -80,7 +80,11 @@ public sealed class ResultLog : IDisposable
         {
             var lines = (ranks ?? SingleRank.Instance).FromFirst(() => WholeLines(opened = Open(path)));
             Keep(lines);
-            opened?.SetLength(lines.Length);
+            if (opened is not null && opened.Length > lines.Length)
+            {
+                opened.SetLength(lines.Length);
+            }
+
             opened?.Seek(0, SeekOrigin.End);
         }
         catch
