@@ -86,8 +86,8 @@ internal static class JsonLinesFile
             if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
             {
                 reader.Read();
-                text = reader.TokenType == JsonTokenType.String
-                    ? reader.GetString()
+                text = text is not null ? throw new InvalidDataException("the field 'text' is given twice")
+                    : reader.TokenType == JsonTokenType.String ? reader.GetString()
                     : throw new InvalidDataException($"the field 'text' is a JSON {Kind(reader.TokenType)}");
             }
         }
