@@ -85,9 +85,14 @@ internal static class JsonLinesFile
         {
             if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
             {
+                if (text is not null)
+                {
+                    throw new InvalidDataException("the field 'text' is given twice");
+                }
+
                 reader.Read();
-                text = text is not null ? throw new InvalidDataException("the field 'text' is given twice")
-                    : reader.TokenType == JsonTokenType.String ? reader.GetString()
+                text = reader.TokenType == JsonTokenType.String
+                    ? reader.GetString()
                     : throw new InvalidDataException($"the field 'text' is a JSON {Kind(reader.TokenType)}");
             }
         }
