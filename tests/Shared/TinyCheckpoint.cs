@@ -55,6 +55,21 @@ internal static class TinyCheckpoint
         }
     }
 
+    /// <summary>
+    /// The command line of a run on such a model and its texts: a step a line in the log, a checkpoint every second step.
+    /// What <paramref name="more"/> says, options and then settings, takes the place of the same here.
+    /// </summary>
+    public static string[] FinetuneArguments(TemporaryFolder folder, string run, params string[] more)
+    {
+        string[] settings = ["logging_steps=1", "warmup_steps=1", "learning_rate=1e-3", $"cache_dir={folder["cache"]}", "save_steps=2"];
+        return
+        [
+            "finetune", "--model", folder["model"], .. more.Contains("--data") ? [] : new[] { "--data", folder["texts"] }, "--cutoff", "96",
+            "--rope", "linear:factor=2", "--out", folder[run], "--dtype", "fp32", "--device", "cpu", "--threads", "1",
+            "--set", .. settings.Where(setting => !more.Any(text => text.StartsWith(setting[..(setting.IndexOf('=') + 1)], StringComparison.Ordinal))), .. more,
+        ];
+    }
+
     /// <summary>Changes config.json.</summary>
     public static void EditConfig(string folder, Action<JsonObject> edit)
     {

@@ -63,7 +63,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         var problems = new List<string>();
         var (json, config) = ReadConfig(Path.Combine(folder, ConfigFile), problems);
         var generation = ReadGeneration(Path.Combine(folder, GenerationFile), config, problems);
-        var weights = WeightFiles.Open(folder, problems);
+        var weights = WeightFiles.Open(folder, config.TieWordEmbeddings, problems);
         if (problems.Count == 0)
         {
             weights.Compare(config, folder, problems);
@@ -164,7 +164,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     /// <summary>Hands out each weight once, in the wanted dtype and on the wanted device.</summary>
     public WeightSource Weights(Device? device = null, ScalarType? dtype = null)
     {
-        weights.CheckTiedHead(Config);
+        weights.CheckTiedHead();
         return weights.Source(dtype ?? StoredDtype, device ?? CPU);
     }
 

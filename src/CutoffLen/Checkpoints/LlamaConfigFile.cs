@@ -3,18 +3,20 @@ using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
 /// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral and qwen2 (biases on q, k, v), the
-/// latter two without an effective sliding window. Each key is used, or known to change nothing
-/// (<see cref="UnusedKeys"/>), or named in the error.
+/// latter two without an effective sliding window. Each key is used, or changes nothing at its value
+/// (<see cref="UnusedKeys"/>), or is named in the error.
 /// </summary>
 internal static class LlamaConfigFile
 {
     private const int MostTokens = 1 << 30;
     private const int MostUnits = 1 << 24;
+    private const string PartialRotary = "1: rotating a part of each head is not supported";
 
     private static readonly string[] PositionKeys =
     [
@@ -37,8 +39,8 @@ internal static class LlamaConfigFile
 
         var config = ReadPositions(reader, json, Architecture(reader, type));
         RefuseOtherNetworks(reader, config);
-        reader.Ignore(UnusedKeys.All);
-        if (reader.Unread.ToList() is { Count: > 0 } unknown)
+        RefuseSlidingWindow(reader, json, config);
+        if (reader.Unread.Where(key => !UnusedKeys.ChangesNothing(key, json[key])).ToList() is { Count: > 0 } unknown)
         {
             reader.Problems.Add(
                 $"unknown keys: {string.Join(", ", unknown.Take(20).Select(JsonFile.Show))}; "
@@ -120,9 +122,18 @@ internal static class LlamaConfigFile
     {
         Require(reader, "hidden_act", "silu (the network's only activation)", node => node.AsText() is "silu" or "swish");
         Require(reader, "attention_dropout", "0 (dropout is not supported)", node => node.AsNumber() == 0);
-        Require(reader, "partial_rotary_factor", "1: rotating a part of each head is not supported", node => node.AsNumber() == 1);
-        Require(reader, "pretraining_tp", "1 or more", node => node.AsNumber() >= 1);
-        Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", _ => false);
+        Require(reader, "partial_rotary_factor", PartialRotary, node => node.AsNumber() == 1);
+        if (config.RopeScaling?["partial_rotary_factor"] is { } within && within.AsNumber() != 1)
+        {
+            reader.Wrong("partial_rotary_factor", within, PartialRotary, 0);
+        }
+
+        Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
+        Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
+        // Granite's and Gemma's names for the factor of the scores.
+        var scale = 1 / Math.Sqrt(config.HeadDim);
+        Require(reader, "attention_multiplier", $"1 / sqrt(head_dim) = {SpecKey.Text(scale)}", node => Math.Abs(node.AsNumber() / scale - 1 ?? 1) < 1e-6);
+        Require(reader, "query_pre_attn_scalar", $"head_dim = {config.HeadDim}", node => node.AsNumber() == config.HeadDim);
         Require(reader, "layer_types", "a list of \"full_attention\"", node =>
             node is JsonArray layers && layers.All(layer => layer.AsText() == "full_attention"));
         if (config.ModelType == "mistral")
@@ -138,25 +149,32 @@ internal static class LlamaConfigFile
         {
             Require(reader, "mlp_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
-
-        RefuseSlidingWindow(reader, config);
     }
 
-    private static void RefuseSlidingWindow(JsonKeys reader, LlamaConfig config)
+    /// <summary>
+    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2. qwen2
+    /// means its window only with use_sliding_window, and only from layer max_window_layers on. llama has none in
+    /// transformers, but vLLM obeys the keys.
+    /// </summary>
+    private static void RefuseSlidingWindow(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
-        // qwen2 writes a window and a layer to begin it at, and says with this flag whether it means them.
-        var switchedOff = config.ModelType == "qwen2" && !reader.Flag("use_sliding_window", false);
-        if (switchedOff)
+        const double absent = 4096;
+        var isQwen = config.ModelType == "qwen2";
+        reader.Ignore(["sliding_window", "use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
+        var isOn = config.ModelType == "mistral" || reader.Flag("use_sliding_window", !isQwen);
+        if (!isOn || (isQwen && reader.Int("max_window_layers", 0, MostUnits, absent: 28) >= config.NumHiddenLayers))
         {
-            reader.Ignore(["sliding_window", "max_window_layers"]);
             return;
         }
 
-        Require(
-            reader,
-            "sliding_window",
-            $"null, or at least max_position_embeddings ({config.MaxPositionEmbeddings}): attention over a shorter window is not supported",
-            node => node.AsNumber() >= config.MaxPositionEmbeddings);
+        var isDefault = config.ModelType != "llama" && !json.ContainsKey("sliding_window");
+        if ((isDefault ? absent : json["sliding_window"]) is { } window && !(window.AsNumber() >= config.MaxPositionEmbeddings))
+        {
+            reader.Wrong(
+                "sliding_window", window,
+                $"null, or at least max_position_embeddings ({config.MaxPositionEmbeddings}): attention over a shorter window is not supported"
+                + (isDefault ? $". The key is missing, which means {absent} in {config.ModelType}" : ""), 0);
+        }
     }
 
     private static void Require(JsonKeys reader, string key, string allowed, Func<JsonNode, bool> accept)

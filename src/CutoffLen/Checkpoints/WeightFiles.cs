@@ -19,14 +19,17 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>[width, D/2].</summary>
     public const string ClexDown = "model.clex_layer.proj_func.ode_down_proj";
 
+    private const string Head = "lm_head.weight";
     private const int MostListed = 12;
+
+    private static readonly string[] Unread = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "model.clex_layer.inv_freq", "._extra_state"];
 
     private readonly List<SafetensorsFile> files = [];
     private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> tensors = new(StringComparer.Ordinal);
 
-    private WeightFiles()
-    {
-    }
+    private readonly bool isTied;
+
+    private WeightFiles(bool isTied) => this.isTied = isTied;
 
     /// <summary>Every tensor, by name.</summary>
     public IReadOnlyDictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> Tensors => tensors;
@@ -37,10 +40,13 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>Bytes of all tensors.</summary>
     public long Bytes => tensors.Values.Sum(tensor => tensor.Entry.Bytes);
 
-    /// <summary>Opens the folder's files; what is wrong with them is added to <paramref name="problems"/>.</summary>
-    public static WeightFiles Open(string folder, List<string> problems)
+    /// <summary>Opens the folder's files.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="isTied">Whether the head shares the embedding's weights.</param>
+    /// <param name="problems">What is wrong with the files is added here.</param>
+    public static WeightFiles Open(string folder, bool isTied, List<string> problems)
     {
-        var weights = new WeightFiles();
+        var weights = new WeightFiles(isTied);
         var single = Path.Combine(folder, ShardIndex.SingleFile);
         var index = Path.Combine(folder, ShardIndex.FileName);
         try
@@ -82,7 +88,8 @@ internal sealed class WeightFiles : IDisposable
             }
         }
 
-        foreach (var (tensor, name) in placed)
+        // As in transformers, an index may name a tensor that nobody needs and no file holds, and the other way round.
+        foreach (var (tensor, name) in placed.Where(pair => !IsNeedless(pair.Key)))
         {
             if (tensors.TryGetValue(tensor, out var found) ? Path.GetFileName(found.File.Path) != name : files.Any(file => Path.GetFileName(file.Path) == name))
             {
@@ -92,7 +99,7 @@ internal sealed class WeightFiles : IDisposable
 
         foreach (var (name, (file, _)) in tensors)
         {
-            if (!placed.ContainsKey(name))
+            if (!placed.ContainsKey(name) && !IsNeedless(name))
             {
                 problems.Add($"{file.Path}: holds {JsonFile.Show(name)}, which {ShardIndex.FileName} does not name");
             }
@@ -107,7 +114,7 @@ internal sealed class WeightFiles : IDisposable
             files.Add(file);
             foreach (var entry in file.Tensors)
             {
-                if (!tensors.TryAdd(entry.Name, (file, entry)))
+                if (!tensors.TryAdd(entry.Name, (file, entry)) && !IsUnread(entry.Name))
                 {
                     problems.Add($"{path}: tensor {JsonFile.Show(entry.Name)} is also in {Path.GetFileName(tensors[entry.Name].File.Path)}");
                 }
@@ -151,10 +158,10 @@ internal sealed class WeightFiles : IDisposable
 
         var expected = LlamaParameters.Of(config).ToDictionary(parameter => parameter.Name, parameter => parameter.Shape, StringComparer.Ordinal);
         var missing = expected.Keys.Where(name => !tensors.ContainsKey(name)).ToList();
-        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsSuperfluous(name, config)).ToList();
+        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown)).ToList();
         List(problems, $"{folder}: missing tensors", missing);
         List(problems, $"{folder}: unexpected tensors", unexpected);
-        if (missing.Contains("lm_head.weight"))
+        if (missing.Contains(Head))
         {
             problems.Add($"{folder}: if the head shares the embedding's weights, config.json needs \"tie_word_embeddings\": true");
         }
@@ -209,18 +216,22 @@ internal sealed class WeightFiles : IDisposable
     }
 
     /// <summary>
-    /// Rotary frequencies, which old checkpoints stored and config.json determines; CLEX's layer, which <see cref="Clex"/>
-    /// reads; and the head of a model with tied embeddings, which <see cref="CheckTiedHead"/> checks.
+    /// Tensors that the network does not need: those that are never read, and the head of a model with tied embeddings, which
+    /// <see cref="CheckTiedHead"/> checks.
     /// </summary>
-    private static bool IsSuperfluous(string name, LlamaConfig config) =>
-        (name.StartsWith("model.", StringComparison.Ordinal) && name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal))
-        || name is ClexUp or ClexDown or "model.clex_layer.inv_freq"
-        || (config.TieWordEmbeddings && name == "lm_head.weight");
+    private bool IsNeedless(string name) => IsUnread(name) || (isTied && name == Head);
+
+    /// <summary>
+    /// Rotary frequencies and tables, which old checkpoints stored and config.json determines (transformers ignores them since
+    /// 4.31), the state of TransformerEngine's FP8 layers, and the value head that TRL trains beside the network.
+    /// </summary>
+    private static bool IsUnread(string name) =>
+        Unread.Any(end => name.EndsWith(end, StringComparison.Ordinal)) || name.StartsWith("v_head.", StringComparison.Ordinal);
 
     /// <summary>A stored head that differs from the embedding it is tied to is an error.</summary>
-    public void CheckTiedHead(LlamaConfig config)
+    public void CheckTiedHead()
     {
-        if (!config.TieWordEmbeddings || !tensors.TryGetValue("lm_head.weight", out var head))
+        if (!isTied || !tensors.TryGetValue(Head, out var head))
         {
             return;
         }
@@ -228,7 +239,7 @@ internal sealed class WeightFiles : IDisposable
         var (file, embedding) = tensors["model.embed_tokens.weight"];
         using var scope = NewDisposeScope();
         if (!head.Entry.Shape.AsSpan().SequenceEqual(embedding.Shape)
-            || !file.Read(embedding.Name).eq(head.File.Read("lm_head.weight", embedding.Dtype)).all().item<bool>())
+            || !file.Read(embedding.Name).eq(head.File.Read(Head, embedding.Dtype)).all().item<bool>())
         {
             throw new UserException(
                 $"{head.File.Path}: lm_head.weight differs from model.embed_tokens.weight, but config.json ties them "

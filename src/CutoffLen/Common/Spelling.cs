@@ -3,13 +3,17 @@ namespace CutoffLen.Common;
 /// <summary>"Did you mean": the known word nearest to an unknown one.</summary>
 public static class Spelling
 {
+    private const int Farthest = 3;
+
     /// <summary><c>" (did you mean X?)"</c>, or nothing when no word is near.</summary>
     /// <param name="unknown">What was given.</param>
     /// <param name="known">What is allowed.</param>
     public static string Suggest(string unknown, IEnumerable<string> known)
     {
-        var best = known.Select(word => (Word: word, Distance: Distance(unknown, word))).DefaultIfEmpty(("", int.MaxValue)).MinBy(pair => pair.Item2);
-        return best.Item2 <= Math.Max(1, Math.Min(3, unknown.Length / 3)) ? $" (did you mean {best.Item1}?)" : "";
+        // A word of another length is farther away, and one from a damaged file may have a million letters.
+        var alike = known.Where(word => Math.Abs(word.Length - unknown.Length) <= Farthest);
+        var best = alike.Select(word => (Word: word, Distance: Distance(unknown, word))).DefaultIfEmpty(("", int.MaxValue)).MinBy(pair => pair.Item2);
+        return best.Item2 <= Math.Max(1, Math.Min(Farthest, unknown.Length / 3)) ? $" (did you mean {best.Item1}?)" : "";
     }
 
     /// <summary>

@@ -1,4 +1,6 @@
+using System.Text;
 using CutoffLen.Common;
+using CutoffLen.Files;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 
@@ -38,12 +40,25 @@ internal sealed class ConfigFile
                 throw new UserException($"{path}: {large.Length} bytes are too large for a configuration");
             }
 
-            using var reader = new StreamReader(path);
-            file.ReadDocument(new Parser(reader));
+            using var reader = new StreamReader(path, StrictUtf8.Encoding);
+            var parser = new Parser(reader);
+            try
+            {
+                file.ReadDocument(parser);
+            }
+            catch (InvalidOperationException)
+            {
+                // YamlDotNet 18 throws it for "key: value" in a list without its ']'.
+                file.Problem(parser.Current, "not YAML from here on; is a ']', '}' or quote missing?");
+            }
         }
         catch (YamlException fault)
         {
             problems.Add($"{path} line {fault.Start.Line}, column {fault.Start.Column}: not YAML: {fault.Message.Split("): ")[^1]}");
+        }
+        catch (DecoderFallbackException fault)
+        {
+            throw new UserException(StrictUtf8.DescribeFault(path), fault);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -96,7 +111,12 @@ internal sealed class ConfigFile
         }
 
         var place = $"{path} line {key.Start.Line}";
-        if (parser.TryConsume<Scalar>(out var value))
+        if (parser.Current is NodeEvent { Tag.IsEmpty: false } tagged)
+        {
+            Problem(tagged, $"{key.Value}: the tag {tagged.Tag} is not supported; write the value");
+            Skip(parser);
+        }
+        else if (parser.TryConsume<Scalar>(out var value))
         {
             settings.Add(new(key.Value, IsNull(value) ? ConfigText.Null : ConfigText.Of(value.Value), place));
         }
@@ -120,7 +140,7 @@ internal sealed class ConfigFile
         var whole = true;
         while (!parser.TryConsume<SequenceEnd>(out _))
         {
-            if (parser.TryConsume<Scalar>(out var item) && !IsNull(item))
+            if (parser.TryConsume<Scalar>(out var item) && !IsNull(item) && item.Tag.IsEmpty)
             {
                 items.Add(item.Value);
                 continue;

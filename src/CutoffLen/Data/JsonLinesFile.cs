@@ -85,6 +85,11 @@ internal static class JsonLinesFile
         {
             if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
             {
+                if (text is not null)
+                {
+                    throw new InvalidDataException("the field 'text' is given twice");
+                }
+
                 reader.Read();
                 text = reader.TokenType == JsonTokenType.String
                     ? reader.GetString()

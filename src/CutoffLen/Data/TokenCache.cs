@@ -94,7 +94,32 @@ public sealed unsafe class TokenCache : IDisposable
         }
 
         var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-        return new TokenCache(map, map.CreateViewAccessor(0, header.FileLength, MemoryMappedFileAccess.Read), header, files);
+        var cache = new TokenCache(map, map.CreateViewAccessor(0, header.FileLength, MemoryMappedFileAccess.Read), header, files);
+        if (cache.HasWholeTable())
+        {
+            return cache;
+        }
+
+        cache.Dispose();
+        return null;
+    }
+
+    /// <summary>Whether documents follow each other through all tokens, each from a file that is there: no reading can leave the map.</summary>
+    private bool HasWholeTable()
+    {
+        var start = 0L;
+        for (var document = 0; document <= Documents; document++)
+        {
+            var entry = Entry(document);
+            if (entry.Start < start || entry.Start > Tokens || (document < Documents && (uint)entry.File >= files.Count))
+            {
+                return false;
+            }
+
+            start = entry.Start;
+        }
+
+        return start == Tokens;
     }
 
     private static TokenCacheHeader? WholeHeader(FileStream stream, byte[] key)

@@ -54,13 +54,15 @@ internal sealed record TokenCacheHeader(
             return null;
         }
 
-        return new TokenCacheHeader(
+        var header = new TokenCacheHeader(
             bytes.Slice(40, 32).ToArray(),
             BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]),
             BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
             BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
             BinaryPrimitives.ReadInt64LittleEndian(bytes[32..]),
             BinaryPrimitives.ReadUInt32LittleEndian(bytes[72..]));
+        // Counts of no file, whose products overflow.
+        return header is { TokenBytes: sizeof(ushort) or sizeof(int), Documents: >= 0 and < int.MaxValue, Tokens: >= 0 and < 1L << 56 } ? header : null;
     }
 }
 

@@ -13,6 +13,7 @@ namespace CutoffLen.Evaluation;
 /// <param name="FirstTarget">Index of the first scored token.</param>
 /// <param name="Sum">Sum of the NLL, nats.</param>
 /// <param name="Count">Targets scored.</param>
+[method: JsonConstructor]
 public readonly record struct WindowScore(
     [property: JsonPropertyName("text")] string Document, string Protocol, int Length, int FirstTarget, double Sum, int Count);
 
@@ -59,6 +60,9 @@ public sealed record LoggedProof(string Hash, string VanillaHash, double Largest
 /// </summary>
 public sealed class ResultLog : IDisposable
 {
+    // A score whose key was damaged must not be read as 0.
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Strict) { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
     private readonly FileStream? file;
     private readonly string path;
     private readonly Dictionary<(RunKey Run, string Document, string Protocol, int Length, int FirstTarget), WindowScore> windows = [];
@@ -128,7 +132,7 @@ public sealed class ResultLog : IDisposable
     private void Write(Line line)
     {
         Keep(line);
-        file?.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, JsonSerializerOptions.Web), (byte)'\n']);
+        file?.Write([.. JsonSerializer.SerializeToUtf8Bytes(line, Json), (byte)'\n']);
         file?.Flush();
     }
 
@@ -169,7 +173,7 @@ public sealed class ResultLog : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize<Line>(row, JsonSerializerOptions.Web) is { Run.Model: not null, Windows: not null, Curves: not null } line
+            return JsonSerializer.Deserialize<Line>(row, Json) is { } line && line.Curves.All(curve => curve is not null)
                 ? line
                 : throw new JsonException("a part is missing");
         }

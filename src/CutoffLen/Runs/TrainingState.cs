@@ -24,7 +24,10 @@ public sealed record TrainingState(
     internal const string OptimizerFile = "optimizer.safetensors";
     private const string MasterName = "master";
 
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerOptions.Strict) { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    // Items of lists and dictionaries, which JsonSerializerOptions.Strict does not look at.
+    private bool HasNoNull => Trained.Positions.All(bucket => bucket is not null) && Settings.Concat(Machine).All(setting => setting.Value is not null);
 
     /// <summary>Whether a folder has a state to resume from.</summary>
     public static bool ExistsIn(string folder) => File.Exists(Path.Combine(folder, StateFile));
@@ -55,8 +58,9 @@ public sealed record TrainingState(
 
         try
         {
-            return JsonSerializer.Deserialize<TrainingState>(JsonFile.ReadBytes(path, JsonFile.SmallFile), Json)
-                ?? throw new UserException($"{path}: holds null");
+            return JsonSerializer.Deserialize<TrainingState>(JsonFile.ReadBytes(path, JsonFile.SmallFile), Json) is { } state && state.HasNoNull
+                ? state
+                : throw new UserException($"{path}: holds null where a value must be");
         }
         catch (JsonException fault)
         {

@@ -55,6 +55,63 @@ public sealed class LlamaConfigFileTests
         Assert.Equal("mistral", Read(Edit("model_type", "\"mistral\"", "sliding_window", window)).ModelType);
 
     [Theory]
+    [InlineData("v5_no_rope_type", "rope", 500_000, 128)]
+    [InlineData("empty_scaling", "rope", 10_000, 128)]
+    [InlineData("r1_distill_qwen", "rope", 10_000, 131_072)]
+    [InlineData("smollm2", "rope", 100_000, 128)]
+    // mscale needs mscale_all_dim, of which 0 is none.
+    [InlineData("yarn_mscale0", "yarn:factor=40,original=4096,beta_fast=32,beta_slow=1,mscale=1", 10_000, 4096)]
+    // transformers 4.51 to 4.55 take a factor of 32768 / 32768 = 1.
+    [InlineData("qwen25_card", "yarn:factor=4,original=32768", 1_000_000, 32_768)]
+    public void Reported_files_are_read_as_by_transformers_5(string name, string spec, double theta, int native)
+    {
+        var config = HuggingFaceCheckpoint.ReadConfig(Golden.Path($"configs/{name}.json"), out _);
+        Assert.Equal((spec, theta, native), (config.PositionConfig.ToSpec().ToString(), config.RopeTheta, config.NativeLength));
+    }
+
+    [Theory]
+    [InlineData("use_mrope", "false")]
+    [InlineData("rope_interleaved", "false")]
+    [InlineData("something_new", "false")]
+    [InlineData("something_new", "null")]
+    [InlineData("something_new", "[]")]
+    [InlineData("something_new", "{}")]
+    [InlineData("something_new", "\"\"")]
+    [InlineData("is_causal", "true")]
+    [InlineData("partial_rotary_factor", "1.0")]
+    [InlineData("rope_parameters", "{\"partial_rotary_factor\":1}")]
+    [InlineData("embedding_multiplier", "1.0")]
+    [InlineData("attention_multiplier", "0.25")]
+    [InlineData("query_pre_attn_scalar", "16")]
+    [InlineData("hidden_dropout", "0.0")]
+    [InlineData("final_logit_softcapping", "null")]
+    [InlineData("quantization_config", "{}")]
+    [InlineData("layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]")]
+    [InlineData("no_rope_layers", "[1,1,1,1]")]
+    [InlineData("pretraining_tp", "0")]
+    [InlineData("max_sequence_length", "4096")]
+    [InlineData("base_model_ep_plan", "{\"a\":\"b\"}")]
+    [InlineData("sliding_window_pattern", "6")]
+    public void A_key_that_changes_nothing_at_its_value_is_accepted(string key, string value) => Read(Edit(key, value));
+
+    [Theory]
+    [InlineData("false", "32", "3")]
+    // transformers gives the window to layers from max_window_layers on, of which there are none.
+    [InlineData("true", "32", "4")]
+    [InlineData("true", "64", "3")]
+    [InlineData("true", "null", "3")]
+    public void Qwen2s_window_counts_only_where_it_is_switched_on(string use, string window, string layer) =>
+        Read(Edit("model_type", "\"qwen2\"", "attention_bias", null, "use_sliding_window", use, "sliding_window", window, "max_window_layers", layer));
+
+    [Fact]
+    public void A_window_that_is_missing_is_that_of_transformers()
+    {
+        Read(Edit("model_type", "\"mistral\"", "max_position_embeddings", "4096"));
+        Assert.Contains("which means 4096 in mistral", Assert.Single(Problems(Edit("model_type", "\"mistral\"", "max_position_embeddings", "4097"))));
+        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"mistral\"", "use_sliding_window", "false", "sliding_window", "32"))));
+    }
+
+    [Theory]
     [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral and qwen2")]
     [InlineData("model_type", "7", "\"model_type\" is 7")]
     [InlineData("model_type", null, "\"model_type\" is ''")]
@@ -72,13 +129,24 @@ public sealed class LlamaConfigFileTests
     [InlineData("hidden_act", "\"gelu\"", "\"hidden_act\" is 'gelu'; allowed is silu")]
     [InlineData("attention_dropout", "0.1", "\"attention_dropout\"")]
     [InlineData("partial_rotary_factor", "0.5", "\"partial_rotary_factor\"")]
-    [InlineData("quantization_config", "{}", "quantized")]
+    [InlineData("rope_parameters", "{\"partial_rotary_factor\":0.5}", "\"partial_rotary_factor\"")]
+    [InlineData("quantization_config", "{\"bits\":4}", "quantized")]
+    [InlineData("rope_interleaved", "true", "unknown keys: 'rope_interleaved'")]
+    [InlineData("use_mrope", "true", "unknown keys: 'use_mrope'")]
+    [InlineData("is_causal", "false", "unknown keys: 'is_causal'")]
+    [InlineData("embedding_multiplier", "12", "unknown keys: 'embedding_multiplier'")]
+    [InlineData("attention_multiplier", "0.1", "\"attention_multiplier\" is 0.1; allowed is 1 / sqrt(head_dim) = 0.25")]
+    [InlineData("query_pre_attn_scalar", "8", "\"query_pre_attn_scalar\" is 8; allowed is head_dim = 16")]
+    [InlineData("final_logit_softcapping", "30.0", "unknown keys: 'final_logit_softcapping'")]
+    [InlineData("clip_qkv", "0", "unknown keys: 'clip_qkv'")]
+    [InlineData("pruned_heads", "{\"1\":[0]}", "unknown keys: 'pruned_heads'")]
+    [InlineData("no_rope_layers", "[1,0,1,1]", "unknown keys: 'no_rope_layers'")]
     [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\"]", "\"layer_types\"")]
     [InlineData("sliding_window", "63", "\"sliding_window\" is 63")]
     [InlineData("tie_word_embeddings", "\"yes\"", "true or false")]
     [InlineData("bos_token_id", "320", "token ids from 0 to 319")]
     [InlineData("eos_token_id", "[2,-1]", "token ids from 0 to 319")]
-    [InlineData("rope_scaling", "{\"type\":\"linear\"},\"rope_parameters\":{}", "rope_parameters")]
+    [InlineData("rope_scaling", "{\"type\":\"linear\"},\"rope_parameters\":{\"type\":\"default\"}", "rope_parameters")]
     [InlineData("attention_sink", "4", "unknown keys: 'attention_sink'")]
     public void A_value_that_makes_another_network_is_named(string key, string? value, string fault)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using static TorchSharp.torch;
 
@@ -76,6 +77,43 @@ public sealed class ShardIndexTests : IDisposable
         File.Copy(shards[0], folder["a/twice.safetensors"]);
         Edit(map => map["more"] = "twice.safetensors");
         Assert.Contains($"tensor '{Embedding}' is also in", Fault(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("model.layers.0.self_attn.rotary_emb.inv_freq")]
+    [InlineData("model.layers.1.self_attn.rotary_emb.cos_cached")]
+    [InlineData("model.rotary_emb.inv_freq")]
+    [InlineData("rotary_emb.inv_freq")]
+    [InlineData("lm_head.weight", true)]
+    [InlineData("v_head.summary.weight")]
+    [InlineData("model.layers.0.self_attn._extra_state")]
+    public void A_tensor_that_nobody_needs_may_be_named_or_held_or_both(string name, bool isTied = false)
+    {
+        var config = TinyCheckpoint.Config with { TieWordEmbeddings = isTied };
+        TinyCheckpoint.Save(folder["a"], config, maxShardBytes: 4000);
+        var plain = TinyCheckpoint.Load(folder["a"]);
+        // Named, but in no file: transformers' converters leave rotary frequencies out and keep the index.
+        Edit(map => map[name] = (string)map[Embedding]!);
+        Assert.Equal(plain, TinyCheckpoint.Load(folder["a"]));
+        // In another file than named, and in one that is not named.
+        using var scope = NewDisposeScope();
+        SafetensorsWriter.Write(folder["a/more.safetensors"], [(name, isTied ? TinyCheckpoint.Weights(config)[0].Tensor : ones(2))]);
+        Edit(map => map["model.layers.9.rotary_emb.inv_freq"] = "more.safetensors");
+        Assert.Equal(plain, TinyCheckpoint.Load(folder["a"]));
+        Edit(map => map.Remove(name));
+        Assert.Equal(plain, TinyCheckpoint.Load(folder["a"]));
+    }
+
+    [Fact]
+    public void What_the_network_needs_is_missed_however_the_index_names_it()
+    {
+        Save();
+        Edit(map => map["lm_head.weight"] = (string)map[Embedding]!);
+        Assert.Contains("places 'lm_head.weight'", Fault(), StringComparison.Ordinal);
+        Edit(map => map.Remove("lm_head.weight"));
+        Assert.Contains("missing tensors: 'lm_head.weight'", Fault(), StringComparison.Ordinal);
+        Edit(map => map["model.layers.0.self_attn.rotary_emb.inv_freq"] = "gone.safetensors");
+        Assert.Contains("names 'gone.safetensors', which is not in the folder", Fault(), StringComparison.Ordinal);
     }
 
     [Theory]

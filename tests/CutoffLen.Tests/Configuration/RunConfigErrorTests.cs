@@ -57,6 +57,9 @@ public sealed class RunConfigErrorTests : IDisposable
     [InlineData("rope: yarm", "rope: position spec 'yarm'")]
     [InlineData("rope: yarn:factor=-1", "rope: ")]
     [InlineData("positions: poze", "positions: positions 'poze' are not known")]
+    [InlineData("model: !!binary aaaa", "line 1: model: the tag tag:yaml.org,2002:binary is not supported; write the value")]
+    [InlineData("data: [a, !x b]", "line 1: data: the items of a list must be texts or numbers")]
+    [InlineData("seed: 1\ndata: [a, b\nmodel: m\nrope: yarn:factor=4\n", "run.yaml line 2: not YAML from here on; is a ']', '}' or quote missing?")]
     [InlineData("protocol: ppl", "protocol: there is no protocol 'ppl'")]
     [InlineData("device: gpu", "device: 'gpu' is not one of auto, cpu, cuda, cuda:N")]
     [InlineData("cutoff_len: 8k\ntarget_len: 4k\npositions: pose", "target_len: 4096 is shorter than cutoff_len 8192")]
@@ -98,6 +101,14 @@ public sealed class RunConfigErrorTests : IDisposable
     {
         Assert.Contains(folder["no.yaml"], Assert.Throws<UserException>(() => RunConfigReader.Resolve(folder["no.yaml"])).Message);
         Assert.Contains(folder.Root, Assert.Throws<UserException>(() => RunConfigReader.Resolve(folder.Root)).Message);
+    }
+
+    [Fact]
+    public void A_file_that_is_not_UTF_8_is_not_read_with_other_letters()
+    {
+        var path = folder.Write("run.yaml", [.. "seed: 1\nmodel: caf"u8, 0xE9, .. "\n"u8]);
+        Assert.Equal(
+            $"{path} line 2: not UTF-8: byte 0xE9 at offset 18; convert the file to UTF-8", Assert.Throws<UserException>(() => RunConfigReader.Resolve(path)).Message);
     }
 
     [Fact]

@@ -97,6 +97,7 @@ public sealed class DocumentsTests : IDisposable
     [InlineData("{\"text\":\"a\"} x", "line 1, byte 14: not JSON")]
     [InlineData("{\"text\":\"a\"}{\"text\":\"b\"}", "line 1, byte 13: not JSON")]
     [InlineData("{\"content\":\"a\"}", "line 1: the object has no field 'text'")]
+    [InlineData("{\"text\":\"a\",\"text\":\"b\"}", "line 1: the field 'text' is given twice")]
     [InlineData("{\"text\":7}", "line 1: the field 'text' is a JSON number")]
     [InlineData("{\"text\":null}", "line 1: the field 'text' is a JSON null")]
     [InlineData("{\"text\":[\"a\"]}", "line 1: the field 'text' is a JSON array")]

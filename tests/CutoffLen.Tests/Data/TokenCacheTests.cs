@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -103,6 +104,26 @@ public sealed class TokenCacheTests : IDisposable
         }
 
         Assert.Equal(whole, File.ReadAllBytes(CacheFile()));
+    }
+
+    [Theory]
+    [InlineData(12, 3)] // bytes of a token
+    [InlineData(20, 0x10000000)] // upper half of the number of documents
+    [InlineData(28, 0x20000000)] // of the number of tokens: times 4 bytes it overflows
+    [InlineData(TokenCacheHeader.Size + 32 + CachedDocument.Size, 1000)] // where the second document starts
+    [InlineData(TokenCacheHeader.Size + 32 + CachedDocument.Size + 4, -1)]
+    [InlineData(TokenCacheHeader.Size + 32 + CachedDocument.Size + 8, 2)] // its file
+    public void A_cache_whose_checksums_fit_false_counts_is_made_anew(int at, int value)
+    {
+        var files = Write(("a.txt", "some text"), ("b.txt", "more"));
+        Open(files, new CharacterEncoder()).Dispose();
+        var bytes = File.ReadAllBytes(CacheFile());
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at), value);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(72), Crc32C.Of(bytes.AsSpan(TokenCacheHeader.Size)));
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(TokenCacheHeader.Size - 4), Crc32C.Of(bytes.AsSpan(0, TokenCacheHeader.Size - 4)));
+        File.WriteAllBytes(CacheFile(), bytes);
+        using var cache = Open(files, new CharacterEncoder());
+        Assert.Equal(["some text", "more"], Texts(cache));
     }
 
     [Fact]

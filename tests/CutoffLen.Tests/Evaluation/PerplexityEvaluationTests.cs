@@ -128,6 +128,19 @@ public sealed class PerplexityEvaluationTests
         Assert.Contains($"{file} line 2", problem.Message);
     }
 
+    [Theory]
+    [InlineData("""{"text":"d0","protocol":"pi-s256","length":64,"firstTarget":1,"sun":12.25,"count":63}""", "null")]
+    [InlineData("""{"text":"d0","protocol":"pi-s256","length":64,"firstTarget":1,"sum":12.25}""", "null")]
+    [InlineData("""{"text":"d0","protocol":"pi-s256","length":64,"firstTarget":1,"sum":1,"sum":2,"count":63}""", "null")]
+    [InlineData(null, "null")]
+    [InlineData(null, """{"text":"d0","protocol":"pi-s256","length":64,"start":0}""")]
+    public void A_score_that_lacks_a_part_is_not_taken_for_0(string? window, string curve)
+    {
+        using var folder = new TemporaryFolder();
+        var file = folder.Write("results.jsonl", $$"""{"run":"5f1c rope Float32 cpu 8192","windows":[{{window}}],"curves":[{{(window is null ? curve : "")}}]}""" + "\n");
+        Assert.Contains($"{file} line 1", Assert.Throws<UserException>(() => new ResultLog(file)).Message);
+    }
+
     [Fact]
     public void A_log_of_an_earlier_version_is_read()
     {

@@ -1,15 +1,16 @@
-using System.Globalization;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
+using CutoffLen.Files;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 
 namespace CutoffLen.Positions.HuggingFace;
 
 /// <summary>
-/// The position keys of a checkpoint's config.json. Methods that Hugging Face has are written in its form, all others as a
-/// spec under our own key <c>cutoff_position_method</c>.
+/// The position keys of a checkpoint's config.json, read as transformers 5 standardises them
+/// (RotaryEmbeddingConfigMixin.standardize_rope_params in modeling_rope_utils.py). Where a file says one thing twice and
+/// differently, versions of transformers choose differently, so that is an error. Methods that Hugging Face has are written
+/// in its form, all others as a spec under our own key <c>cutoff_position_method</c>.
 /// </summary>
 public sealed record PositionConfig
 {
@@ -18,14 +19,19 @@ public sealed record PositionConfig
 
     internal const string OriginalKey = "original_max_position_embeddings";
 
-    // Hugging Face divides max_position_embeddings by the original length; some writers round the factor beside it.
+    // The default of llama, mistral and qwen2 in every version.
+    private const double DefaultTheta = 10_000;
+
+    // vLLM divides max_position_embeddings by the original length; some writers round the factor beside it.
     private const double FactorTolerance = 1e-4;
+
+    private const int MostShown = 1000;
 
     /// <summary>max_position_embeddings, in tokens.</summary>
     public required int MaxPositionEmbeddings { get; init; }
 
     /// <summary>rope_theta.</summary>
-    public double RopeTheta { get; init; } = 10_000;
+    public double RopeTheta { get; init; } = DefaultTheta;
 
     /// <summary>rope_scaling, or version 5's rope_parameters; null for none.</summary>
     public JsonObject? RopeScaling { get; init; }
@@ -37,7 +43,9 @@ public sealed record PositionConfig
     public string? Method { get; init; }
 
     /// <summary>Tokens of the model's training before any extension.</summary>
-    public int NativeLength => OriginalWithin ?? OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings;
+    public int NativeLength => Original ?? MaxPositionEmbeddings;
+
+    private int? Original => OriginalWithin ?? OriginalMaxPositionEmbeddings;
 
     private int? OriginalWithin => RopeScaling?[OriginalKey] is { } node ? Count(node, OriginalKey) : null;
 
@@ -45,23 +53,50 @@ public sealed record PositionConfig
     /// <exception cref="UserException">max_position_embeddings is missing, or a value is not of its kind.</exception>
     public static PositionConfig Read(JsonObject config)
     {
-        var (scaling, parameters) = (ObjectOrNull(config, "rope_scaling"), ObjectOrNull(config, "rope_parameters"));
-        if (scaling is not null && parameters is not null)
-        {
-            throw new UserException("config.json has both rope_scaling and rope_parameters (version 5's name for it); keep one");
-        }
-
         var max = config["max_position_embeddings"] ?? throw new UserException("config.json lacks max_position_embeddings");
-        var theta = parameters?["rope_theta"] ?? config["rope_theta"] ?? scaling?["rope_theta"];
+        var beside = config["rope_theta"] is { } theta ? Base(theta) : (double?)null;
+        var block = Block(config, beside);
         return new PositionConfig
         {
             MaxPositionEmbeddings = Count(max, "max_position_embeddings"),
-            RopeTheta = theta is null ? 10_000 : Base(theta),
-            RopeScaling = scaling ?? parameters,
+            RopeTheta = ThetaWithin(block) ?? beside ?? DefaultTheta,
+            RopeScaling = block,
             OriginalMaxPositionEmbeddings = config[OriginalKey] is { } original ? Count(original, OriginalKey) : null,
             Method = config[MethodKey]?.ToString(),
         };
     }
+
+    /// <summary>rope_scaling, or version 5's rope_parameters; null where there is none, or an empty one.</summary>
+    /// <param name="config">config.json.</param>
+    /// <param name="beside">rope_theta beside it.</param>
+    private static JsonObject? Block(JsonObject config, double? beside)
+    {
+        var (scaling, parameters) = (ObjectOrNull(config, "rope_scaling"), ObjectOrNull(config, "rope_parameters"));
+        // Only version 5 knows rope_parameters, so there its rule holds: what is in the block counts.
+        if (ThetaWithin(scaling) is { } within && beside is not null && within != beside)
+        {
+            throw new UserException(
+                $"config.json: rope_theta is {SpecKey.Text(within)} in rope_scaling, but {SpecKey.Text(beside.Value)} beside it. "
+                + "transformers 5 takes the first, earlier versions the second; keep one");
+        }
+
+        // Programs that write for both versions say everything twice. transformers 5 takes rope_scaling then.
+        return scaling is null || parameters is null || JsonNode.DeepEquals(WithTheta(scaling, beside), WithTheta(parameters, beside))
+            ? parameters ?? scaling
+            : throw new UserException("config.json has both rope_scaling and rope_parameters (version 5's name for it), and they differ; keep one");
+    }
+
+    /// <summary>The block with rope_type and rope_theta as transformers 5 completes it.</summary>
+    private static JsonObject WithTheta(JsonObject block, double? beside)
+    {
+        var complete = block.DeepClone().AsObject();
+        complete["rope_type"] = (block["rope_type"] ?? block["type"] ?? "default").ToString();
+        complete["rope_theta"] = ThetaWithin(block) ?? beside ?? DefaultTheta;
+        complete.Remove("type");
+        return complete;
+    }
+
+    private static double? ThetaWithin(JsonObject? block) => block?["rope_theta"] is { } theta ? Base(theta) : null;
 
     /// <summary>The spec itself; for auto the checkpoint's method and modifiers, with the spec's modifiers on top.</summary>
     /// <exception cref="UserException">See <see cref="ToSpec"/>; or both have the same modifier.</exception>
@@ -87,7 +122,7 @@ public sealed record PositionConfig
         }
         catch (UserException problem)
         {
-            throw new UserException($"config.json: rope_scaling {RopeScaling?.ToJsonString() ?? "null"}: {problem.Message}", problem);
+            throw new UserException($"config.json: rope_scaling {Shown(RopeScaling)}: {problem.Message}", problem);
         }
     }
 
@@ -168,56 +203,63 @@ public sealed record PositionConfig
         return new PositionSpec(
             type.Name switch
             {
-                "dynamic" or "clex" => OriginalWithin is { } original && original != MaxPositionEmbeddings
-                    ? throw Contradiction(part, MaxPositionEmbeddings, "max_position_embeddings", original, OriginalKey)
-                    : part.With("original", MaxPositionEmbeddings),
-                "yarn" or "longrope" => WithFactor(type, part, scaling),
+                // Every version, vLLM too, scales from max_position_embeddings on and reads no original length here.
+                "dynamic" or "clex" => part.With("original", MaxPositionEmbeddings),
+                "llama3" => WithOriginal(part),
+                "yarn" => WithYarnFactor(WithOriginal(part)),
+                "longrope" => WithLongRopeFactor(WithOriginal(part)),
                 _ => part,
             },
             []);
     }
 
     /// <summary>
-    /// With the original length and the factor. Hugging Face takes the factor from max_position_embeddings / original where it
-    /// knows the original length (yarn since transformers 4.51), and else takes max_position_embeddings for the original.
-    /// Versions and programs disagree where the file's own factor is another one, so that is an error.
+    /// With the original length: transformers 5 and vLLM take the one beside the block, then the one in it, then
+    /// max_position_embeddings. Version 4 reads the one in it for yarn and llama3, the one beside it for longrope.
     /// </summary>
-    private SpecPart WithFactor(RopeScalingType type, SpecPart part, JsonObject scaling)
+    private SpecPart WithOriginal(SpecPart part) =>
+        OriginalWithin is { } within && OriginalMaxPositionEmbeddings is { } beside && within != beside
+            ? throw new UserException(
+                $"{OriginalKey} is {within} in it, but {beside} beside it. The method is '{part.With("original", within)}' by the first, "
+                + $"'{part.With("original", beside)}' by the second: give the one that is meant with --rope")
+            : part.With("original", NativeLength);
+
+    /// <summary>
+    /// With the factor: the file's own, else max_position_embeddings / original. So do transformers 5, 4.56 and 4.57, those
+    /// before 4.51, and vLLM; 4.51 to 4.55 always take the quotient (huggingface/transformers#38224). Qwen2.5's card has factor 4 of
+    /// 32768 and leaves max_position_embeddings at 32768: a quotient of 1.
+    /// </summary>
+    private SpecPart WithYarnFactor(SpecPart part) =>
+        part.Has("factor") ? part
+        : Original is null ? throw new UserException($"type yarn needs factor or {OriginalKey}")
+        : part.With("factor", Quotient);
+
+    /// <summary>
+    /// With the factor, of which only the attention factor is made: in transformers 5 the file's own, else
+    /// max_position_embeddings / original. vLLM and version 4 always take the quotient where there is an original length, so
+    /// another factor is an error unless the file has the attention factor itself.
+    /// </summary>
+    private SpecPart WithLongRopeFactor(SpecPart part)
     {
-        var beside = type.Name == "longrope" ? OriginalMaxPositionEmbeddings : null;
-        if (OriginalWithin is { } inner && beside is { } outer && inner != outer)
-        {
-            throw Contradiction(part, inner, $"{OriginalKey} inside it", outer, $"{OriginalKey} beside it");
-        }
-
-        if ((OriginalWithin ?? beside) is not { } original)
-        {
-            return part.Has("factor")
-                ? part.With("original", MaxPositionEmbeddings)
-                : throw new UserException($"type {type.Name} needs factor or {OriginalKey}");
-        }
-
-        part = part.With("original", original);
-        var implied = MaxPositionEmbeddings / (double)original;
         if (!part.Has("factor"))
         {
-            return part.With("factor", implied);
+            return part.With("factor", Quotient);
         }
 
-        if (Math.Abs(part.Number("factor") - implied) > FactorTolerance * implied)
+        if (Original is null || part.Has("attention_factor") || Math.Abs(part.Number("factor") - Quotient) <= FactorTolerance * Quotient)
         {
-            var byLengths = implied >= 1 ? part.With("factor", implied).ToString() : "none, as that is below 1";
-            throw new UserException(
-                $"factor is {scaling["factor"]}, but max_position_embeddings / original_max_position_embeddings = {MaxPositionEmbeddings} / {original} = {SpecKey.Text(implied)}. "
-                + $"By the factor the method is '{part}' (transformers before 4.51), by the lengths '{byLengths}' (since): give the one that is meant with --rope");
+            return part;
         }
 
-        return part;
+        var byLengths = Quotient >= 1 ? part.With("factor", Quotient).ToString() : "none, as that is below 1";
+        throw new UserException(
+            $"factor is {SpecKey.Text(part.Number("factor"))}, but max_position_embeddings / {OriginalKey} = {MaxPositionEmbeddings} / {NativeLength} = {SpecKey.Text(Quotient)}. "
+            + $"By the factor the method is '{part}' (transformers 5), by the lengths '{byLengths}' (transformers 4, vLLM): give the one that is meant with --rope");
     }
 
-    private static UserException Contradiction(SpecPart part, int first, string firstName, int second, string secondName) => new(
-        $"{firstName} is {first}, but {secondName} is {second}. The method is '{part.With("original", first)}' by the first, "
-        + $"'{part.With("original", second)}' by the second: give the one that is meant with --rope");
+    private double Quotient => MaxPositionEmbeddings / (double)NativeLength;
+
+    private static string Shown(JsonObject? block) => block?.ToJsonString() is not { } text ? "null" : text.Length <= MostShown ? text : text[..MostShown] + "...";
 
     private static JsonObject Without(JsonObject scaling, string key)
     {
@@ -239,22 +281,18 @@ public sealed record PositionConfig
 
     private static JsonObject? ObjectOrNull(JsonObject config, string key) => config[key] switch
     {
-        null => null,
+        null or JsonObject { Count: 0 } => null,
         JsonObject found => found,
         var other => throw new UserException($"config.json: {key} must be an object or null, not {other.ToJsonString()}"),
     };
 
     private static int Count(JsonNode node, string key) =>
-        NumberOrNull(node) is { } number && number >= 1 && number <= int.MaxValue && number == Math.Floor(number)
+        node.AsNumber() is { } number && number >= 1 && number <= int.MaxValue && number == Math.Floor(number)
             ? (int)number
             : throw new UserException($"config.json: {key} must be a whole number of tokens of at least 1, not {node.ToJsonString()}");
 
     private static double Base(JsonNode node) =>
-        NumberOrNull(node) is { } number && number > 1 && double.IsFinite(number)
+        node.AsNumber() is { } number && number > 1
             ? number
             : throw new UserException($"config.json: rope_theta must be a number above 1, not {node.ToJsonString()}");
-
-    // From its text, since a JsonNode made in memory and one read from a file have values of different types.
-    private static double? NumberOrNull(JsonNode node) =>
-        node.GetValueKind() == JsonValueKind.Number && double.TryParse(node.ToJsonString(), CultureInfo.InvariantCulture, out var number) ? number : null;
 }

@@ -96,7 +96,45 @@ public sealed class PositionConfigTests
     [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 8, "long_factor": [1], "short_factor": [1]}}""", "longrope:factor=8,original=64,long=1,short=1", 10_000, 64)]
     [InlineData("""{"rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}}""", "llama3:factor=8,original=16,low_freq_factor=1,high_freq_factor=4", 10_000, 16)]
     [InlineData("""{"cutoff_position_method": "xpos+bca:window=32", "original_max_position_embeddings": 32}""", "xpos+bca:window=32", 10_000, 32)]
-    public void Checkpoints_are_read_as_hugging_face_reads_them(string json, string spec, double theta, int native)
+    public void Checkpoints_are_read_as_hugging_face_reads_them(string json, string spec, double theta, int native) => AssertRead(json, spec, theta, native);
+
+    [Theory]
+    // A missing type is default, and an empty block none; before 5 both are errors.
+    [InlineData("""{"rope_parameters": {"rope_theta": 500000.0}}""", "rope", 500_000, 64)]
+    [InlineData("""{"rope_parameters": {"type": null, "rope_type": null}}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {}, "rope_theta": 500000.0}""", "rope", 500_000, 64)]
+    [InlineData("""{"rope_scaling": {}, "rope_parameters": {"rope_type": "linear", "factor": 2}}""", "linear:factor=2", 10_000, 64)]
+    [InlineData("""{"rope_scaling": null, "rope_parameters": {}}""", "rope", 10_000, 64)]
+    // Older names of a type, also beside the newer one.
+    [InlineData("""{"rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]}}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "mrope", "rope_type": "default", "mrope_section": [2, 3, 3], "mrope_interleaved": true}}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "su", "rope_type": "longrope", "long_factor": [1], "short_factor": [1]}, "original_max_position_embeddings": 16}""", "longrope:factor=4,original=16,long=1,short=1", 10_000, 16)]
+    // Both blocks that say the same, as programs write for versions 4 and 5.
+    [InlineData("""{"rope_scaling": {"type": "linear", "factor": 2}, "rope_theta": 5e5, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500000}}""", "linear:factor=2", 500_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "default", "rope_theta": 5e5}, "rope_theta": 500000.0}""", "rope", 500_000, 64)]
+    // rope_theta in rope_parameters, a key of version 5, counts before the one beside it; vLLM on transformers 4 takes the latter.
+    [InlineData("""{"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}, "rope_theta": 1e4}""", "rope", 500_000, 64)]
+    // Keys that change nothing at their value.
+    [InlineData("""{"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 1.0, "factor": 1, "attention_factor": null, "use_mrope": false, "long_factor": []}}""", "rope", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "linear", "factor": 4, "original_max_position_embeddings": 16}}""", "linear:factor=4", 10_000, 16)]
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "attention_factor": null, "beta_fast": 0, "beta_slow": 0, "mscale": 1.0, "mscale_all_dim": 0, "attn_factor": 1, "extrapolation_factor": 1, "apply_yarn_scaling": true}}""", "yarn:factor=4,original=64,mscale=1", 10_000, 64)]
+    // A null truncate is Python's None, which is false.
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "truncate": null}}""", "yarn:factor=4,original=64,truncate=false", 10_000, 64)]
+    // The original length beside the block (version 4 reads it for longrope only), and where there is none.
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4}, "original_max_position_embeddings": 16}""", "yarn:factor=4,original=16", 10_000, 16)]
+    [InlineData("""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}, "original_max_position_embeddings": 16}""", "llama3:factor=8,original=16,low_freq_factor=1,high_freq_factor=4", 10_000, 16)]
+    [InlineData("""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}}""", "llama3:factor=8,original=64,low_freq_factor=1,high_freq_factor=4", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "long_factor": [1], "short_factor": [1]}}""", "longrope:factor=1,original=64,long=1,short=1", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2, "original_max_position_embeddings": 32}}""", "dynamic-ntk:factor=2,original=64", 10_000, 32)]
+    // The file's own factor of yarn, whatever the lengths say, as in 4.56 and vLLM; 4.51 to 4.55 take the quotient of the lengths.
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 64}}""", "yarn:factor=4,original=64", 10_000, 64)]
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 32}}""", "yarn:factor=4,original=32", 10_000, 32)]
+    [InlineData("""{"rope_scaling": {"type": "yarn", "factor": null, "original_max_position_embeddings": 32}}""", "yarn:factor=2,original=32", 10_000, 32)]
+    // The attention factor is all that longrope's factor decides.
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 8, "attention_factor": 1.5, "long_factor": [1], "short_factor": [1]}, "original_max_position_embeddings": 16}""", "longrope:factor=8,original=16,long=1,short=1,attention_factor=1.5", 10_000, 16)]
+    public void Blocks_are_standardised_as_transformers_5_does(string json, string spec, double theta, int native) => AssertRead(json, spec, theta, native);
+
+    private static void AssertRead(string json, string spec, double theta, int native)
     {
         var config = Json(json);
         config["max_position_embeddings"] = Native;
@@ -122,11 +160,11 @@ public sealed class PositionConfigTests
     }
 
     [Theory]
-    [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3, clex")]
-    [InlineData("""{"rope_scaling": {"rope_type": "mrope", "mrope_section": [1]}}""", "unknown rope_type 'mrope'; known are default, linear")]
+    [InlineData("""{"rope_scaling": {"factor": 2}}""", "it lacks rope_type, one of default, linear, dynamic, yarn, longrope, llama3, clex; transformers 5 then takes default, and key 'factor' of type default is not read")]
+    [InlineData("""{"rope_scaling": {"rope_type": "proportional"}}""", "unknown rope_type 'proportional'; known are default, linear")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "type": "yarn", "factor": 2}}""", "rope_type is 'linear' but type is 'yarn'")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear"}}""", "type linear lacks the key factor")]
-    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, factor")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, original_max_position_embeddings, factor")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "beta_fst": 32}}""", "key 'beta_fst' of type yarn is not read by any method (did you mean beta_fast?)")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": -2}}""", "linear's factor must be a number from 1 to 65536, not '-2'")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "two"}}""", "linear's factor must be a number from 1 to 65536, not 'two'")]
@@ -134,14 +172,22 @@ public sealed class PositionConfigTests
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": {"a": 1}}}""", "not {\"a\":1}")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": [2, 3]}}""", "linear's factor must be a number from 1 to 65536, not '2/3'")]
     [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 2, "long_factor": [1, null], "short_factor": [1]}}""", "not '1/null'")]
-    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 64}}""", "max_position_embeddings / original_max_position_embeddings = 64 / 64 = 1")]
-    [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2, "original_max_position_embeddings": 32}}""", "'dynamic-ntk:factor=2,original=64' by the first, 'dynamic-ntk:factor=2,original=32' by the second")]
-    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "long_factor": [1], "short_factor": [1]}}""", "needs factor or original_max_position_embeddings")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn"}}""", "needs factor or original_max_position_embeddings")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 128}}""", "yarn's factor must be a number from 1 to 65536, not '0.5'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "attn_factor": 1.5}}""", "key 'attn_factor' of type yarn is not read by any method")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "apply_yarn_scaling": false}}""", "key 'apply_yarn_scaling' of type yarn is not read by any method")]
+    [InlineData("""{"rope_scaling": {"rope_type": "dynamic", "factor": 2, "alpha": 8}}""", "key 'alpha' of type dynamic is not read by any method")]
+    [InlineData("""{"rope_scaling": {"rope_type": "default", "factor": 8}}""", "key 'factor' of type default is not read by any method")]
+    [InlineData("""{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 0, "high_freq_factor": 4}}""", "llama3's low_freq_factor must be")]
+    [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 16}, "original_max_position_embeddings": 32}""", "'yarn:factor=2,original=16' by the first, 'yarn:factor=2,original=32' by the second")]
+    [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 8, "long_factor": [1], "short_factor": [1]}, "original_max_position_embeddings": 16}""", "'longrope:factor=8,original=16,long=1,short=1' (transformers 5), by the lengths 'longrope:factor=4,original=16,long=1,short=1' (transformers 4, vLLM)")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "rope_theta": 5e5}, "rope_theta": 1e4}""", "rope_theta is 500000 in rope_scaling, but 10000 beside it. transformers 5 takes the first, earlier versions the second; keep one")]
+    [InlineData("""{"rope_parameters": {"rope_type": "linear", "factor": 2, "rope_theta": 5e5}, "rope_scaling": {"type": "linear", "factor": 2}}""", "both rope_scaling and rope_parameters (version 5's name for it), and they differ")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "original_max_position_embeddings": 1.5}}""", "must be a whole number of tokens")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2}, "cutoff_position_method": "alibi"}""", "there is also cutoff_position_method 'alibi'; keep one of the two")]
     [InlineData("""{"cutoff_position_method": "alibbi"}""", "unknown method 'alibbi' (did you mean alibi?)")]
     [InlineData("""{"rope_scaling": [1]}""", "rope_scaling must be an object or null")]
-    [InlineData("""{"rope_scaling": {"rope_type": "default"}, "rope_parameters": {"rope_type": "default"}}""", "both rope_scaling and rope_parameters")]
+    [InlineData("""{"rope_scaling": {"rope_type": "default"}, "rope_parameters": {"rope_type": "linear", "factor": 2}}""", "both rope_scaling and rope_parameters")]
     [InlineData("""{"rope_theta": -1}""", "rope_theta must be a number above 1")]
     [InlineData("""{"max_position_embeddings": 0}""", "max_position_embeddings must be a whole number of tokens of at least 1, not 0")]
     [InlineData("""{"max_position_embeddings": null}""", "lacks max_position_embeddings")]

@@ -1,13 +1,30 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 
-namespace CutoffLen.Cli.Tests;
+namespace CutoffLen.Tests;
+
+/// <summary>What a finished <c>cutoff</c> left: exit code and everything it wrote.</summary>
+internal sealed record CutoffResult(int ExitCode, string Output, string Error)
+{
+    /// <summary>The exit code of a process that SIGKILL ended.</summary>
+    public const int Killed = 137;
+
+    /// <summary>The lines of <see cref="Error"/>, without the empty one at the end.</summary>
+    public string[] ErrorLines => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Throws, with everything the program said, unless it exited with <paramref name="code"/>.</summary>
+    public CutoffResult Exits(int code) => ExitCode == code
+        ? this
+        : throw new InvalidOperationException($"exit {ExitCode}, expected {code}\nstdout:\n{Output}\nstderr:\n{Error}");
+}
 
 /// <summary>Runs the built <c>cutoff</c> executable as a user does: a process of its own, nothing mocked.</summary>
 internal static class CutoffProcess
 {
     // Generous: the machine may be busy.
     private const int PatienceSeconds = 300;
+
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(1);
 
     /// <summary>The program beside the test assembly; the project reference copies it there.</summary>
     public static string Executable { get; } =
@@ -55,25 +72,40 @@ internal static class CutoffProcess
         string signal, Func<bool> isReady, string[] arguments, string? workingDirectory = null,
         IReadOnlyDictionary<string, string?>? environment = null, string? executable = null, Func<int, int>? victim = null)
     {
+        var sent = false;
+        var result = Watch(
+            arguments, workingDirectory, isReady, process =>
+            {
+                sent = true;
+                using var kill = Process.Start("kill", [$"-{signal}", $"{victim?.Invoke(process.Id) ?? process.Id}"]);
+                kill.WaitForExit();
+            },
+            executable, environment);
+        return sent ? result : throw new InvalidOperationException($"the moment of the signal never came; exit {result.ExitCode}\n{result.Output}\n{result.Error}");
+    }
+
+    /// <summary>Runs to the end, or kills it at a moment: the exit code is then <see cref="CutoffResult.Killed"/>.</summary>
+    /// <param name="isMoment">Asked every millisecond.</param>
+    /// <param name="arguments">One string an argument, no quoting.</param>
+    /// <param name="executable">Another program than <c>cutoff</c>.</param>
+    public static CutoffResult RunOrKill(Func<bool> isMoment, string[] arguments, string? executable = null) =>
+        Watch(arguments, null, isMoment, process => process.Kill(), executable);
+
+    private static CutoffResult Watch(
+        string[] arguments, string? workingDirectory, Func<bool> isMoment, Action<Process> act, string? executable = null,
+        IReadOnlyDictionary<string, string?>? environment = null)
+    {
         using var process = Start(arguments, environment, workingDirectory, executable);
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         WriteInput(process, null);
         var watch = Stopwatch.StartNew();
-        while (!isReady())
+        while (!process.WaitForExit(PollInterval) && watch.Elapsed < TimeSpan.FromSeconds(PatienceSeconds))
         {
-            if (process.HasExited || watch.Elapsed > TimeSpan.FromSeconds(PatienceSeconds))
+            if (isMoment())
             {
-                process.Kill(entireProcessTree: true);
-                var result = End(process, output, error, PatienceSeconds);
-                Assert.Fail($"the moment of the signal never came; exit {result.ExitCode} after {watch.Elapsed}\n{result.Output}\n{result.Error}");
+                act(process);
+                break;
             }
-
-            Thread.Sleep(5);
-        }
-
-        using (var kill = Process.Start("kill", [$"-{signal}", $"{victim?.Invoke(process.Id) ?? process.Id}"]))
-        {
-            kill.WaitForExit();
         }
 
         return End(process, output, error, PatienceSeconds);
@@ -104,7 +136,7 @@ internal static class CutoffProcess
         {
             process.Kill(entireProcessTree: true);
             process.WaitForExit();
-            Assert.Fail($"still running after {timeoutSeconds} s: {string.Join(' ', process.StartInfo.ArgumentList)}\n{output.Result}\n{error.Result}");
+            throw new TimeoutException($"still running after {timeoutSeconds} s: {string.Join(' ', process.StartInfo.ArgumentList)}\n{output.Result}\n{error.Result}");
         }
 
         process.WaitForExit();
