@@ -119,11 +119,11 @@ public sealed class FinetuneTests : IDisposable
     [Fact]
     public void A_step_without_target_tokens_is_logged_without_a_loss()
     {
-        // A document of one token more than the cutoff: its second row is one token, which nothing follows.
+        // A document of one token more than the cutoff: its second sequence is one token, which nothing follows.
         var tokenizer = CheckpointTokenizer.Open(folder["model"]);
         var words = string.Concat(Enumerable.Repeat("the words that stand here ", 40));
         folder.Write("one/text.txt", Enumerable.Range(1, words.Length).Select(length => words[..length]).First(text => tokenizer.Encode(text).Length == 97));
-        Finetune("run", "--data", folder["one"], "--steps", "2", "--set", "packing=pad").Exits(0);
+        Finetune("run", "--data", folder["one"], "--steps", "2").Exits(0);
         var losses = File.ReadLines(folder["run/log.jsonl"]).Select(line => JsonNode.Parse(line)!.AsObject()).Select(line => (double?)line["loss"]).ToList();
         Assert.Equal(2, losses.Count);
         Assert.InRange(Assert.Single(losses, loss => loss is not null)!.Value, 0.1, 100);
