@@ -204,6 +204,7 @@ public sealed class FinetuneTests : IDisposable
         Assert.Contains("the shortest of eval_lengths is 64", Finetune("new", "--set", "eval_steps=5", $"eval_data={folder["short.txt"]}").Exits(1).Error);
         Assert.False(Directory.Exists(folder["new"]));
         Assert.Contains("goes with recompute: layers", Finetune("new", "--set", "offload_inputs=true").Exits(1).Error);
+        Assert.Contains("needs a multiple of 2 ranks, and this run has 1", Finetune("new", "--set", "context_parallel_size=2").Exits(1).Error);
         Assert.Contains("training_state.json", Finetune("new", "--resume", folder["model"]).Exits(1).Error);
     }
 

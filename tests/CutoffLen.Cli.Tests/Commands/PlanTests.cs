@@ -52,6 +52,7 @@ public sealed class PlanTests : IDisposable
     {
         Assert.Contains("--cutoff (cutoff_len)", Plan().Exits(1).Error);
         Assert.Contains("write 80GB", Plan("--cutoff", "1k", "--device-memory", "much").Exits(1).Error);
+        Assert.Contains("needs a multiple of 2 ranks", Plan("--cutoff", "1k", "--device", "cpu", "--set", "context_parallel_size=2", "--probe").Exits(1).Error);
         if (!TorchSharp.torch.cuda.is_available())
         {
             Assert.Contains("--device-memory 80GB", Plan("--cutoff", "1k", "--device", "cuda").Exits(1).Error);

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Reflection;
+using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Training;
@@ -166,6 +167,15 @@ public sealed class RunConfigTests : IDisposable
     {
         var training = new TrainingConfig { TokensPerStep = tokensPerStep, GradientAccumulationSteps = accumulation, PerDeviceTrainBatchSize = batch };
         Assert.Equal(passes, training.AccumulationSteps(cutoff: 1024));
+    }
+
+    [Fact]
+    public void Ranks_are_whole_groups_that_share_sequences()
+    {
+        Assert.Equal(4, new TrainingConfig().DataParallelSize(ranks: 4));
+        Assert.Equal(2, new TrainingConfig { ContextParallelSize = 2 }.DataParallelSize(ranks: 4));
+        var fault = Assert.Throws<UserException>(() => new TrainingConfig { ContextParallelSize = 3 }.DataParallelSize(ranks: 4));
+        Assert.Contains("context_parallel_size: 3 needs a multiple of 3 ranks, and this run has 4", fault.Message);
     }
 
     private static RunConfig Read(string path, ConfigOption[]? options = null, string[]? sets = null) =>

@@ -97,6 +97,23 @@ public sealed class ContextParallelTests
         Assert.All(received, bytes => Assert.Equal(StepTraffic.ContextParallelBytes(config, settings), bytes));
     }
 
+    [Fact]
+    public void A_rank_has_its_share_of_the_memory_and_three_buffers_of_all_keys()
+    {
+        const int length = 2048; // one chunk of dense parts
+        var config = TinyModels.Config(layers: 3);
+        var run = new Case(config, new RopeMethod(config.Positions), [TokenPositions.Sequential(length)]) { Path = AttentionPath.Sdpa };
+        long gathered = 3L * length * config.NumKeyValueHeads * config.HeadDim * sizeof(float);
+        Assert.InRange(Workspace(4) - gathered, 0.99 * Workspace(1) / 4, 1.01 * Workspace(1) / 4);
+
+        long Workspace(int ranks) => ThreadCollectives.Run(ranks, context =>
+        {
+            using var model = run.Model();
+            run.Backpropagate(model, ranks == 1 ? null : context);
+            return model.Network.Workspace.Bytes;
+        }).Max();
+    }
+
     /// <summary>Sequences, a model, and how it is trained.</summary>
     private sealed record Case(LlamaConfig Config, PositionMethod Method, IReadOnlyList<TokenPositions> Rows)
     {
