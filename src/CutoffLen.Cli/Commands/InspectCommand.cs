@@ -6,7 +6,7 @@ namespace CutoffLen.Cli.Commands;
 /// <summary><c>cutoff inspect</c>: what a checkpoint is, and what theory says of its context. Reads no weights.</summary>
 internal static class InspectCommand
 {
-    private static readonly Argument<string> Model = new("MODEL") { Description = CommonOptions.Model.Description };
+    private static readonly Argument<string> Model = new("MODEL") { Description = $"{CommonOptions.Model.Description} A config.json alone does too." };
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>

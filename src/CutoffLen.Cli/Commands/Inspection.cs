@@ -12,9 +12,15 @@ namespace CutoffLen.Cli.Commands;
 /// <summary>What a checkpoint is, and what theory says of its context.</summary>
 internal static class Inspection
 {
-    /// <summary>Opens a checkpoint, or adapters with their base; reads no weights.</summary>
+    /// <summary>Opens a checkpoint, or adapters with their base; reads no weights. A configuration alone does too.</summary>
     public static Report Of(string folder)
     {
+        if (HuggingFaceCheckpoint.IsConfigurationAlone(folder))
+        {
+            var alone = HuggingFaceCheckpoint.ReadConfig(folder, out _);
+            return new Report(folder, null, null, new Architecture(alone), null, new Positions(alone), new Theory(alone));
+        }
+
         using var opened = ModelFolder.Open(folder);
         var (checkpoint, config) = (opened.Checkpoint, opened.Config);
         return new Report(
@@ -45,7 +51,7 @@ internal static class Inspection
             .. report.Adapters is { } adapters
                 ? new[] { ("adapters", $"{adapters.Folder}: rank {adapters.R} on {string.Join(", ", adapters.TargetModules)}{Whole(adapters)}, over the checkpoint") }
                 : [],
-            ("checkpoint", $"{report.Checkpoint}: {report.Files.Count} file{(report.Files.Count == 1 ? "" : "s")}, {Size(report.Files.Bytes)}, {report.Files.Dtype}"),
+            ("checkpoint", $"{report.Checkpoint}: {(report.Files is { } files ? $"{files.Count} file{(files.Count == 1 ? "" : "s")}, {Size(files.Bytes)}, {files.Dtype}" : "a configuration without weights")}"),
             ("model", $"{model.ModelType}, {model.Parameters:N0} parameters{tied}"),
             ("layers", $"{model.NumHiddenLayers} of width {model.HiddenSize}, MLP {model.IntermediateSize}{Biases(model)}"),
             ("heads", $"{model.NumAttentionHeads} for queries, {model.NumKeyValueHeads} for keys and values, dimension {model.HeadDim}"),
@@ -84,7 +90,7 @@ internal static class Inspection
     private static string Tokens(double tokens) => double.IsFinite(tokens) ? $"{tokens:N0} tokens" : "without bound";
 
     /// <summary>What a checkpoint is; the JSON of <c>cutoff inspect</c>.</summary>
-    public sealed record Report(string Checkpoint, Adapters? Adapters, Files Files, Architecture Architecture, Tokenizer? Tokenizer, Positions Positions, Theory Theory);
+    public sealed record Report(string Checkpoint, Adapters? Adapters, Files? Files, Architecture Architecture, Tokenizer? Tokenizer, Positions Positions, Theory Theory);
 
     public sealed record Adapters(string Folder, int R, double Scale, IReadOnlyList<string> TargetModules, IReadOnlyList<string> ModulesToSave)
     {

@@ -79,6 +79,11 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         return new HuggingFaceCheckpoint(folder, json, config, generation, weights);
     }
 
+    /// <summary>Whether a path is a config.json, or a folder with one and without any weights or adapters.</summary>
+    public static bool IsConfigurationAlone(string path) =>
+        (File.Exists(path) && path.EndsWith(".json", StringComparison.Ordinal))
+        || (File.Exists(Path.Combine(path, ConfigFile)) && !AdapterCheckpoint.ExistsIn(path) && !WeightFiles.AreIn(path));
+
     /// <summary>The architecture alone, where there are no weights yet.</summary>
     /// <param name="path">A config.json, or the folder that holds it.</param>
     /// <param name="folder">The folder it lies in.</param>

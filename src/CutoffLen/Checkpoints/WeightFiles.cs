@@ -21,7 +21,9 @@ internal sealed class WeightFiles : IDisposable
 
     private const string Head = "lm_head.weight";
     private const int MostListed = 12;
+    private const string Gguf = ".gguf";
 
+    private static readonly string[] Pickles = [".bin", ".pth", ".pt"];
     private static readonly string[] Unread = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "model.clex_layer.inv_freq", "._extra_state"];
 
     private readonly List<SafetensorsFile> files = [];
@@ -126,19 +128,23 @@ internal sealed class WeightFiles : IDisposable
         }
     }
 
+    /// <summary>Whether a folder holds weights, or a part of them, in whatever format.</summary>
+    public static bool AreIn(string folder) =>
+        Directory.EnumerateFiles(folder).Any(path => Pickles.Append(Gguf).Append(".safetensors").Contains(Path.GetExtension(path)) || path.EndsWith(".index.json", StringComparison.Ordinal));
+
     private static string NoWeights(string folder)
     {
-        var names = Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal).ToList();
+        var names = Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).ToList();
         var expected = $"{folder}: has neither {ShardIndex.SingleFile} nor {ShardIndex.FileName}";
-        if (names.Any(name => name!.EndsWith(".bin", StringComparison.Ordinal) || name.EndsWith(".pth", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal)))
+        if (names.FirstOrDefault(name => Pickles.Contains(Path.GetExtension(name))) is { } pickle)
         {
             return $"{expected}. " + PickledWeights.Advice(
-                names.First(name => name!.Contains(".bin") || name.Contains(".pt"))!,
+                pickle,
                 "from transformers import AutoModelForCausalLM as M; "
                 + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)");
         }
 
-        return names.FirstOrDefault(name => name!.EndsWith(".gguf", StringComparison.Ordinal)) is { } gguf
+        return names.FirstOrDefault(name => Path.GetExtension(name) == Gguf) is { } gguf
             ? $"{expected}. {gguf} is llama.cpp's format, which is not read"
             : $"{expected}; it holds {(names.Count == 0 ? "nothing" : string.Join(", ", names.Take(MostListed)))}";
     }

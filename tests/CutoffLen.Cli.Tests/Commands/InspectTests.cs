@@ -39,6 +39,32 @@ public sealed class InspectTests
     }
 
     [Fact]
+    public void A_configuration_alone_is_shown_without_its_weights()
+    {
+        using var folder = new TemporaryFolder();
+        File.Copy(Golden.Path("configs/v5_no_rope_type.json"), folder["config.json"]);
+        foreach (var path in new[] { folder.Root, folder["config.json"] })
+        {
+            var output = Cutoff.Run("inspect", path).Exits(0).Output;
+            Assert.Contains($"checkpoint  {path}: a configuration without weights", output);
+            Assert.Matches("(?m)^positions +rope, base 500,000$", output);
+        }
+
+        Assert.Null(JsonNode.Parse(Cutoff.Run("inspect", folder.Root, "--json").Exits(0).Output)!["files"]);
+        // A part of the weights is no configuration alone, but a download that broke off.
+        folder.Write("model-00001-of-00002.safetensors", "");
+        Assert.Contains("has neither model.safetensors nor model.safetensors.index.json", Cutoff.Run("inspect", folder.Root).Exits(1).Error);
+    }
+
+    [Theory]
+    [InlineData("qwen25_card", "yarn:factor=4,original=32768")]
+    [InlineData("yarn_mscale0", "yarn:factor=40,original=4096,beta_fast=32,beta_slow=1,mscale=1")]
+    [InlineData("empty_scaling", "rope")]
+    [InlineData("r1_distill_qwen", "rope")]
+    public void Reported_configurations_have_the_method_of_transformers_5(string name, string method) =>
+        Assert.Equal(method, (string)JsonNode.Parse(Cutoff.Run("inspect", Golden.Path($"configs/{name}.json"), "--json").Exits(0).Output)!["positions"]!["method"]!);
+
+    [Fact]
     public void A_damaged_checkpoint_exits_1_and_names_every_fault()
     {
         using var folder = new TemporaryFolder();
