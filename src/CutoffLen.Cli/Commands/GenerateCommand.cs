@@ -55,7 +55,7 @@ internal static class GenerateCommand
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
         var terminal = parsed.Terminal();
-        var stream = tokenizer.DecodeStream(afterText: text.Length > 0);
+        var stream = tokenizer.DecodeStream(after: prompt);
         var (ids, continuation) = (new List<int>(), new System.Text.StringBuilder());
         Emit(text);
         foreach (var id in sampler.Continue(prompt, most, session.Folder.Checkpoint.EosTokenIds))

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Unicode;
 
 namespace CutoffLen.Tokenization;
 
@@ -9,51 +8,51 @@ namespace CutoffLen.Tokenization;
 /// </summary>
 internal static class ByteAlphabet
 {
-    private const char Space = '\u0120';
+    private static readonly char[] Letters = [.. Build()];
 
-    private static readonly Dictionary<char, byte> Bytes = Build();
+    private static readonly Dictionary<char, byte> Bytes = Letters.Index().ToDictionary(letter => letter.Item, letter => (byte)letter.Index);
 
-    /// <summary>The bytes that a token stands for, or null when it has a character outside the alphabet.</summary>
-    public static byte[]? Decode(string token)
+    /// <summary>The letters of bytes 0 to 255.</summary>
+    public static IReadOnlyList<char> Characters => Letters;
+
+    /// <summary>The UTF-8 bytes of a text, a letter each.</summary>
+    public static string Encode(string text)
+    {
+        const int few = 256;
+        var length = Encoding.UTF8.GetByteCount(text);
+        Span<byte> bytes = length <= few ? stackalloc byte[few] : new byte[length];
+        Span<char> letters = length <= few ? stackalloc char[few] : new char[length];
+        Encoding.UTF8.GetBytes(text, bytes);
+        for (var i = 0; i < length; i++)
+        {
+            letters[i] = Letters[bytes[i]];
+        }
+
+        return new string(letters[..length]);
+    }
+
+    /// <summary>The bytes that a token stands for; those of its UTF-8 when it has a character outside the alphabet.</summary>
+    public static byte[] Decode(string token)
     {
         var bytes = new byte[token.Length];
         for (var i = 0; i < token.Length; i++)
         {
             if (!Bytes.TryGetValue(token[i], out bytes[i]))
             {
-                return null;
+                return Encoding.UTF8.GetBytes(token);
             }
         }
 
         return bytes;
     }
 
-    /// <summary>The text that a token stands for, or null when its bytes are no UTF-8 by themselves.</summary>
-    public static string? Text(string token)
+    private static IEnumerable<char> Build()
     {
-        // Most tokens are plain ASCII, perhaps after a space.
-        var word = token[0] == Space ? token.AsSpan(1) : token;
-        if (!word.ContainsAnyExceptInRange('!', '~'))
-        {
-            return word.Length == token.Length ? token : string.Concat(" ", word);
-        }
-
-        return Decode(token) is { } bytes && Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : null;
-    }
-
-    /// <summary>The characters that bytes are written as.</summary>
-    public static IReadOnlyCollection<char> Characters => Bytes.Keys;
-
-    private static Dictionary<char, byte> Build()
-    {
-        var bytes = new Dictionary<char, byte>();
         var next = (char)0x100;
         for (var value = 0; value < 256; value++)
         {
             var printable = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF);
-            bytes.Add(printable ? (char)value : next++, (byte)value);
+            yield return printable ? (char)value : next++;
         }
-
-        return bytes;
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using CutoffLen.Tokenization.HuggingFace;
 using Google.Protobuf;
 
 namespace CutoffLen.Tokenization;
@@ -13,6 +14,9 @@ internal static class SentencePieceFile
 {
     // Trained models have at most 16. Finding merges takes time quadratic in it.
     private const int LongestPiece = 512;
+
+    // Stands for a space.
+    private const char Space = '\u2581';
 
     private enum Kind
     {
@@ -52,12 +56,13 @@ internal static class SentencePieceFile
     /// <summary>Reads a model.</summary>
     /// <param name="bytes">The file.</param>
     /// <param name="path">Its name in error messages.</param>
-    public static TokenizerDefinition Read(byte[] bytes, string path)
+    /// <param name="legacy">Whether a space is put before each part of a text, also after an added token.</param>
+    public static TokenizerDefinition Read(byte[] bytes, string path, bool legacy)
     {
         try
         {
             var model = ReadModel(new CodedInputStream(bytes));
-            return Check(model) is { } fault ? throw new InvalidDataException(fault) : Build(model);
+            return Check(model) is { } fault ? throw new InvalidDataException(fault) : Build(model, path, legacy);
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidProtocolBufferException or DecoderFallbackException or ArgumentException)
         {
@@ -207,82 +212,77 @@ internal static class SentencePieceFile
         && piece.Kind is >= Kind.Normal and <= Kind.Byte and not Kind.Unused
         && float.IsFinite(piece.Score);
 
-    private static TokenizerDefinition Build(Model model)
+    private static TokenizerDefinition Build(Model model, string path, bool legacy)
     {
-        var pieces = new Dictionary<string, int>(StringComparer.Ordinal);
-        var byteIds = Enumerable.Repeat(-1, 256).ToArray();
+        var (vocabulary, pieces) = (new Dictionary<string, int>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
         var (controls, userDefined) = (new List<AddedToken>(), new List<AddedToken>());
-        for (var id = 0; id < model.Pieces.Count; id++)
+        foreach (var (id, (text, _, kind)) in model.Pieces.Index())
         {
-            var (text, _, kind) = model.Pieces[id];
             switch (kind)
             {
-                case Kind.Byte:
-                    SetByteId(byteIds, text, id);
-                    break;
-                case Kind.Normal:
-                    pieces.Add(text, id);
+                case Kind.Normal or Kind.Byte:
+                    vocabulary.Add(text, id);
+                    _ = kind == Kind.Normal && pieces.Add(text);
                     break;
                 case Kind.UserDefined:
-                    userDefined.Add(new AddedToken(id, text, Special: false, Normalized: true) { Text = text.Replace(MetaspaceModel.Space, ' ') });
+                    userDefined.Add(new AddedToken(id, text, Special: false, Normalized: true, File: path) { Pattern = text.Replace(' ', Space) });
                     break;
                 default:
-                    controls.Add(new AddedToken(id, text, Special: true));
+                    controls.Add(new AddedToken(id, text, Special: true, File: path));
                     break;
             }
         }
 
-        RequireAllBytes(byteIds);
-        var whitespace = new Whitespace(model.AddPrefix ? SpacePrefix.Always : SpacePrefix.Never, model.RemoveExtra);
-        var metaspace = MetaspaceModel.Create(pieces, byteIds, Merges(model, pieces), whitespace);
-        return new TokenizerDefinition(
-            metaspace,
-            userDefined.ConvertAll(token => token with { Content = metaspace.Escape(token.Content) }),
-            Before: [],
-            After: [],
-            Existing(model, model.Bos),
-            Existing(model, model.Eos),
-            controls);
-    }
-
-    private static int? Existing(Model model, int id) => id >= 0 && id < model.Pieces.Count ? id : null;
-
-    /// <summary>Notes the id of a byte token.</summary>
-    /// <returns>Whether it is one.</returns>
-    public static bool SetByteId(int[] byteIds, string token, int id)
-    {
-        if (MetaspaceModel.ByteOf(token) is not { } value)
-        {
-            return false;
-        }
-
-        byteIds[value] = id;
-        return true;
-    }
-
-    /// <summary>Fails unless each byte has a token.</summary>
-    public static void RequireAllBytes(int[] byteIds)
-    {
-        if (Array.IndexOf(byteIds, -1) is >= 0 and var missing)
+        if (Enumerable.Range(0, 256).FirstOrDefault(value => !vocabulary.ContainsKey($"<0x{value:X2}>"), -1) is >= 0 and var missing)
         {
             throw new InvalidDataException($"the token of byte <0x{missing:X2}> is missing");
         }
+
+        var prefixAlways = model.AddPrefix && legacy;
+        return new TokenizerDefinition(
+            "SentencePiece BPE with byte fallback",
+            [piece => new TextPart(Normalize(piece.Text, prefixAlways, model.RemoveExtra), piece.First)],
+            model.AddPrefix && !legacy ? [PreTokenizers.Metaspace(new MetaspaceSettings(Space, PrependScheme.First, Split: false))] : [],
+            new BpeModel(vocabulary, Merges(model, vocabulary, pieces), new BpeRules(ByteFallback: true)),
+            [
+                Decoders.Replace($"{Space}", " "),
+                Decoders.ByteFallback,
+                Decoders.Fuse,
+                Decoders.Strip(' ', model.RemoveExtra ? int.MaxValue : model.AddPrefix ? 1 : 0, 0),
+            ])
+        {
+            Added = userDefined,
+            Controls = controls,
+            AddsByFlags = true,
+            Bos = Existing(model, model.Bos),
+            Eos = Existing(model, model.Eos),
+        };
     }
+
+    private static string Normalize(string text, bool addPrefix, bool removeExtra)
+    {
+        text = removeExtra ? string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries)) : text;
+        text = (addPrefix && text.Length > 0 ? " " + text : text).Replace(' ', Space);
+        return removeExtra ? text.TrimEnd(Space) : text;
+    }
+
+    private static int? Existing(Model model, int id) => id >= 0 && id < model.Pieces.Count ? id : null;
 
     /// <summary>
     /// SentencePiece merges the neighbours whose union has the highest score, the leftmost of equal ones. As a list of
     /// merges that is by score, and among equal scores the longest left part first. The two agree on runs of one
     /// character, where equal scores occur in practice: LLaMA's runs of 2 to 16 spaces all have one score.
     /// </summary>
-    private static List<string> Merges(Model model, Dictionary<string, int> pieces)
+    private static List<(string Left, string Right)> Merges(Model model, Dictionary<string, int> vocabulary, HashSet<string> pieces)
     {
         var lookup = pieces.GetAlternateLookup<ReadOnlySpan<char>>();
         var merges = new List<(float Score, int Left, int Id)>();
-        foreach (var (text, id) in pieces)
+        foreach (var text in pieces)
         {
+            var id = vocabulary[text];
             for (var left = 1; left < text.Length; left++)
             {
-                if (lookup.ContainsKey(text.AsSpan(0, left)) && lookup.ContainsKey(text.AsSpan(left)))
+                if (lookup.Contains(text.AsSpan(0, left)) && lookup.Contains(text.AsSpan(left)))
                 {
                     merges.Add((model.Pieces[id].Score, left, id));
                 }
@@ -290,10 +290,6 @@ internal static class SentencePieceFile
         }
 
         merges.Sort((a, b) => (b.Score, b.Left, a.Id).CompareTo((a.Score, a.Left, b.Id)));
-        return merges.ConvertAll(merge =>
-        {
-            var text = model.Pieces[merge.Id].Text;
-            return $"{text.AsSpan(0, merge.Left)} {text.AsSpan(merge.Left)}";
-        });
+        return merges.ConvertAll(merge => (model.Pieces[merge.Id].Text[..merge.Left], model.Pieces[merge.Id].Text[merge.Left..]));
     }
 }

@@ -1,37 +1,40 @@
-using System.Text;
-
 namespace CutoffLen.Tokenization;
 
-/// <summary>Decodes ids one by one. A character whose bytes are spread over tokens comes with the last of them.</summary>
+/// <summary>
+/// Decodes ids one by one, as DecodeStream of Hugging Face's tokenizers does: what an id adds is seen in the text of the last
+/// ids with and without it. A character whose bytes are spread over tokens comes with the last of them.
+/// </summary>
 public sealed class StreamingText
 {
-    private readonly Func<int, byte[]> bytesOf;
-    private readonly Decoder decoder = Encoding.UTF8.GetDecoder();
-    private LeadingSpace strip;
+    private readonly Func<IReadOnlyList<int>, string> decode;
+    private readonly List<int> ids;
+    private string told;
+    private int toldIds;
 
-    internal StreamingText(Func<int, byte[]> bytesOf, LeadingSpace strip)
+    internal StreamingText(Func<IReadOnlyList<int>, string> decode, IEnumerable<int> after)
     {
-        this.bytesOf = bytesOf;
-        this.strip = strip;
+        this.decode = decode;
+        ids = [.. after];
+        (told, toldIds) = (decode(ids), ids.Count);
     }
 
     /// <summary>The text that this id completes; often a word, sometimes nothing yet.</summary>
-    public string Push(int id) => Decode(bytesOf(id), flush: false);
-
-    /// <summary>What is left at the end: U+FFFD when the last character was never completed.</summary>
-    public string Flush() => Decode([], flush: true);
-
-    private string Decode(byte[] bytes, bool flush)
+    public string Push(int id)
     {
-        var characters = new char[decoder.GetCharCount(bytes, flush)];
-        var text = new string(characters, 0, decoder.GetChars(bytes, characters, flush));
-        if (text.Length == 0 || strip == LeadingSpace.Kept)
+        ids.Add(id);
+        var text = decode(ids);
+        if (text.Length <= told.Length || text.EndsWith('\uFFFD'))
         {
-            return text;
+            return "";
         }
 
-        var begun = strip == LeadingSpace.All ? text.TrimStart(' ') : text.StartsWith(' ') ? text[1..] : text;
-        strip = strip == LeadingSpace.All && begun.Length == 0 ? LeadingSpace.All : LeadingSpace.Kept;
-        return begun;
+        // The ids told now decide how those that follow are decoded, for example whether a leading space is kept.
+        var news = text[told.Length..];
+        ids.RemoveRange(0, toldIds);
+        (told, toldIds) = (decode(ids), ids.Count);
+        return news;
     }
+
+    /// <summary>What is left at the end: U+FFFD when the last character was never completed.</summary>
+    public string Flush() => decode(ids) is var text && text.Length > told.Length ? text[told.Length..] : "";
 }

@@ -67,7 +67,7 @@ public sealed class TokenizerReferenceTests
 
     private static string Streamed(CheckpointTokenizer tokenizer, int[] ids)
     {
-        var stream = tokenizer.DecodeStream(afterText: false, skipSpecial: false);
+        var stream = tokenizer.DecodeStream(after: [], skipSpecial: false);
         return string.Concat(ids.Select(stream.Push)) + stream.Flush();
     }
 
