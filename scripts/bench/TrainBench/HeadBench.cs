@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using CutoffLen.Hardware;
+using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 
@@ -59,9 +59,14 @@ internal static class HeadBench
     private static Tensor Chunked(Tensor hidden, Tensor weight, Tensor targets)
     {
         var gradient = zeros_like(weight);
-        using var workspace = new Workspace();
+        var config = new LlamaConfig
+        {
+            VocabSize = (int)weight.shape[0], HiddenSize = Hidden, IntermediateSize = 1, NumHiddenLayers = 0, NumAttentionHeads = 1,
+            NumKeyValueHeads = 1, HeadDim = Hidden, MaxPositionEmbeddings = 1,
+        };
+        using var model = new LlamaForCausalLM(config, (name, shape) => name == "lm_head.weight" ? weight.alias() : empty(shape, weight.dtype));
         using var hiddenGradient = empty_like(hidden);
-        using var sum = HeadLoss.ForwardBackward(hidden, weight, targets, 1.0 / targets.shape[0], gradient, hiddenGradient, workspace);
+        using var sum = HeadLoss.ForwardBackward(model, hidden, targets, 1.0 / targets.shape[0], gradient, hiddenGradient);
         return gradient;
     }
 

@@ -11,7 +11,7 @@ internal abstract class AdapterKind(string name, string file) : DamagedKind(name
     private const string Prefix = "base_model.model.";
     private const double Tolerance = 1e-5;
 
-    private static readonly AdapterConfig Settings = new(4, 6, 0, ["q_proj", "down_proj"], ["norm"], UseRslora: false);
+    private static readonly AdapterConfig Settings = new(4, 6, 0, ModuleSelection.Named("q_proj", "down_proj"), ["model.norm"], UseRslora: false);
 
     private byte[] weights = [];
     private JsonObject settings = [];
@@ -22,7 +22,8 @@ internal abstract class AdapterKind(string name, string file) : DamagedKind(name
         using var scope = NewDisposeScope();
         SaveModel(folder);
         var generator = new Generator(11);
-        var tensors = AdapterTensors.Of(TinyCheckpoint.Config, Settings).All.Select(tensor => (tensor.Name, randn(tensor.Shape, generator: generator))).ToList();
+        var stored = AdapterTensors.Of(TinyCheckpoint.Config, Settings);
+        var tensors = stored.TargetModules.SelectMany(module => new[] { module.A, module.B }).Concat(stored.ModulesToSave).Select(tensor => (tensor.Name, randn(tensor.Shape, generator: generator))).ToList();
         AdapterCheckpoint.Save(folder["adapters"], Settings with { BaseModel = folder["model"] }, tensors, TinyCheckpoint.Config);
         weights = File.ReadAllBytes(folder["adapters/adapter_model.safetensors"]);
         settings = PlainReaders.Json(File.ReadAllBytes(folder["adapters/adapter_config.json"]));
