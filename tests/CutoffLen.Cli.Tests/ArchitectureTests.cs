@@ -10,7 +10,7 @@ public sealed class ArchitectureTests
     private static readonly string[] Library =
     [
         "CutoffLen.Common", "CutoffLen.Files",
-        "CutoffLen.Tokenization",
+        "CutoffLen.Tokenization.Expressions", "CutoffLen.Tokenization.HuggingFace", "CutoffLen.Tokenization",
         "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
         "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",
         "CutoffLen.Hardware",

@@ -17,9 +17,9 @@ public sealed record TextPiece(int File, int Line, string Text, bool Begins, boo
 
     /// <summary>
     /// Where a text may be cut so that the tokens of the parts are the tokens of the whole: the last place, at or after
-    /// <paramref name="least"/>, between a line feed and a letter or digit. 0 when there is none. No tokenizer in use
-    /// merges across it: byte-level BPE's patterns split before a letter that follows a line feed, and in SentencePiece
-    /// vocabularies a line feed is a piece of its own or a space.
+    /// <paramref name="least"/>, between a line feed and a letter or digit. 0 when there is none. Few tokenizers merge
+    /// across it: byte-level BPE's patterns split before a letter that follows a line feed, and in SentencePiece
+    /// vocabularies a line feed is a piece of its own or a space. <see cref="Tokenizing"/> finds those that do.
     /// </summary>
     public static int CutPlace(ReadOnlySpan<char> text, int least)
     {

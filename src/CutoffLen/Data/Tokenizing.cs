@@ -14,12 +14,17 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
     private const int MostPieces = 8192;
     private const int ManyCharacters = 4 * TextPiece.LongPiece;
 
+    // Where a document may be cut (TextPiece.CutPlace).
+    private static readonly (string Before, string After)[] Cuts =
+        [("a\n", "b"), ("Some words.\n\n", "2 more"), ("x = 1; \r\n", "Aé"), ("\t字。 \n", "中文 b"), ("\n\n\n", "c")];
+
     private readonly IReadOnlyList<int> lineFeed = encoder.Encode("\n");
+    private bool? cutsChangeNothing;
 
     public void Write(IEnumerable<TextPiece> pieces, TokenCacheWriter writer, CancellationToken stop)
     {
         var (characters, spaces, bytes) = (0L, 0L, 0L);
-        foreach (var batch in Batches(pieces))
+        foreach (var batch in Batches(Whole(pieces)))
         {
             var encoded = EncodeAll(batch, stop);
             for (var i = 0; i < batch.Count; i++)
@@ -38,6 +43,31 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
             progress?.Report(new TokenizingProgress(characters, writer.Tokens, totalBytes));
         }
     }
+
+    /// <summary>The pieces, those of a document joined where the tokenizer gives other ids for a document in pieces.</summary>
+    private IEnumerable<TextPiece> Whole(IEnumerable<TextPiece> pieces)
+    {
+        var (begun, text) = ((TextPiece?)null, new StringBuilder());
+        foreach (var piece in pieces)
+        {
+            if (begun is null && (piece.Ends || (cutsChangeNothing ??= Array.TrueForAll(Cuts, ChangesNothing))))
+            {
+                yield return piece;
+                continue;
+            }
+
+            begun ??= piece;
+            text.Append(piece.Text);
+            if (piece.Ends)
+            {
+                yield return begun with { Text = text.ToString(), Ends = true };
+                (begun, text) = (null, new StringBuilder());
+            }
+        }
+    }
+
+    private bool ChangesNothing((string Before, string After) cut) =>
+        encoder.Encode(cut.Before + cut.After).SequenceEqual(encoder.Encode(cut.Before).Concat(EncodeContinuation(cut.After)));
 
     private static IEnumerable<List<TextPiece>> Batches(IEnumerable<TextPiece> pieces)
     {

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using CutoffLen.Tokenization.HuggingFace;
 
 namespace CutoffLen.Tokenization;
 

@@ -7,7 +7,7 @@ namespace CutoffLen.Cli.Tests.Scripts;
 /// <summary>README.md and the pages beside what they describe keep up with the program.</summary>
 public sealed partial class ReadmeTests
 {
-    public static TheoryData<string> Pages => ["README.md", "configs/README.md", "src/CutoffLen/Positions/README.md", "src/CutoffLen/Evaluation/README.md", "scripts/bench/README.md"];
+    public static TheoryData<string> Pages => ["README.md", "configs/README.md", "src/CutoffLen/Positions/README.md", "src/CutoffLen/Evaluation/README.md", "src/CutoffLen/Tokenization/README.md", "scripts/bench/README.md"];
 
     [Fact]
     public void Every_verb_has_a_command_in_it()

@@ -1,12 +1,13 @@
+using System.Text.RegularExpressions;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Data;
 
 /// <summary>
 /// A tokenizer for tests: a token a character, and, as SentencePiece has it, a space token in front of every text that
-/// does not begin with white space.
+/// does not begin with white space. Perhaps also a token for a line feed with the letter behind it, as few tokenizers have.
 /// </summary>
-internal sealed class CharacterEncoder(int vocabularySize = 65536, string fingerprint = "characters", bool spaceInFront = false) : ITextEncoder
+internal sealed class CharacterEncoder(int vocabularySize = 65536, string fingerprint = "characters", bool spaceInFront = false, bool joinsLines = false) : ITextEncoder
 {
     private int calls;
 
@@ -24,6 +25,7 @@ internal sealed class CharacterEncoder(int vocabularySize = 65536, string finger
     {
         Interlocked.Increment(ref calls);
         Before?.Invoke(text);
+        text = joinsLines ? Regex.Replace(text, @"\n[\p{L}\p{N}]", "\uE000") : text;
         int[] ids = [.. text.Select(letter => (int)letter)];
         return spaceInFront && text.Length > 0 ? [' ', .. ids] : ids;
     }

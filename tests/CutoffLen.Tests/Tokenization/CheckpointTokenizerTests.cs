@@ -220,7 +220,7 @@ public sealed class CheckpointTokenizerTests : IDisposable
     [InlineData("normalizer", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]}", "normalizer.normalizers[0] is")]
     [InlineData("normalizer", "{\"type\":\"Replace\",\"pattern\":{},\"content\":\"\"}", "normalizer.pattern is {}; allowed is a Regex or a String")]
     [InlineData("pre_tokenizer", "{\"type\":\"UnicodeScripts\"}", "pre_tokenizer is {\"type\":\"UnicodeScripts\"}; supported are ByteLevel")]
-    [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},\"behavior\":\"Isolated\"}", "the expression (a has a ( without its )")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"},\"behavior\":\"Isolated\"}", "the expression '(a' has a ( without its )")]
     [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Lost\"}", "pre_tokenizer.behavior is \"Lost\"; allowed are Isolated, Removed")]
     [InlineData("pre_tokenizer", "{\"type\":\"Metaspace\",\"prepend_scheme\":\"maybe\"}", "pre_tokenizer.prepend_scheme is \"maybe\"; allowed are always, first and never")]
     [InlineData("decoder", "{\"type\":\"CTC\"}", "decoder is {\"type\":\"CTC\"}; supported are ByteLevel")]

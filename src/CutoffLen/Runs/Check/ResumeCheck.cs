@@ -4,7 +4,7 @@ using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
-using CutoffLen.Tokenization;
+using CutoffLen.Tokenization.HuggingFace;
 using Serilog;
 using Serilog.Core;
 using static TorchSharp.torch;

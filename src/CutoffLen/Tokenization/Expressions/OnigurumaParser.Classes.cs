@@ -100,6 +100,7 @@ internal sealed partial class OnigurumaParser
     /// <summary>Reads a class after its [.</summary>
     private CodePointSet ReadClass(Options options)
     {
+        Deepen();
         var negated = Take("^");
         var (set, intersection) = (CodePointSet.Of(), (CodePointSet?)null);
         for (var first = true; first || Peek != ']'; first = false)
@@ -121,6 +122,7 @@ internal sealed partial class OnigurumaParser
         }
 
         at++;
+        depth--;
         set = intersection?.Intersect(set) ?? set;
         return negated ? set.Complement() : set;
     }

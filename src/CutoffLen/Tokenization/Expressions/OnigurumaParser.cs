@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization.Expressions;
 
@@ -15,9 +16,13 @@ internal sealed partial class OnigurumaParser
     // What a letter sequence is equal to when case is ignored: U+00DF, U+FB00 to U+FB06.
     private static readonly string[] OneLetterForTwo = ["ss", "ff", "fi", "fl", "st"];
 
+    // Deeper ones would take more stack than a thread has.
+    private const int DeepestNesting = 200;
+
     private readonly string source;
     private readonly List<object> output = [];
     private int at;
+    private int depth;
     private char letterBefore;
 
     private OnigurumaParser(string source) => this.source = source;
@@ -42,6 +47,7 @@ internal sealed partial class OnigurumaParser
     /// <returns>Whether it can match nothing.</returns>
     private bool ReadAlternatives(Options options)
     {
+        Deepen();
         var (any, alternative) = (false, true);
         while (!AtEnd && Peek != ')')
         {
@@ -62,7 +68,16 @@ internal sealed partial class OnigurumaParser
             alternative &= ReadQuantifiers(start, mayBeEmpty);
         }
 
+        depth--;
         return any || alternative;
+    }
+
+    private void Deepen()
+    {
+        if (++depth > DeepestNesting)
+        {
+            throw Fault($"more than {DeepestNesting} groups or classes in each other");
+        }
     }
 
     private bool SkipComment()
@@ -269,7 +284,7 @@ internal sealed partial class OnigurumaParser
     }
 
     private InvalidDataException Fault(string what) =>
-        new($"the expression {source} has {what} (character {Math.Min(at, source.Length).ToString(CultureInfo.InvariantCulture)}), which is not supported");
+        new($"the expression {JsonFile.Show(source)} has {what} (character {Math.Min(at, source.Length).ToString(CultureInfo.InvariantCulture)}), which is not supported");
 
     [GeneratedRegex(@"\G\?(?<on>[a-zA-Z]*)(?:-(?<off>[a-zA-Z]*))?(?:(?<colon>:)|\))")]
     private static partial Regex GroupOptions();

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.RegularExpressions;
 using CutoffLen.Common;
+using CutoffLen.Files;
 
 namespace CutoffLen.Tokenization.Expressions;
 
@@ -41,16 +42,21 @@ internal sealed class OnigurumaRegex
         }
         catch (ArgumentException fault)
         {
-            throw new InvalidDataException($"the expression {expression} is not supported: {fault.Message}", fault);
+            throw new InvalidDataException($"the expression {JsonFile.Show(expression)} is not supported: {fault.Message}", fault);
         }
 
         compiled = new(() => new Regex(translated, RegexOptions.CultureInvariant | RegexOptions.Compiled, Timeout));
     }
 
-    /// <summary>The matches in a text, from left to right: where each begins and ends.</summary>
+    /// <summary>The matches in a text, from left to right: where each begins and ends. Nothing matches in an empty text.</summary>
     /// <param name="text">Well-formed UTF-16.</param>
     public List<(int Start, int End)> Matches(ReadOnlySpan<char> text)
     {
+        if (text.IsEmpty)
+        {
+            return [];
+        }
+
         if (!text.ContainsAnyInRange(FirstStandIn, LastStandIn))
         {
             return MatchesOfUnits(text);
@@ -94,7 +100,7 @@ internal sealed class OnigurumaRegex
         }
         catch (RegexMatchTimeoutException fault)
         {
-            throw new UserException($"the tokenizer's expression {source} does not come to an end on this text", fault);
+            throw new UserException($"the tokenizer's expression {JsonFile.Show(source)} does not come to an end on this text", fault);
         }
 
         return matches;

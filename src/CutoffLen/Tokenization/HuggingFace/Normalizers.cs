@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using CutoffLen.Files;
@@ -24,7 +25,7 @@ internal static class Normalizers
             case "Lowercase":
                 return Each(Lowercase);
             case "StripAccents":
-                return Each(WithoutMarks);
+                return WithoutMarks;
             case "ByteLevel":
                 return Each(ByteAlphabet.Encode);
             case "Strip":
@@ -39,28 +40,28 @@ internal static class Normalizers
         }
     }
 
-    private static Func<TextPart, TextPart> Each(Func<string, string> change) => piece => new TextPart(change(piece.Text), piece.First);
+    private static Func<TextPart, TextPart> Each(Func<string, string> change) => part => new TextPart(change(part.Text), part.First);
 
     /// <summary>What is left of a text that loses its beginning is not its beginning.</summary>
-    private static Func<TextPart, TextPart> Strip(bool left, bool right) => piece =>
+    private static Func<TextPart, TextPart> Strip(bool left, bool right) => part =>
     {
-        var stripped = left ? piece.Text.TrimStart() : piece.Text;
-        return new TextPart(right ? stripped.TrimEnd() : stripped, piece.First && stripped.Length == piece.Text.Length);
+        var stripped = left ? part.Text.TrimStart() : part.Text;
+        return new TextPart(right ? stripped.TrimEnd() : stripped, part.First && stripped.Length == part.Text.Length);
     };
 
     private static Func<TextPart, TextPart> Replace(JsonPart pattern, string content)
     {
         if (pattern["String"].Text() is { Length: > 0 } text)
         {
-            return piece => new TextPart(
-                piece.Text.Replace(text, content, StringComparison.Ordinal),
-                piece.First && (content.Length > 0 || !piece.Text.StartsWith(text, StringComparison.Ordinal)));
+            return part => new TextPart(
+                part.Text.Replace(text, content, StringComparison.Ordinal),
+                part.First && (content.Length > 0 || !part.Text.StartsWith(text, StringComparison.Ordinal)));
         }
 
         var regex = new OnigurumaRegex(pattern["Regex"].Text() ?? throw new InvalidDataException($"{pattern.Path} is {pattern}; allowed is a Regex or a String"));
-        return piece => new TextPart(
-            regex.Replace(piece.Text, content),
-            piece.First && (content.Length > 0 || regex.Matches(piece.Text) is not [(0, > 0), ..]));
+        return part => new TextPart(
+            regex.Replace(part.Text, content),
+            part.First && (content.Length > 0 || regex.Matches(part.Text) is not [(0, > 0), ..]));
     }
 
     /// <summary>Character by character, as Rust's char::to_lowercase: a final sigma is none, U+0130 becomes two.</summary>
@@ -68,7 +69,12 @@ internal static class Normalizers
         ? text.ToLowerInvariant()
         : string.Concat(text.EnumerateRunes().Select(rune => rune.Value == 0x130 ? "i\u0307" : Rune.ToLowerInvariant(rune).ToString()));
 
-    private static string WithoutMarks(string text) =>
-        string.Concat(text.EnumerateRunes().Where(rune => Rune.GetUnicodeCategory(rune) is not (
-            UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark)));
+    private static TextPart WithoutMarks(TextPart part)
+    {
+        var kept = string.Concat(part.Text.EnumerateRunes().Where(rune => !IsMark(rune)));
+        return new TextPart(kept, part.First && !(Rune.DecodeFromUtf16(part.Span, out var first, out _) == OperationStatus.Done && IsMark(first)));
+    }
+
+    private static bool IsMark(Rune rune) => Rune.GetUnicodeCategory(rune) is
+        UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark;
 }

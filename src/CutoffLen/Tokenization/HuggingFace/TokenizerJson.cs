@@ -36,9 +36,7 @@ internal static class TokenizerJson
             };
             return definition with
             {
-                Added = [.. AddedToken.Assign(model, added, [.. config.Added, .. special]).Select(token => token.Normalized
-                    ? token with { Pattern = definition.Normalize(new TextPart(token.Content, first: true)).Text }
-                    : token)],
+                Added = [.. AddedToken.Assign(model, added, [.. config.Added, .. special]).Select(token => token.Normalized ? WithPattern(token, definition) : token)],
             };
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidOperationException or ArgumentException)
@@ -89,6 +87,14 @@ internal static class TokenizerJson
         token["single_word"].Flag(),
         token["normalized"].Flag(),
         path);
+
+    private static AddedToken WithPattern(AddedToken token, TokenizerDefinition definition)
+    {
+        var pattern = definition.Normalize(new TextPart(token.Content, first: true)).Text;
+        return pattern.Length > 0
+            ? token with { Pattern = pattern }
+            : throw new InvalidDataException($"the added token {JsonFile.Show(token.Content)} is normalized to nothing");
+    }
 
     private static Dictionary<string, int> ReadVocabulary(JsonPart vocabulary)
     {

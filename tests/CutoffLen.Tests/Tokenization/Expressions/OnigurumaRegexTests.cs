@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using CutoffLen.Files;
 using CutoffLen.Tokenization.Expressions;
 
 namespace CutoffLen.Tests.Tokenization.Expressions;
@@ -103,10 +104,16 @@ public sealed class OnigurumaRegexTests
     public void What_has_no_exact_translation_is_named(string expression, string fault)
     {
         var message = Assert.Throws<InvalidDataException>(() => new OnigurumaRegex(expression)).Message;
-        Assert.StartsWith($"the expression {expression} ", message, StringComparison.Ordinal);
+        Assert.StartsWith($"the expression {JsonFile.Show(expression)} ", message, StringComparison.Ordinal);
         Assert.Contains(fault, message, StringComparison.Ordinal);
         Assert.Contains("not supported", message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData('(', "a")]
+    [InlineData('[', "a")]
+    public void Deep_nesting_is_an_error_and_no_overflow_of_the_stack(char opening, string content) => Assert.Contains(
+        "in each other", Assert.Throws<InvalidDataException>(() => new OnigurumaRegex(new string(opening, 100_000) + content)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_long_text_is_matched_like_a_short_one()

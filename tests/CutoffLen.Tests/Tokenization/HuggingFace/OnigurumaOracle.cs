@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using CutoffLen.Tokenization;
+using CutoffLen.Tokenization.HuggingFace;
 using Tokenizers.DotNet;
 
 namespace CutoffLen.Tests.Tokenization.HuggingFace;

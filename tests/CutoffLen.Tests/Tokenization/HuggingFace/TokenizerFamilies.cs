@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Tokenization;
+using CutoffLen.Tokenization.HuggingFace;
 
 namespace CutoffLen.Tests.Tokenization.HuggingFace;
 
@@ -66,7 +66,7 @@ internal static class TokenizerFamilies
         ["Kimi K2"] = () => ByteLevel($$"""{"type":"Sequence","pretokenizers":[{{Split(PublishedExpressions.Kimi)}},{{JustBytes}}]}"""),
         ["RoBERTa"] = () => ByteLevel(
             """{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}""", post: $$"""{"type":"RobertaProcessing","sep":["</s>",{{IdOf("</s>")}}],"cls":["<s>",{{IdOf("<s>")}}],"trim_offsets":true,"add_prefix_space":true}""",
-            added: Special("<s>", "</s>") + "," + Added("<tag>:lsr")),
+            added: Special("<s>", "</s>") + "," + Added("<tag>:lsr") + "," + Added("  :lr") + "," + Added("word:r")),
         ["Command R"] = () => ByteLevel($$"""{"type":"Sequence","pretokenizers":[{{SplitDigits}},{{Gpt2Words}}]}""", Nfc, Template("<s>")),
         ["byte-level normalizer"] = () => ByteLevel("null", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"ByteLevel"}]}"""),
         ["lower case"] = () => ByteLevel(Gpt2Words, """{"type":"Sequence","normalizers":[{"type":"Strip","strip_left":true,"strip_right":true},{"type":"NFKD"},{"type":"StripAccents"},{"type":"Lowercase"}]}""", added: Added("WORD:n") + "," + Added("<tag>")),

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Text;
 using CutoffLen.Tokenization.Expressions;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>A token that is found in the text as it stands, before byte pair encoding.</summary>
 /// <param name="Id">Its id.</param>
@@ -61,10 +61,10 @@ internal sealed class AddedTokens
     private readonly SearchValues<string> patterns;
     private readonly int[] lengths;
 
-    /// <summary>Tokens to look for. Of those with one pattern the first one is found.</summary>
+    /// <summary>Tokens to look for. Of those with one pattern the first special one is found, or else the first.</summary>
     public AddedTokens(IEnumerable<AddedToken> tokens)
     {
-        byPattern = tokens.Where(token => token.Pattern.Length > 0).DistinctBy(token => token.Pattern)
+        byPattern = tokens.OrderBy(token => !token.Special).DistinctBy(token => token.Pattern)
             .ToDictionary(token => token.Pattern, StringComparer.Ordinal).GetAlternateLookup<ReadOnlySpan<char>>();
         patterns = SearchValues.Create([.. byPattern.Dictionary.Keys], StringComparison.Ordinal);
         lengths = [.. byPattern.Dictionary.Keys.Select(pattern => pattern.Length).Distinct().OrderDescending()];
@@ -82,15 +82,19 @@ internal sealed class AddedTokens
             }
 
             var begin = token.StripLeft ? Math.Max(start, text.AsSpan(0, left).TrimEnd().Length) : left;
+            var end = token.StripRight ? text.Length - text.AsSpan(right).TrimStart().Length : right;
             if (begin > start)
             {
                 yield return (null, start..begin);
             }
 
-            yield return (token, default);
+            // The search goes on right behind a token, also in white space that it took. Nothing may be left of a token there.
+            if (end > begin)
+            {
+                yield return (token, default);
+            }
 
-            // The search goes on behind the token itself: what it took of the text behind may begin another one.
-            start = token.StripRight ? text.Length - text.AsSpan(right).TrimStart().Length : right;
+            start = end;
         }
 
         if (start < text.Length)

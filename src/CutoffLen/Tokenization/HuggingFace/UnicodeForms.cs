@@ -1,7 +1,7 @@
 using System.Text;
 using CutoffLen.Tokenization.Expressions;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>
 /// Unicode's normalization forms (UAX #15), by ICU, as of Unicode 9: Hugging Face's tokenizers leave later characters as they

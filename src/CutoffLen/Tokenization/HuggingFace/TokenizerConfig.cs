@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Files;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>
 /// tokenizer_config.json and the files that say the same for older checkpoints, special_tokens_map.json and

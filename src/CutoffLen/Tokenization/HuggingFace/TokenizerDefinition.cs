@@ -1,4 +1,4 @@
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>What the files of a tokenizer say, in the parts of Hugging Face's tokenizers library.</summary>
 /// <param name="Kind">In words, for people.</param>
@@ -9,7 +9,7 @@ namespace CutoffLen.Tokenization;
 internal sealed record TokenizerDefinition(
     string Kind,
     IReadOnlyList<Func<TextPart, TextPart>> Normalizers,
-    IReadOnlyList<HuggingFace.PreTokenizer> PreTokenizers,
+    IReadOnlyList<PreTokenizer> PreTokenizers,
     BpeModel Model,
     IReadOnlyList<Func<IEnumerable<string>, IEnumerable<string>>> Decoders)
 {

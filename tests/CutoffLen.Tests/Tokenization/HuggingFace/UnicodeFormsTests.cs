@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Tokenization;
 using CutoffLen.Tokenization.Expressions;
+using CutoffLen.Tokenization.HuggingFace;
 
-namespace CutoffLen.Tests.Tokenization;
+namespace CutoffLen.Tests.Tokenization.HuggingFace;
 
 public sealed class UnicodeFormsTests
 {

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>The ids of the short words seen first. Safe from several threads at once.</summary>
 internal sealed class WordCache

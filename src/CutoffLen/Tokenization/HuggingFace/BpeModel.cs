@@ -2,7 +2,7 @@ using System.Text;
 using CutoffLen.Common;
 using Microsoft.ML.Tokenizers;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>What a BPE model does beside merging.</summary>
 /// <param name="ByteFallback">Whether a character that is no token becomes its UTF-8 bytes, tokens &lt;0x00&gt; to &lt;0xFF&gt;.</param>

@@ -1,4 +1,4 @@
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>A part of a text on its way to tokens.</summary>
 /// <param name="Source">What it is a part of; normalized or not.</param>

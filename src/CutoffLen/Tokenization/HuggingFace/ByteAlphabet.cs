@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace CutoffLen.Tokenization;
+namespace CutoffLen.Tokenization.HuggingFace;
 
 /// <summary>
 /// GPT-2's byte alphabet, in which byte-level vocabularies are stored. Printable Latin-1 stands for itself; the other 68
