@@ -34,8 +34,10 @@ public sealed record AdapterTensors(IReadOnlyList<LoraModule> TargetModules, IRe
         var targets = modules.Where(module => matcher.IsTarget(module) && !(tying.AdaptsHead && module == WeightTying.Head)).Select(matcher.Module).ToList();
         Check(targets, saved, tying);
 
-        var touchesTie = targets.Select(module => module.Name).Concat(saved).Any(module => module is WeightTying.Embedding or WeightTying.Head);
-        return new AdapterTensors(targets, [.. parameters.Where(parameter => saved.Any(module => IsIn(parameter.Name, module)))])
+        var savedParameters = parameters.Where(parameter => saved.Any(module => IsIn(parameter.Name, module))).ToList();
+        var touchesTie = targets.Select(module => module.Weight).Concat(savedParameters.Select(parameter => parameter.Name))
+            .Any(name => name is LlamaParameters.Embedding or LlamaParameters.Head);
+        return new AdapterTensors(targets, savedParameters)
         {
             TiedHead = tying.AdaptsHead ? matcher.TiedHead(targets) : null,
             KeepsTie = config.TieWordEmbeddings && (tying.SavesHead || tying.AdaptsHead || !touchesTie),

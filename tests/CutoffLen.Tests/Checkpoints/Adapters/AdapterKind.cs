@@ -94,6 +94,15 @@ internal sealed record AdapterKind(string Name, string Settings, params string[]
         {
             IsTied = true, Whole = [Embedding + ".weight", Head + ".weight"],
         },
+        new("tied, all but the head saved", """{"target_modules": ["lm_head", "q_proj"], "modules_to_save": ["model"]}""", Head)
+        {
+            IsTied = true,
+            Whole =
+            [
+                Embedding + ".weight", "model.norm.weight", .. Of("input_layernorm.weight", "post_attention_layernorm.weight"),
+                .. Linear.Select(module => module + ".weight"),
+            ],
+        },
         new("tied, saved and kept tied", """{"target_modules": ["q_proj"], "modules_to_save": ["lm_head"], "ensure_weight_tying": true}""", Of("self_attn.q_proj"))
         {
             IsTied = true, StaysTied = true, Whole = [Embedding + ".weight", Head + ".weight"],

@@ -42,6 +42,26 @@ public sealed class AdapterKindTests : IDisposable
     }
 
     [Theory]
+    [InlineData("use_dora")]
+    [InlineData("use_dora on embedding and head")]
+    [InlineData("lora_bias")]
+    [InlineData("pissa")]
+    public void Is_merged_in_bfloat16_as_well_as_that_can_be(string name)
+    {
+        var kind = AdapterKind.All.Single(kind => kind.Name == name);
+        kind.Write(folder["base"], folder["adapters"]);
+        using var scope = NewDisposeScope();
+        using var checkpoint = HuggingFaceCheckpoint.Open(folder["base"]);
+        using var stored = StoredAdapters.Open(folder["adapters"], checkpoint.Config);
+        using var beside = stored.LoadBeside(checkpoint.Weights(CPU, ScalarType.BFloat16));
+        using var merged = stored.LoadMerged(checkpoint.Weights(CPU, ScalarType.BFloat16));
+        using var plain = checkpoint.Load(CPU, ScalarType.BFloat16);
+        var (expected, near, far) = (Nll(beside), Nll(merged), Nll(plain));
+        Assert.InRange(Away(near), 0, 0.2 * Away(far));
+        double Away(float[] nll) => nll.Zip(expected, (a, b) => Math.Abs(a - b)).Average();
+    }
+
+    [Theory]
     [InlineData("""{"peft_type": "IA3"}""", "peft_type is 'IA3'; supported is LORA")]
     [InlineData("""{"peft_type": null}""", "peft_type is missing")]
     [InlineData("""{"task_type": "SEQ_CLS"}""", "task_type is 'SEQ_CLS'; supported is CAUSAL_LM")]
@@ -167,6 +187,12 @@ public sealed class AdapterKindTests : IDisposable
         using var scope = NewDisposeScope();
         using var opened = ModelFolder.Open(folder[name]);
         using var model = opened.Load(CPU, ScalarType.Float32);
+        return Nll(model);
+    }
+
+    private static float[] Nll(LlamaForCausalLM model)
+    {
+        using var scope = NewDisposeScope();
         var tokens = tensor(Enumerable.Range(0, 40).Select(n => (n * 17L) % 40).ToArray());
         using var plan = AttentionPlan.Create(new RopeMethod(model.Config.Positions), TokenPositions.Sequential(40), model.Config, CPU);
         return TokenLikelihood.OfDocument(model, model.Hidden(tokens.unsqueeze(0), plan).squeeze(0), tokens).data<float>().ToArray();
