@@ -126,7 +126,7 @@ public sealed record TrainingConfig
     public int? TokensPerStep { get; init; }
 
     /// <summary>P, ranks that share each sequence (arXiv 2407.21783, section 3.3.2); divides the number of ranks.</summary>
-    [Range(1, int.MaxValue)]
+    [Range(1, 65_536)]
     [NotCompared("changes the order of sums only")]
     public int ContextParallelSize { get; init; } = 1;
 

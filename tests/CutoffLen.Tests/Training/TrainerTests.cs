@@ -10,14 +10,15 @@ namespace CutoffLen.Tests.Training;
 public sealed class TrainerTests
 {
     [Theory]
-    [InlineData(Packing.Documents, "plain")]
-    [InlineData(Packing.Concat, "plain")]
-    [InlineData(Packing.Pad, "randomized")]
-    public void Four_micro_batches_of_one_sequence_do_what_one_of_four_does(Packing packing, string positions)
+    [InlineData(Packing.Documents, "plain", false)]
+    [InlineData(Packing.Concat, "plain", false)]
+    [InlineData(Packing.Concat, "plain", true)]
+    [InlineData(Packing.Pad, "randomized", false)]
+    public void Four_micro_batches_of_one_sequence_do_what_one_of_four_does(Packing packing, string positions, bool lora)
     {
         using var training = new TinyTraining(40, 12, 30, 32, 7, 50, 33, 20);
-        var (loss, norm, weights) = OneStep(training, batch: 4, accumulation: 1, packing, positions);
-        var (accumulatedLoss, accumulatedNorm, accumulated) = OneStep(training, batch: 1, accumulation: 4, packing, positions);
+        var (loss, norm, weights) = OneStep(training, batch: 4, accumulation: 1, packing, positions, lora);
+        var (accumulatedLoss, accumulatedNorm, accumulated) = OneStep(training, batch: 1, accumulation: 4, packing, positions, lora);
         Assert.Equal(loss, accumulatedLoss, 1e-6 * loss);
         Assert.Equal(norm, accumulatedNorm, 1e-6 * norm);
         Assert.Equal(weights.Length, accumulated.Length);
@@ -113,10 +114,11 @@ public sealed class TrainerTests
         Assert.True(trainer.Trained.Sequences >= 3);
     }
 
-    private static (double Loss, double Norm, float[] Gradients) OneStep(TinyTraining training, int batch, int accumulation, Packing packing, string positions)
+    private static (double Loss, double Norm, float[] Gradients) OneStep(
+        TinyTraining training, int batch, int accumulation, Packing packing, string positions, bool lora)
     {
         using var scope = NewDisposeScope();
-        using var model = TinyTraining.Full();
+        using var model = lora ? TinyTraining.Lora(new(4, 16, 0.3, ["q_proj", "down_proj"], ["norm"], UseRslora: false)) : TinyTraining.Full();
         // Rate 0 leaves gradients as they are until the next step clears them.
         using var trainer = training.Trainer(model, TinyTraining.Settings(4, batch, accumulation), packing: packing, positions: positions);
         var report = trainer.TrainStep();

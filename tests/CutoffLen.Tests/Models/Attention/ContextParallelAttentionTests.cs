@@ -21,8 +21,8 @@ public sealed class ContextParallelAttentionTests
     public void Blocked_attention_of_two_ranks_equals_dense_under_every_method(string spec)
     {
         var method = MethodPropertyTests.Create(spec);
-        AssertEqualsDense(method, TokenPositions.Sequential(132), TinyModels.ForEveryMethod, 2, AttentionPath.Blocked, ManyPieces);
-        AssertEqualsDense(method, TokenPositions.Packed([5, 60, 1, 34]), TinyModels.ForEveryMethod, 2, AttentionPath.Blocked, ManyPieces);
+        AssertEqualsDense(method, TokenPositions.Sequential(72), TinyModels.ForEveryMethod, 2, AttentionPath.Blocked, ManyPieces);
+        AssertEqualsDense(method, TokenPositions.Packed([5, 40, 1, 26]), TinyModels.ForEveryMethod, 2, AttentionPath.Blocked, ManyPieces);
     }
 
     [Theory]
