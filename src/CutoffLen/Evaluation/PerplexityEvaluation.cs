@@ -41,10 +41,10 @@ public sealed class PerplexityEvaluation(
     PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens = PerplexityEvaluation.StandardBatchTokens,
     ICollectives? ranks = null)
 {
-    private readonly ICollectives ranks = ranks ?? SingleRank.Instance;
-
     /// <summary>Tokens of a batch where nothing is said.</summary>
     public const int StandardBatchTokens = 8192;
+
+    private readonly ICollectives ranks = ranks ?? SingleRank.Instance;
 
     /// <summary>Scores a model under its position method.</summary>
     /// <param name="model">The network under its position method.</param>
@@ -282,7 +282,7 @@ public sealed class PerplexityEvaluation(
             var reached = plan.Lengths.LastOrDefault(length => documents.Any(document => document.Tokens.Length >= length));
             // A batch is never larger than all there is to read.
             var most = Math.Max(reached, Math.Min(batchTokens, documents.Sum(document => (long)document.Tokens.Length) * plan.Lengths.Count));
-            new ScoringMemory(model).Check(most, HostMemory.Read().AvailableBytes);
+            new ScoringMemory(model).Check(most, HostMemory.Read().AvailableBytes / LocalWorld.Current.Size);
         }
     }
 

@@ -33,9 +33,12 @@ public sealed class PeakMemory
         }
     }
 
-    /// <summary>Bytes that are free on the device now, with what this process holds in main memory already.</summary>
+    /// <summary>
+    /// Bytes that are free on the device now, with what this process holds in main memory already. Ranks on one host share its
+    /// memory.
+    /// </summary>
     public static long FreeBytes(DeviceAndDtype compute) => compute.Device.type == DeviceType.CPU
-        ? HostMemory.Read().AvailableBytes + Environment.WorkingSet
+        ? (HostMemory.Read().AvailableBytes / LocalWorld.Current.Size) + Environment.WorkingSet
         : CudaDriver.FreeBytes(compute.Device.index);
 
     /// <summary>The peak so far, in bytes.</summary>

@@ -1,4 +1,5 @@
 using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Runs;
@@ -118,7 +119,7 @@ public sealed class TrainerTests
         TinyTraining training, int batch, int accumulation, Packing packing, string positions, bool lora)
     {
         using var scope = NewDisposeScope();
-        using var model = lora ? TinyTraining.Lora(new(4, 16, 0.3, ["q_proj", "down_proj"], ["norm"], UseRslora: false)) : TinyTraining.Full();
+        using var model = lora ? TinyTraining.Lora(new(4, 16, 0.3, ModuleSelection.Named("q_proj", "down_proj"), ["norm"], UseRslora: false)) : TinyTraining.Full();
         // Rate 0 leaves gradients as they are until the next step clears them.
         using var trainer = training.Trainer(model, TinyTraining.Settings(4, batch, accumulation), packing: packing, positions: positions);
         var report = trainer.TrainStep();

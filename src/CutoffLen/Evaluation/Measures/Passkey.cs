@@ -51,8 +51,6 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 /// <param name="Seed">Seed of the keys, the same keys for every model and method.</param>
 public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0)
 {
-    private const int NumbersOfTrial = 4;
-
     /// <summary>Runs every length and depth; reports each cell as it finishes. Ranks share the keys of a length.</summary>
     public PasskeyResult Run(
         IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, ICollectives? ranks = null,
@@ -64,18 +62,19 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         foreach (var round in places.Chunk(ranks.Size == 1 ? 1 : Depths))
         {
             var keys = round.SelectMany(place => Enumerable.Range(0, Trials).Select(trial => (place.Length, place.Depth, Trial: trial)));
-            var numbers = ranks.Sum([.. keys.SelectMany((key, n) => n % ranks.Size == ranks.Rank && !cancel.IsCancellationRequested
+            var own = keys.Select((key, n) => n % ranks.Size == ranks.Rank && !cancel.IsCancellationRequested
                 ? Try(model, encode, decode, key.Length, At(key.Depth), new KeyedRandom(Seed, "passkey", key.Length, key.Depth, key.Trial))
-                : new double[NumbersOfTrial])]);
+                : default);
+            var tried = ranks.Sum([.. own.SelectMany(trial => trial.Numbers)]).Chunk(Trial.Count).Select(Trial.Of);
             if (ranks.Any(cancel.IsCancellationRequested))
             {
                 throw new OperationCanceledException(cancel);
             }
 
-            foreach (var (place, trials) in round.Zip(numbers.Chunk(NumbersOfTrial).Chunk(Trials)))
+            foreach (var (place, trials) in round.Zip(tried.Chunk(Trials)))
             {
                 var cell = new PasskeyCell(
-                    place.Length, At(place.Depth), trials.Average(t => t[3]), Trials, (int)trials.Sum(t => t[0]), trials.Average(t => t[1]), (int)trials.Max(t => t[2]));
+                    place.Length, At(place.Depth), trials.Average(t => t.Distance), Trials, trials.Sum(t => t.Found), trials.Average(t => t.Rank), trials.Max(t => t.Candidates));
                 cells.Add(cell);
                 progress?.Report(cell);
             }
@@ -86,8 +85,7 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
 
     private double At(int depth) => Depths == 1 ? 0.5 : (double)depth / (Depths - 1);
 
-    /// <summary>Whether a key was found (1 or 0), its rank, the candidates, and its distance.</summary>
-    private double[] Try(
+    private Trial Try(
         IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, int length, double depth, KeyedRandom random)
     {
         // A cell's keys do not depend on which other lengths and depths are measured.
@@ -105,6 +103,16 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         var others = PasskeyPrompt.Alternatives(prompt, keys.Skip(1), encode);
         var scores = model.Answer(prompt.Prompt, prompt.Answer.Length, [prompt.Answer, .. others]);
         var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || decode(scores.Decoded).TrimStart().StartsWith(keys[0], StringComparison.Ordinal);
-        return [found ? 1 : 0, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance];
+        return new Trial(found ? 1 : 0, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance);
+    }
+
+    /// <summary>One key: whether it was found (1 or 0), its rank among the candidates, and its distance.</summary>
+    private readonly record struct Trial(int Found, int Rank, int Candidates, int Distance)
+    {
+        public const int Count = 4;
+
+        public double[] Numbers => [Found, Rank, Candidates, Distance];
+
+        public static Trial Of(double[] numbers) => new((int)numbers[0], (int)numbers[1], (int)numbers[2], (int)numbers[3]);
     }
 }
