@@ -19,7 +19,6 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>[width, D/2].</summary>
     public const string ClexDown = "model.clex_layer.proj_func.ode_down_proj";
 
-    private const string Head = "lm_head.weight";
     private const int MostListed = 12;
     private const string Gguf = ".gguf";
 
@@ -167,7 +166,7 @@ internal sealed class WeightFiles : IDisposable
         var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown)).ToList();
         List(problems, $"{folder}: missing tensors", missing);
         List(problems, $"{folder}: unexpected tensors", unexpected);
-        if (missing.Contains(Head))
+        if (missing.Contains(LlamaParameters.Head))
         {
             problems.Add($"{folder}: if the head shares the embedding's weights, config.json needs \"tie_word_embeddings\": true");
         }
@@ -225,7 +224,7 @@ internal sealed class WeightFiles : IDisposable
     /// Tensors that the network does not need: those that are never read, and the head of a model with tied embeddings, which
     /// <see cref="CheckTiedHead"/> checks.
     /// </summary>
-    private bool IsNeedless(string name) => IsUnread(name) || (isTied && name == Head);
+    private bool IsNeedless(string name) => IsUnread(name) || (isTied && name == LlamaParameters.Head);
 
     /// <summary>
     /// Rotary frequencies and tables, which old checkpoints stored and config.json determines (transformers ignores them since
@@ -237,15 +236,15 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>A stored head that differs from the embedding it is tied to is an error.</summary>
     public void CheckTiedHead()
     {
-        if (!isTied || !tensors.TryGetValue(Head, out var head))
+        if (!isTied || !tensors.TryGetValue(LlamaParameters.Head, out var head))
         {
             return;
         }
 
-        var (file, embedding) = tensors["model.embed_tokens.weight"];
+        var (file, embedding) = tensors[LlamaParameters.Embedding];
         using var scope = NewDisposeScope();
         if (!head.Entry.Shape.AsSpan().SequenceEqual(embedding.Shape)
-            || !file.Read(embedding.Name).eq(head.File.Read(Head, embedding.Dtype)).all().item<bool>())
+            || !file.Read(embedding.Name).eq(head.File.Read(LlamaParameters.Head, embedding.Dtype)).all().item<bool>())
         {
             throw new UserException(
                 $"{head.File.Path}: lm_head.weight differs from model.embed_tokens.weight, but config.json ties them "

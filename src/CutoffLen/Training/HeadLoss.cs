@@ -12,13 +12,6 @@ namespace CutoffLen.Training;
 /// </summary>
 internal static class HeadLoss
 {
-    /// <summary>
-    /// Bytes of a chunk: logits in the model's dtype, of <paramref name="width"/> bytes a number, and in float32 where that is
-    /// another.
-    /// </summary>
-    public static long ChunkBytes(long tokens, long vocabulary, int width) =>
-        Math.Min(tokens, TokenLikelihood.ChunkTokens(vocabulary)) * vocabulary * (width == sizeof(float) ? width : width + sizeof(float));
-
     /// <summary>The summed loss in nats (a float64 scalar), and the gradients of <paramref name="scale"/> times that sum.</summary>
     /// <param name="model">The model, for its head.</param>
     /// <param name="hidden">[N, C] hidden states after the final norm.</param>

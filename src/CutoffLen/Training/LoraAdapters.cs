@@ -17,7 +17,7 @@ namespace CutoffLen.Training;
 public sealed class LoraAdapters : IDisposable
 {
     private readonly long seed;
-    private readonly List<IDisposable> attached = [];
+    private readonly List<Parameter> trained = [];
 
     /// <summary>Finds the modules in a model.</summary>
     /// <param name="config">The architecture.</param>
@@ -74,17 +74,13 @@ public sealed class LoraAdapters : IDisposable
             {
                 a.zero_();
                 b.copy_(Drawn(number, generator => randn(module.B.Shape, ScalarType.Float32, generator: generator)));
-                var adapter = new EmbeddingAdapter(a, b, module.Scale);
-                network.EmbeddingAdapter = adapter;
-                attached.Add(adapter);
+                network.EmbeddingAdapter = new EmbeddingAdapter(a, b, module.Scale);
             }
             else
             {
                 a.copy_(Drawn(number, generator => (rand(module.A.Shape, ScalarType.Float32, generator: generator) * Kept(2) - Kept(1)) / Kept(Math.Sqrt(module.A.Shape[1]))));
                 b.zero_();
-                var adapter = new LinearAdapter(a, b, module.Scale, Dropout, number);
-                linear.Add((module.Name, adapter));
-                attached.Add(adapter);
+                linear.Add((module.Name, new LinearAdapter(a, b, module.Scale, Dropout, number)));
             }
         }
 
@@ -92,12 +88,12 @@ public sealed class LoraAdapters : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => attached.ForEach(adapter => adapter.Dispose());
+    public void Dispose() => trained.ForEach(parameter => parameter.Dispose());
 
     /// <summary>In this network a tied embedding is one parameter, so training it whole trains the head too.</summary>
     private static AdapterConfig Tied(LlamaConfig config, AdapterConfig adapters) =>
         config.TieWordEmbeddings && !adapters.EnsureWeightTying && adapters.ModulesToSave.Any(name => LlamaParameters.Embedding.Contains(name + '.', StringComparison.Ordinal))
-            ? adapters with { EnsureWeightTying = true, ModulesToSave = [.. adapters.ModulesToSave.Where(name => name != "lm_head"), "lm_head"] }
+            ? adapters with { EnsureWeightTying = true, ModulesToSave = [.. adapters.ModulesToSave.Where(name => name != WeightTying.Head), WeightTying.Head] }
             : adapters;
 
     /// <summary>PEFT takes names that match nothing without a word; in a configuration they are mistakes.</summary>
@@ -108,7 +104,7 @@ public sealed class LoraAdapters : IDisposable
             throw new UserException("modules_to_save: this model has no lm_head to train: its head is the embedding; name embed_tokens");
         }
 
-        Check("modules_to_save", adapters.ModulesToSave.Where(name => name != "lm_head" || !Config.EnsureWeightTying), name => Tensors.ModulesToSave.Any(saved => saved.Name.Contains(name + '.', StringComparison.Ordinal)));
+        Check("modules_to_save", adapters.ModulesToSave.Where(name => name != WeightTying.Head || !Config.EnsureWeightTying), name => Tensors.ModulesToSave.Any(saved => saved.Name.Contains(name + '.', StringComparison.Ordinal)));
         Check("lora_target_modules", adapters.TargetModules.Names, name => Tensors.TargetModules.Any(module => ModuleSelection.IsSuffix(name, module.Name)));
 
         static void Check(string key, IEnumerable<string> names, Func<string, bool> isFound)
@@ -126,15 +122,16 @@ public sealed class LoraAdapters : IDisposable
         return draw(generator);
     }
 
-    private static Parameter Trained(FlatParameters parameters, string name)
+    private Parameter Trained(FlatParameters parameters, string name)
     {
         var parameter = new Parameter(parameters.View(name).DetachFromDisposeScope(), requires_grad: false);
+        trained.Add(parameter);
         parameters.Attach([(name, parameter)]);
         return parameter;
     }
 
     /// <summary>The adapter of a linear layer.</summary>
-    private sealed class LinearAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number) : ILinearAdapter, IDisposable
+    private sealed class LinearAdapter(Parameter a, Parameter b, double scale, LoraDropout dropout, int number) : ILinearAdapter
     {
         // a [r, in], b [out, r]
 
@@ -155,16 +152,10 @@ public sealed class LoraAdapters : IDisposable
             a.grad!.add_(reducedGradient.t().mm(dropped));
             inputGradient.add_(dropout.Apply(reducedGradient.mm(a), number, firstToken));
         }
-
-        public void Dispose()
-        {
-            a.Dispose();
-            b.Dispose();
-        }
     }
 
     /// <summary>The adapter of the embedding. Tokens are not dropped.</summary>
-    private sealed class EmbeddingAdapter(Parameter a, Parameter b, double scale) : IEmbeddingAdapter, IDisposable
+    private sealed class EmbeddingAdapter(Parameter a, Parameter b, double scale) : IEmbeddingAdapter
     {
         // a [r, V], b [C, r]
 
@@ -179,12 +170,6 @@ public sealed class LoraAdapters : IDisposable
             using var scope = NewDisposeScope();
             b.grad!.add_(gradient.t().mm(Rows(tokens)), Kept(scale));
             a.grad!.index_add_(1, tokens, gradient.mm(b).mul_(Kept(scale)).t(), Kept(1));
-        }
-
-        public void Dispose()
-        {
-            a.Dispose();
-            b.Dispose();
         }
 
         private Tensor Rows(Tensor tokens) => a.index_select(1, tokens).t(); // [n, r]

@@ -10,7 +10,7 @@ namespace CutoffLen.Checkpoints.Lora;
 /// </summary>
 internal sealed class ModulePattern
 {
-    private const int MaxCharacters = 10_000; // characters
+    private const int MaxCharacters = 10_000;
     private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(0.1);
 
     private readonly string key;

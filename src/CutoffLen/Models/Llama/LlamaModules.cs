@@ -149,3 +149,117 @@ public sealed class Linear : Module
         Adapter?.AddForward(x, output, firstToken);
     }
 }
+
+/// <summary>The projections around attention, grouped-query (arXiv 2305.13245).</summary>
+internal sealed class LlamaAttention : Module
+{
+    internal readonly Linear q_proj;
+    internal readonly Linear k_proj;
+    internal readonly Linear v_proj;
+    internal readonly Linear o_proj;
+
+    public LlamaAttention(string name, LlamaConfig config, WeightSource weights)
+        : base(nameof(LlamaAttention))
+    {
+        var queries = config.NumAttentionHeads * config.HeadDim;
+        var keys = config.NumKeyValueHeads * config.HeadDim;
+        q_proj = new Linear($"{name}.q_proj", config.HiddenSize, queries, config.QkvBias, weights);
+        k_proj = new Linear($"{name}.k_proj", config.HiddenSize, keys, config.QkvBias, weights);
+        v_proj = new Linear($"{name}.v_proj", config.HiddenSize, keys, config.QkvBias, weights);
+        o_proj = new Linear($"{name}.o_proj", queries, config.HiddenSize, config.OutputBias, weights);
+        RegisterComponents();
+    }
+
+    public void Project(Tensor h, LayerHeads heads, RowEncoding encoding, TokenRange chunk, Workspace workspace)
+    {
+        Encoded(q_proj, heads.Queries);
+        Encoded(k_proj, heads.Keys);
+        v_proj.Forward(h, heads.Values, chunk.Start);
+
+        void Encoded(Linear projection, Tensor output)
+        {
+            var projected = encoding.Encoding is null ? output : workspace.Take("projected", output.dtype, output.device, output.shape);
+            projection.Forward(h, projected, chunk.Start);
+            if (encoding.Encoding is not null)
+            {
+                encoding.Apply(chunk, projected, output, workspace);
+            }
+        }
+    }
+
+    /// <summary>The gradient [n, C] of the projections' input.</summary>
+    public Tensor ProjectBackward(Tensor h, LayerHeads gradients, RowEncoding encoding, TokenRange chunk, Workspace workspace)
+    {
+        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
+        q_proj.Backward(h, Decoded(gradients.Queries), dH, add: false, chunk.Start);
+        k_proj.Backward(h, Decoded(gradients.Keys), dH, add: true, chunk.Start);
+        v_proj.Backward(h, gradients.Values, dH, add: true, chunk.Start);
+        return dH;
+
+        Tensor Decoded(Tensor encoded)
+        {
+            if (encoding.Encoding is null)
+            {
+                return encoded;
+            }
+
+            var decoded = workspace.Take("projected", encoded.dtype, encoded.device, encoded.shape);
+            encoding.ApplyTransposed(chunk, encoded, decoded, workspace);
+            return decoded;
+        }
+    }
+}
+
+/// <summary>SwiGLU (arXiv 2002.05202): down(silu(gate(h)) * up(h)).</summary>
+internal sealed class LlamaMlp : Module
+{
+    internal readonly Linear gate_proj;
+    internal readonly Linear up_proj;
+    internal readonly Linear down_proj;
+
+    public LlamaMlp(string name, LlamaConfig config, WeightSource weights)
+        : base(nameof(LlamaMlp))
+    {
+        var (hidden, inner) = (config.HiddenSize, config.IntermediateSize);
+        gate_proj = new Linear($"{name}.gate_proj", hidden, inner, config.MlpBias, weights);
+        up_proj = new Linear($"{name}.up_proj", hidden, inner, config.MlpBias, weights);
+        down_proj = new Linear($"{name}.down_proj", inner, hidden, config.MlpBias, weights);
+        RegisterComponents();
+    }
+
+    /// <summary>The input [n, I] of the down projection; gate and up are left in <paramref name="dense"/>.</summary>
+    public Tensor Activate(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
+    {
+        var (gate, up) = GateAndUp(h, dense, workspace, firstToken);
+        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
+        Kernels.SwiGlu(gate, up, activated);
+        return activated;
+    }
+
+    /// <summary>The gradient [n, C] of the MLP's input, from that of its result.</summary>
+    public Tensor Backward(Tensor h, DenseActivations dense, bool isKept, Tensor gradient, Workspace workspace, long firstToken)
+    {
+        var (gate, up) = isKept ? (dense.Gate!, dense.Up!) : GateAndUp(h, dense, workspace, firstToken);
+        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
+        var dActivated = workspace.Take("activated gradient", h.dtype, h.device, gate.shape);
+        Kernels.SwiGlu(gate, up, activated);
+        down_proj.Backward(activated, gradient, dActivated, add: false, firstToken);
+
+        var (dGate, dUp) = (dActivated, activated);
+        Kernels.SwiGluBackward(dActivated, gate, up, dUp);
+        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
+        gate_proj.Backward(h, dGate, dH, add: false, firstToken);
+        up_proj.Backward(h, dUp, dH, add: true, firstToken);
+        return dH;
+    }
+
+    private (Tensor Gate, Tensor Up) GateAndUp(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
+    {
+        long[] shape = [h.shape[0], gate_proj.Weight.shape[0]];
+        var gate = dense.Gate ?? workspace.Take("gate", h.dtype, h.device, shape);
+        var up = dense.Up ?? workspace.Take("up", h.dtype, h.device, shape);
+        gate_proj.Forward(h, gate, firstToken);
+        up_proj.Forward(h, up, firstToken);
+        return (gate, up);
+    }
+}

@@ -19,6 +19,13 @@ public static class TokenLikelihood
     internal static long ChunkTokens(long vocabulary) => Math.Clamp(LogitsPerChunk / vocabulary, FewestTokens, MostTokens);
 
     /// <summary>
+    /// Bytes of a chunk: logits in the model's dtype, of <paramref name="width"/> bytes a number, and in float32 where that is
+    /// another.
+    /// </summary>
+    internal static long ChunkBytes(long tokens, long vocabulary, int width) =>
+        Math.Min(tokens, ChunkTokens(vocabulary)) * vocabulary * (width == sizeof(float) ? width : width + sizeof(float));
+
+    /// <summary>
     /// The NLL in nats, float32 [T - 1], of each token of a document (int64 [T]) after the tokens before it, from the hidden
     /// states [T, C] that come out of the final norm.
     /// </summary>

@@ -12,6 +12,9 @@ internal static class PreTokenizers
 {
     private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
+    // Rust's is_ascii_punctuation, and Unicode's.
+    private const string Punctuation = @"[[:punct:]&&[\p{P}\x00-\x7F]]";
+
     // Rust's \w, with the joiners.
     private const string RustWord = @"[\w\u200C\u200D]";
 
@@ -26,10 +29,10 @@ internal static class PreTokenizers
         "ByteLevel" => ReadByteLevel(part),
         "Split" => [Split(Pattern(part["pattern"]), Behavior(part), part["invert"].Flag())],
         "Digits" => [Split(@"\p{N}", part["individual_digits"].Flag() ? SplitDelimiterBehavior.Isolated : SplitDelimiterBehavior.Contiguous)],
-        "Punctuation" => [Split("[[:punct:]&&[\\p{P}\\x00-\\x7F]]", part["behavior"].IsNull ? SplitDelimiterBehavior.Isolated : Behavior(part))],
+        "Punctuation" => [Split(Punctuation, part["behavior"].IsNull ? SplitDelimiterBehavior.Isolated : Behavior(part))],
         "Whitespace" => [Split($"{RustWord}+|[^{RustWord}\\s]+", SplitDelimiterBehavior.Removed, invert: true)],
         "WhitespaceSplit" => [Split(@"\s", SplitDelimiterBehavior.Removed)],
-        "BertPreTokenizer" => [Split(@"\s", SplitDelimiterBehavior.Removed), Split("[[:punct:]&&[\\p{P}\\x00-\\x7F]]", SplitDelimiterBehavior.Isolated)],
+        "BertPreTokenizer" => [Split(@"\s", SplitDelimiterBehavior.Removed), Split(Punctuation, SplitDelimiterBehavior.Isolated)],
         "Metaspace" => [Metaspace(MetaspaceSettings.Read(part))],
         _ => throw new InvalidDataException(
             $"{part.Path} is {part}; supported are ByteLevel, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, BertPreTokenizer, Metaspace and a Sequence of them"),

@@ -31,8 +31,8 @@ public sealed record ParameterGroup(
 
 /// <summary>
 /// The trainable parameters as views of one buffer, and their gradients as views of another. So clipping, the optimizer
-/// and what ranks exchange are a few large operations. The model is built around the views (<see cref="View"/>). Autograd
-/// adds into the gradients in place.
+/// and what ranks exchange are a few large operations. The model is built around the views (<see cref="View"/>). The
+/// backward pass adds into the gradients in place.
 /// </summary>
 /// <remarks>
 /// Every rank has all values. Each owns a shard of the buffers, which it alone steps: ZeRO stage 1 (Rajbhandari et al., arXiv
@@ -42,7 +42,7 @@ public sealed class FlatParameters : IDisposable
 {
     private const long ShardMultiple = 16; // elements, so that shards begin where vector instructions like it
 
-    private readonly Dictionary<string, (long Offset, long[] Shape)> layout = [];
+    private readonly Dictionary<string, (long Offset, ParameterShape Parameter)> layout = [];
 
     /// <summary>Allocates the buffers. The caller copies the values into the views.</summary>
     /// <param name="groups">The parameters.</param>
@@ -54,7 +54,7 @@ public sealed class FlatParameters : IDisposable
         (Groups, Ranks) = (groups, ranks ?? SingleRank.Instance);
         foreach (var parameter in groups.SelectMany(g => g.Parameters))
         {
-            layout.Add(parameter.Name, (Count, parameter.Shape));
+            layout.Add(parameter.Name, (Count, parameter));
             Count += parameter.Count;
         }
 
@@ -94,7 +94,7 @@ public sealed class FlatParameters : IDisposable
     public bool Contains(string name) => layout.ContainsKey(name);
 
     /// <summary>A parameter's shape.</summary>
-    public long[] ShapeOf(string name) => layout[name].Shape;
+    public long[] ShapeOf(string name) => layout[name].Parameter.Shape;
 
     /// <summary>The view of a parameter's values.</summary>
     public Tensor View(string name) => ViewOf(Values, name);
@@ -105,8 +105,8 @@ public sealed class FlatParameters : IDisposable
     /// <summary>A parameter's view into a buffer of the same layout, such as an optimizer's moments.</summary>
     public Tensor ViewOf(Tensor buffer, string name)
     {
-        var (offset, shape) = layout[name];
-        return buffer.narrow(0, offset, shape.Aggregate(1L, (a, b) => a * b)).view(shape);
+        var (offset, parameter) = layout[name];
+        return buffer.narrow(0, offset, parameter.Count).view(parameter.Shape);
     }
 
     /// <summary>[shard] this rank's part of a buffer of all elements, a view.</summary>
@@ -115,9 +115,9 @@ public sealed class FlatParameters : IDisposable
     /// <summary>The part of a parameter that is in this rank's shard; none where Count is not above 0.</summary>
     public (long InParameter, long InShard, long Count) OwnPart(string name)
     {
-        var (offset, shape) = layout[name];
+        var (offset, parameter) = layout[name];
         var first = Math.Max(offset, ShardStart);
-        var end = Math.Min(offset + shape.Aggregate(1L, (a, b) => a * b), ShardStart + ShardLength);
+        var end = Math.Min(offset + parameter.Count, ShardStart + ShardLength);
         return (first - offset, first - ShardStart, end - first);
     }
 
