@@ -13,8 +13,8 @@ internal static class Program
     // More in one job leave lanes without work at the end, fewer make inputs and undisturbed runs more often.
     private const int KillsOfAJob = 40;
 
-    private static readonly Option<int> Kills = new("--kills") { Description = "How often to kill; default 60.", DefaultValueFactory = _ => 60 };
-    private static readonly Option<int> Damaged = new("--files") { Description = "How many damaged files to read; default 3000.", DefaultValueFactory = _ => 3000 };
+    private static readonly Option<int> Kills = new("--kills") { Description = "How often to kill; default 60, 0 for none.", DefaultValueFactory = _ => 60 };
+    private static readonly Option<int> Damaged = new("--files") { Description = "How many damaged files to read; default 3000, 0 for none.", DefaultValueFactory = _ => 3000 };
     private static readonly Option<int> Seed = new("--seed") { Description = "The first seed; default 1.", DefaultValueFactory = _ => 1 };
     private static readonly Option<int> Lanes = new("--lanes") { Description = "How many at once; default one a core.", DefaultValueFactory = _ => Environment.ProcessorCount };
     private static readonly Option<string?> Only = new("--only")

@@ -8,8 +8,7 @@ namespace CutoffLen.Soak.Files;
 /// <param name="Loaded">Those that were read, to the values that the file has.</param>
 /// <param name="Refused">Those that were refused in words.</param>
 /// <param name="Faults">What went wrong, with kind and seed.</param>
-/// <param name="Slowest">The time of the slowest.</param>
-public sealed record FileResults(int Loaded, int Refused, IReadOnlyList<string> Faults, TimeSpan Slowest);
+public sealed record FileResults(int Loaded, int Refused, IReadOnlyList<string> Faults);
 
 /// <summary>
 /// Reads damaged files in this process. Each is loaded to the values that it has or refused in a <see cref="UserException"/> that
@@ -59,12 +58,10 @@ public sealed class FileCampaign : IDisposable
     /// <summary>Damages and reads the files of some seeds.</summary>
     public FileResults Run(IEnumerable<int> seeds)
     {
-        var (loaded, refused, faults, slowest) = (0, 0, new List<string>(), TimeSpan.Zero);
+        var (loaded, refused, faults) = (0, 0, new List<string>());
         foreach (var seed in seeds)
         {
-            var clock = Stopwatch.StartNew();
             var (isLoaded, fault) = Try(seed);
-            slowest = clock.Elapsed > slowest ? clock.Elapsed : slowest;
             (loaded, refused) = (loaded + (isLoaded ? 1 : 0), refused + (isLoaded ? 0 : 1));
             if (fault is not null)
             {
@@ -72,7 +69,7 @@ public sealed class FileCampaign : IDisposable
             }
         }
 
-        return new FileResults(loaded, refused, faults, slowest);
+        return new FileResults(loaded, refused, faults);
     }
 
     /// <summary>Keeps the file of a seed, which another process could not read, and says what happened.</summary>

@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace CutoffLen.Soak.Files;
 
 /// <summary>
-/// A process that reads damaged files, and the one that watches it: a crash or a hang ends only the worker, and the file that did it
-/// is known. File n of a run is of kind n mod kinds with the seed that follows.
+/// A process that reads damaged files, and the one that watches it: a crash or a hang ends only the worker, and the file that
+/// did it is known. File n of a run is of kind n mod kinds, with seed + n / kinds.
 /// </summary>
 /// <param name="kinds">The kinds, in turn.</param>
 /// <param name="seed">The first seed.</param>
@@ -16,6 +16,8 @@ internal sealed class FileWorker(IReadOnlyList<string> kinds, int seed, string k
 {
     /// <summary>The hidden verb of the worker's process.</summary>
     public const string Verb = "files-worker";
+
+    private static readonly TimeSpan Hung = 6 * FileCampaign.Patience;
 
     private readonly ConcurrentDictionary<string, int> loaded = new();
     private readonly ConcurrentDictionary<string, int> read = new();
@@ -110,7 +112,7 @@ internal sealed class FileWorker(IReadOnlyList<string> kinds, int seed, string k
             throw new InvalidOperationException($"the worker ended with {process.ExitCode} between two files\n{error.Result}");
         }
 
-        faults.Enqueue(Describe(begun.Value, hung ? $"still reading after {FileCampaign.Patience}" : $"the process ended with {process.ExitCode}: {error.Result}"));
+        faults.Enqueue(Describe(begun.Value, hung ? $"still reading after {Hung}" : $"the process ended with {process.ExitCode}: {error.Result}"));
         return begun.Value + step;
     }
 
@@ -120,10 +122,10 @@ internal sealed class FileWorker(IReadOnlyList<string> kinds, int seed, string k
         return campaign.Describe(SeedOf(n, seed, kinds.Count), what);
     }
 
-    /// <summary>The next line; null at the end, and where none comes for twice the longest that a file may take.</summary>
+    /// <summary>The next line; null at the end, and where none comes: the first file of a kind also waits for the whole ones to be made.</summary>
     private static string? NextLine(Process process)
     {
         var line = process.StandardOutput.ReadLineAsync();
-        return line.Wait(2 * FileCampaign.Patience) ? line.Result : null;
+        return line.Wait(Hung) ? line.Result : null;
     }
 }

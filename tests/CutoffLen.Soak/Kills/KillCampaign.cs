@@ -11,8 +11,8 @@ namespace CutoffLen.Soak.Kills;
 public sealed record KillResults(int Kills, int DuringSaves, int Finished, IReadOnlyList<string> Faults);
 
 /// <summary>
-/// Kills a command with SIGKILL at random moments, looks at what is left, and starts it again until it ends: nothing is lost beyond the last
-/// save, and the end is bit for bit that of a run that nobody killed.
+/// Kills a command with SIGKILL at random moments, looks at what is left, and starts it again until it ends: nothing is lost
+/// beyond the last save, and the end is bit for bit that of a run that nobody killed.
 /// </summary>
 public sealed class KillCampaign : IDisposable
 {
@@ -49,12 +49,14 @@ public sealed class KillCampaign : IDisposable
         while (faults.Count == 0)
         {
             var (run, clock) = ($"run-{finished}", Stopwatch.StartNew());
-            var result = CutoffProcess.RunOrKill(killed < kills ? Moment(random, run) : () => false, command.Arguments(run), command.Executable);
+            var left = command.Saves(run);
+            bool IsSaving() => !command.Saves(run).IsSubsetOf(left);
+            var result = CutoffProcess.RunOrKill(killed < kills ? Moment(random, IsSaving) : () => false, command.Arguments(run), command.Executable);
             if (result.ExitCode == CutoffResult.Killed)
             {
                 killed++;
                 onKill?.Invoke();
-                during += command.IsSaving(run) ? 1 : 0;
+                during += IsSaving() ? 1 : 0;
                 faults.AddRange(command.AfterKill(run, result));
                 // A loop without end has nothing more to show.
                 if (killed == kills && command is KilledSave)
@@ -113,10 +115,10 @@ public sealed class KillCampaign : IDisposable
     };
 
     /// <summary>
-    /// A moment between start and end, the same for the same random numbers as far as the machine is. Every third kill waits from there for a save
-    /// to begin, and comes up to 3 ms later.
+    /// A moment between start and end, the same for the same random numbers as far as the machine is. Every third kill waits from
+    /// there for a save to begin, and comes up to 3 ms later.
     /// </summary>
-    private Func<bool> Moment(Random random, string run)
+    private Func<bool> Moment(Random random, Func<bool> isSaving)
     {
         var clock = Stopwatch.StartNew();
         var at = random.NextDouble() * duration;
@@ -129,7 +131,7 @@ public sealed class KillCampaign : IDisposable
         TimeSpan? seen = null;
         return () =>
         {
-            seen ??= clock.Elapsed >= at && command.IsSaving(run) ? clock.Elapsed : null;
+            seen ??= clock.Elapsed >= at && isSaving() ? clock.Elapsed : null;
             return clock.Elapsed >= seen + afterSave || clock.Elapsed >= at + duration;
         };
     }

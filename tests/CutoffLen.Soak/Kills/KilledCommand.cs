@@ -42,8 +42,8 @@ internal abstract class KilledCommand(string name, TemporaryFolder folder)
     {
     }
 
-    /// <summary>Whether a save has begun and not ended.</summary>
-    public bool IsSaving(string run) => Hidden(run).Any(path => path.Contains(".saving", StringComparison.Ordinal));
+    /// <summary>What saves that have not ended write, now or when they were killed.</summary>
+    public IReadOnlySet<string> Saves(string run) => Hidden(run).Where(path => path.Contains(".saving", StringComparison.Ordinal)).ToHashSet();
 
     /// <summary>Removes a run.</summary>
     public void Remove(string run)
