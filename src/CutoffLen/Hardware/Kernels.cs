@@ -12,7 +12,8 @@ namespace CutoffLen.Hardware;
 /// </summary>
 public static class Kernels
 {
-    // 6 is ATen's number of float32.
+    // 6 is ATen's number of float32. undefined() is a tensor that is none at all, for which TorchScript has no word: CUDA's
+    // attention takes any other for the lengths of packed rows.
     private const string Source =
         """
         def matmul(a: Tensor, b: Tensor, output: Tensor):
@@ -30,6 +31,12 @@ public static class Kernels
         def embedding(weight: Tensor, tokens: Tensor, output: Tensor):
             torch.index_select(weight, 0, tokens, out=output)
 
+        def embedding_backward(gradient: Tensor, tokens: Tensor, weight_gradient: Tensor):
+            if gradient.is_cuda:
+                weight_gradient.index_put_([tokens], gradient, True)
+            else:
+                weight_gradient.index_add_(0, tokens, gradient)
+
         def rms_norm(x: Tensor, weight: Tensor, epsilon: float, inverse: Tensor, output: Tensor):
             torch.linalg_vector_norm(x, 2, [-1], True, dtype=6, out=inverse)
             inverse.square_().div_(x.size(-1)).add_(epsilon).rsqrt_()
@@ -37,14 +44,20 @@ public static class Kernels
             output.mul_(weight)
 
         def rms_norm_backward(gradient: Tensor, x: Tensor, weight: Tensor, inverse: Tensor, normed: Tensor, scratch: Tensor, weight_gradient: Optional[Tensor], x_gradient: Tensor):
-            torch.mul(x, inverse, out=normed)
-            torch.mul(gradient, normed, out=scratch)
-            if weight_gradient is not None:
-                weight_gradient.add_(scratch.sum([0]))
-            projection = torch.mv(scratch, weight.to(6)).unsqueeze(-1).div_(x.size(-1))
-            torch.mul(gradient, weight, out=scratch)
-            scratch.addcmul_(normed, projection, value=-1)
-            x_gradient.addcmul_(scratch, inverse)
+            if x.is_cuda:
+                x_part, weight_part = torch._fused_rms_norm_backward(gradient, x, [x.size(-1)], inverse, weight, [True, weight_gradient is not None])
+                x_gradient.add_(x_part)
+                if weight_gradient is not None:
+                    weight_gradient.add_(weight_part)
+            else:
+                torch.mul(x, inverse, out=normed)
+                torch.mul(gradient, normed, out=scratch)
+                if weight_gradient is not None:
+                    weight_gradient.add_(scratch.sum([0]))
+                projection = torch.mv(scratch, weight.to(6)).unsqueeze(-1).div_(x.size(-1))
+                torch.mul(gradient, weight, out=scratch)
+                scratch.addcmul_(normed, projection, value=-1)
+                x_gradient.addcmul_(scratch, inverse)
 
         def swiglu(gate: Tensor, up: Tensor, output: Tensor):
             torch.silu(gate, out=output)
@@ -74,13 +87,25 @@ public static class Kernels
         def flash_cpu_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, causal: bool, log_sum_exp: Tensor):
             return torch._scaled_dot_product_flash_attention_for_cpu_backward(gradient, q, k, v, output, log_sum_exp, 0.0, causal)
 
+        def undefined():
+            empty = torch.empty([0, 1])
+            return torch.native_layer_norm_backward(empty, empty, [1], empty, empty, None, None, [False, False, False])[0]
+
         def flash_cuda(q: Tensor, k: Tensor, v: Tensor, causal: bool):
             output, log_sum_exp, a, b, c, d, seed, offset, mask = torch._scaled_dot_product_flash_attention(q, k, v, 0.0, causal, False)
             return output, log_sum_exp, seed, offset
 
         def flash_cuda_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, causal: bool, log_sum_exp: Tensor, seed: Tensor, offset: Tensor):
-            none = torch.empty([0], device=q.device)
-            return torch._scaled_dot_product_flash_attention_backward(gradient, q, k, v, output, log_sum_exp, none, none, q.size(2), k.size(2), 0.0, causal, seed, offset)
+            none = undefined()
+            return torch._scaled_dot_product_flash_attention_backward(gradient, q, k, v, output, log_sum_exp.contiguous(), none, none, q.size(2), k.size(2), 0.0, causal, seed, offset)
+
+        def cudnn(q: Tensor, k: Tensor, v: Tensor, causal: bool):
+            output, log_sum_exp, a, b, c, d, seed, offset, mask = torch._scaled_dot_product_cudnn_attention(q, k, v, None, True, 0.0, causal, False)
+            return output, log_sum_exp, seed, offset
+
+        def cudnn_backward(gradient: Tensor, q: Tensor, k: Tensor, v: Tensor, output: Tensor, causal: bool, log_sum_exp: Tensor, seed: Tensor, offset: Tensor):
+            none = undefined()
+            return torch._scaled_dot_product_cudnn_attention_backward(gradient, q, k, v, output, log_sum_exp.contiguous(), seed, offset, none, none, none, q.size(2), k.size(2), 0.0, causal)
 
         def merge_attention(output: Tensor, log_sum_exp: Tensor, other: Tensor, other_log_sum_exp: Tensor):
             total = torch.logaddexp(log_sum_exp, other_log_sum_exp)
@@ -92,6 +117,13 @@ public static class Kernels
             torch._fused_adamw_(weights, gradients, first, second, [], steps, lr=rate, beta1=beta1, beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
 
         """;
+
+    private const string FlashCpu = "flash_cpu";
+    private const int CudnnLengths = 128; // multiples of it are common lengths
+    private const int CudnnHeadDim = 128; // the largest that its backward pass has
+
+    private static readonly Lazy<bool[]> HasFastCudnn =
+        new(() => [.. CudaDriver.Devices().Select(device => device.Capability.Major >= 9 && cuda.is_cudnn_available())]);
 
     private static readonly Lazy<jit.CompilationUnit> Compiled = new(() => jit.compile(Source));
 
@@ -109,6 +141,10 @@ public static class Kernels
 
     /// <summary>The rows [N, C] of a matrix [V, C] that tokens, int64 [N], name.</summary>
     public static void Embedding(Tensor weight, Tensor tokens, Tensor output) => Run("embedding", weight, tokens, output);
+
+    /// <summary>Adds each row [N, C] of a gradient to the row of <paramref name="weightGradient"/> [V, C] that its token names, in a fixed order.</summary>
+    public static void EmbeddingBackward(Tensor gradient, Tensor tokens, Tensor weightGradient) =>
+        Run("embedding_backward", gradient, tokens, weightGradient);
 
     /// <summary>
     /// Root-mean-square norm (arXiv 1910.07467) of [N, C] over C. It is computed in float32 and rounded before the weight [C] is
@@ -168,13 +204,14 @@ public static class Kernels
     /// <returns>The result, and all that the backward pass needs beside it: first the log-sum-exp, [B, H, T] float32.</returns>
     public static (Tensor Output, Tensor[] Kept) FlashAttention(Tensor queries, Tensor keys, Tensor values, bool causal)
     {
-        if (queries.device.type == DeviceType.CUDA)
+        var kernel = AttentionKernel(queries, keys);
+        if (kernel != FlashCpu)
         {
-            var (output, logSumExp, seed, offset) = ((Tensor, Tensor, Tensor, Tensor))Run("flash_cuda", queries, keys, values, causal)!;
+            var (output, logSumExp, seed, offset) = ((Tensor, Tensor, Tensor, Tensor))Run(kernel, queries, keys, values, causal)!;
             return (output, [logSumExp, seed, offset]);
         }
 
-        var (result, rowSums) = ((Tensor, Tensor))Run("flash_cpu", queries, keys, values, causal)!;
+        var (result, rowSums) = ((Tensor, Tensor))Run(kernel, queries, keys, values, causal)!;
         return (result, [rowSums]);
     }
 
@@ -185,8 +222,7 @@ public static class Kernels
     public static (Tensor Queries, Tensor Keys, Tensor Values) FlashAttentionBackward(
         Tensor gradient, Tensor queries, Tensor keys, Tensor values, Tensor output, bool causal, Tensor[] kept) =>
         ((Tensor, Tensor, Tensor))Run(
-            queries.device.type == DeviceType.CUDA ? "flash_cuda_backward" : "flash_cpu_backward",
-            [gradient, queries, keys, values, output, causal, .. kept])!;
+            $"{AttentionKernel(queries, keys)}_backward", [gradient, queries, keys, values, output, causal, .. kept])!;
 
     /// <summary>Makes attention over some keys attention over these and others, in place.</summary>
     /// <param name="output">[B, H, T, D] attention over some keys.</param>
@@ -211,6 +247,15 @@ public static class Kernels
         Run(
             "adamw", new[] { weights }, new[] { gradient }, new[] { first }, new[] { second }, new[] { steps },
             Kept(rate), Kept(betas.First), Kept(betas.Second), Kept(decay), Kept(epsilon));
+
+    /// <summary>
+    /// On GPUs of compute capability 9.0 and later cuDNN is 1.6 to 1.9 times as fast as FlashAttention 2 (scripts/bench/README.md).
+    /// It prepares each shape at its first use, so it gets the lengths that recur, and documents of all lengths do not.
+    /// </summary>
+    private static string AttentionKernel(Tensor queries, Tensor keys) =>
+        queries.device.type != DeviceType.CUDA ? FlashCpu
+        : HasFastCudnn.Value[queries.device.index] && queries.shape[2] % CudnnLengths == 0 && keys.shape[2] % CudnnLengths == 0 && queries.shape[3] <= CudnnHeadDim ? "cudnn"
+        : "flash_cuda";
 
     private static object? Run(string function, params object?[] arguments)
     {

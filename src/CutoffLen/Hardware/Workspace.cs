@@ -8,43 +8,68 @@ namespace CutoffLen.Hardware;
 /// </summary>
 public sealed class Workspace : IDisposable
 {
-    private readonly Dictionary<(string Name, ScalarType Dtype, TorchSharp.DeviceType Device), Tensor> buffers = [];
+    private const int KeptViews = 4; // of a buffer: queries and keys, say, and the last row of a batch
+
+    private readonly Dictionary<(string Name, ScalarType Dtype, TorchSharp.DeviceType Device), (Tensor Buffer, List<(long[] Shape, Tensor View)> Views)> buffers = [];
 
     /// <summary>Bytes of all buffers.</summary>
-    public long Bytes => buffers.Values.Sum(buffer => buffer.numel() * buffer.ElementSize);
+    public long Bytes => buffers.Values.Sum(entry => entry.Buffer.numel() * entry.Buffer.ElementSize);
 
     /// <summary>
     /// A tensor of this shape in the buffer of this name. Its content is undefined, and what was given out before under the name
-    /// is overwritten.
+    /// is overwritten. It belongs to the workspace: it is not to be disposed of, or moved to another scope.
     /// </summary>
     public Tensor Take(string name, ScalarType dtype, Device device, params ReadOnlySpan<long> shape)
     {
+        var key = (name, dtype, device.type);
+        var (buffer, views) = buffers.GetValueOrDefault(key);
+        foreach (var (known, kept) in views ?? [])
+        {
+            if (shape.SequenceEqual(known))
+            {
+                return kept;
+            }
+        }
+
         var count = 1L;
         foreach (var length in shape)
         {
             count *= length;
         }
 
-        var key = (name, dtype, device.type);
-        if (!buffers.TryGetValue(key, out var buffer) || buffer.shape[0] < count)
+        if (buffer is null || buffer.shape[0] < count)
         {
             var grown = buffer is null ? count : Math.Max(count, buffer.shape[0] * 5 / 4); // rows that grow token by token
+            Forget(views);
             buffer?.Dispose();
-            buffers[key] = buffer = empty([grown], dtype, device).DetachFromDisposeScope();
+            buffers[key] = (buffer, views) = (empty([grown], dtype, device).DetachFromDisposeScope(), []);
+        }
+        else if (views!.Count == KeptViews)
+        {
+            Forget(views);
         }
 
         using var flat = buffer.narrow(0, 0, count);
-        return flat.view(shape.ToArray());
+        var view = flat.view(shape.ToArray()).DetachFromDisposeScope();
+        views!.Add((shape.ToArray(), view));
+        return view;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var buffer in buffers.Values)
+        foreach (var (buffer, views) in buffers.Values)
         {
+            Forget(views);
             buffer.Dispose();
         }
 
         buffers.Clear();
+    }
+
+    private static void Forget(List<(long[] Shape, Tensor View)>? views)
+    {
+        views?.ForEach(entry => entry.View.Dispose());
+        views?.Clear();
     }
 }

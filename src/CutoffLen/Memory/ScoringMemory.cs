@@ -38,7 +38,7 @@ public sealed class ScoringMemory
             + bands.TableBytesPerToken + bands.HostBytesPerToken + TokenBytes;
         // A chunk's norm, projection, stream after attention, gate, up and their product; the norm's square in float32.
         var chunk = TokenRange.Most(onGpu: false) * ((width * ((2 * hidden) + queries + (3 * inner))) + (Float32 * hidden));
-        var logits = TokenLikelihood.ChunkBytes(long.MaxValue, config.VocabSize, width);
+        var logits = TokenLikelihood.ChunkBytes(long.MaxValue, config.VocabSize, width, onGpu: false);
         fixedBytes = Spare + chunk + logits + (size.Scores * (Float32 + (width < Float32 ? width : 0)));
     }
 

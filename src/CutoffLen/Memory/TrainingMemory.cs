@@ -66,7 +66,7 @@ internal sealed class TrainingMemory
         PerToken(MemoryUse.StreamGradients, Width * ((2 * hidden) + queries)), // hidden states, stream, attention's result
         new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
         .. Attention(),
-        new(MemoryUse.Logits, TokenLikelihood.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width)),
+        new(MemoryUse.Logits, TokenLikelihood.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width, settings.OnGpu)),
         new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Shard, FlatParameters.SliceElements(settings.OnGpu))),
     ];
 

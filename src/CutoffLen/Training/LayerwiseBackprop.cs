@@ -1,7 +1,6 @@
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
-using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -63,7 +62,11 @@ public sealed class LayerwiseBackprop(
             Backward(model.Layers[n], layers[n], batch, plan, gradient);
         }
 
-        embeddingGradient?.index_add_(0, ids, gradient, Kept(1));
+        if (embeddingGradient is not null)
+        {
+            Kernels.EmbeddingBackward(gradient, ids, embeddingGradient);
+        }
+
         model.EmbeddingAdapter?.AddBackward(ids, gradient);
         return sum.MoveToOuterDisposeScope();
     }

@@ -169,7 +169,7 @@ public sealed class LoraAdapters : IDisposable
         {
             using var scope = NewDisposeScope();
             b.grad!.add_(gradient.t().mm(Rows(tokens)), Kept(scale));
-            a.grad!.index_add_(1, tokens, gradient.mm(b).mul_(Kept(scale)).t(), Kept(1));
+            Kernels.EmbeddingBackward(gradient.mm(b).mul_(Kept(scale)), tokens, a.grad!.t());
         }
 
         private Tensor Rows(Tensor tokens) => a.index_select(1, tokens).t(); // [n, r]

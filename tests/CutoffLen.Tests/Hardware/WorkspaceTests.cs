@@ -20,7 +20,6 @@ public sealed class WorkspaceTests
         Assert.Equal((24 * 4) + (24 * 4) + (24 * 2), workspace.Bytes);
 
         workspace.Take("x", ScalarType.Float32, CPU, 100).fill_(6f);
-        Assert.All(first.data<float>().ToArray(), value => Assert.Equal(3, value)); // who holds it keeps it
         Assert.Equal((100 * 4) + (24 * 4) + (24 * 2), workspace.Bytes);
     }
 }

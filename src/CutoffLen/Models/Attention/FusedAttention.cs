@@ -12,6 +12,7 @@ namespace CutoffLen.Models.Attention;
 /// libtorch's kernel for CPUs computes up to 512 keys of a row beyond the causal ones. So in float32 a document is cut: into
 /// causal parts on the diagonal, and squares before them that need no mask. Queries in the middle of a row have one rectangle more:
 /// the keys of their document before the first query. The results of a query's parts are merged by their log-sum-exps.
+/// Documents of one token, as padding tokens are, need no kernel: each gets its own value.
 /// </para>
 /// </summary>
 internal sealed class FusedAttention : IAttention
@@ -19,11 +20,11 @@ internal sealed class FusedAttention : IAttention
     private const int Leaf = 128; // tokens of a causal part: below, the kernel's own products get slow
 
     private readonly DeviceEncoding encoding; // of queries too: the kernel has the factor 1/sqrt(D) itself
-    private readonly IReadOnlyList<(int Start, int End)> documents; // those with queries, up to the last key
+    private readonly IReadOnlyList<DocumentRun> documents; // those with queries, up to the last key
     private readonly int firstQuery;
     private readonly Workspace workspace;
 
-    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<(int Start, int End)> documents, int firstQuery, Workspace workspace) =>
+    private FusedAttention(DeviceEncoding encoding, IReadOnlyList<DocumentRun> documents, int firstQuery, Workspace workspace) =>
         (this.encoding, this.documents, this.firstQuery, this.workspace) = (encoding, documents, firstQuery, workspace);
 
     /// <summary>Fused attention where the kernels support the bands; else null.</summary>
@@ -32,15 +33,15 @@ internal sealed class FusedAttention : IAttention
     /// <param name="length">T, the number of keys.</param>
     /// <param name="workspace">Memory for the moment.</param>
     public static FusedAttention? For(IReadOnlyList<DeviceBand> bands, int firstQuery, int length, Workspace workspace) =>
-        Documents([.. bands.Select(band => band.Band)]) is { } documents
+        DocumentsOf([.. bands.Select(band => band.Band)]) is { } documents
             ? new FusedAttention(
                 bands[0].Keys,
-                [.. documents.Where(document => document.End > firstQuery && document.Start < length).Select(document => (document.Start, Math.Min(document.End, length)))],
+                [.. documents.Where(document => document.End > firstQuery && document.Start < length).Select(document => document with { End = Math.Min(document.End, length) })],
                 firstQuery, workspace)
             : null;
 
     /// <summary>Whether the kernels support the bands: one rotation, and queries that see all of their document before them.</summary>
-    public static bool Supports(IReadOnlyList<Band> bands) => Documents(bands) is not null;
+    public static bool Supports(IReadOnlyList<Band> bands) => DocumentsOf(bands) is not null;
 
     /// <inheritdoc/>
     public (Tensor Output, Tensor[] Kept) Forward(Tensor queries, Tensor keys, Tensor values, bool keepLogSumExp, bool areEncoded)
@@ -54,11 +55,17 @@ internal sealed class FusedAttention : IAttention
             return (whole.MoveToOuterDisposeScope(), [.. kept.Select(tensor => tensor.MoveToOuterDisposeScope())]);
         }
 
-        var (output, keptOfAll) = (ByToken(queries), Array.Empty<Tensor>());
-        var logSumExp = empty([queries.shape[0], queries.shape[1], queries.shape[2]], ScalarType.Float32, queries.device);
+        var (output, logSumExp) = (ByToken(queries), empty([.. queries.shape[..3]], ScalarType.Float32, queries.device));
+        Tensor[] keptOfAll = [logSumExp];
         foreach (var part in parts)
         {
             using var partScope = NewDisposeScope();
+            if (part.SeesItself)
+            {
+                part.QueriesOf(output).unflatten(1, values.shape[1], -1).copy_(part.KeysOf(values).unsqueeze(2));
+                continue;
+            }
+
             var (attended, kept) = Kernels.FlashAttention(part.QueriesOf(q), part.KeysOf(k), part.KeysOf(values), part.IsCausal);
             if (part.IsCausal)
             {
@@ -90,6 +97,14 @@ internal sealed class FusedAttention : IAttention
         foreach (var part in IsWhole(parts) ? [] : parts)
         {
             using var partScope = NewDisposeScope();
+            if (part.SeesItself)
+            {
+                part.QueriesOf(dq).zero_();
+                part.KeysOf(dk).zero_();
+                part.KeysOf(dv).copy_(part.QueriesOf(gradient).unflatten(1, values.shape[1], -1).sum([2]));
+                continue;
+            }
+
             var (queryPart, keyPart, valuePart) = Kernels.FlashAttentionBackward(
                 part.QueriesOf(gradient), part.QueriesOf(q), part.KeysOf(k), part.KeysOf(values), part.QueriesOf(output), part.IsCausal,
                 [part.QueriesOf(kept[0]), .. kept[1..]]);
@@ -133,17 +148,23 @@ internal sealed class FusedAttention : IAttention
     }
 
     /// <summary>Whether one causal part is all queries and all keys.</summary>
-    private bool IsWhole(List<AttentionPart> parts) => parts.Count == 1 && firstQuery == 0;
+    private bool IsWhole(List<AttentionPart> parts) => parts is [{ IsCausal: true }] && firstQuery == 0;
 
     /// <summary>The kernel's calls; a token's causal part comes before the rectangles that are merged with it.</summary>
     private List<AttentionPart> Parts(Tensor queries)
     {
         var leaf = queries.device.type == DeviceType.CPU && queries.dtype == ScalarType.Float32 ? Leaf : int.MaxValue;
-        return [.. documents.SelectMany(document => OfDocument(document.Start, document.End)).Select(part => part with { FirstQuery = part.FirstQuery - firstQuery })];
+        return [.. documents.SelectMany(PartsOf).Select(part => part with { FirstQuery = part.FirstQuery - firstQuery })];
 
-        IEnumerable<AttentionPart> OfDocument(int start, int end)
+        IEnumerable<AttentionPart> PartsOf(DocumentRun document)
         {
+            var (start, end) = (document.Start, document.End);
             var first = Math.Max(start, firstQuery);
+            if (document.AreTokens)
+            {
+                return [new AttentionPart(first, end - first, first, end - first, IsCausal: false) { SeesItself = true }];
+            }
+
             var parts = AttentionPart.Of(first, end - first, leaf);
             return first == start ? parts : parts.Append(new AttentionPart(first, end - first, start, first - start, IsCausal: false));
         }
@@ -154,29 +175,45 @@ internal sealed class FusedAttention : IAttention
         empty([x.shape[0], x.shape[2], x.shape[1], x.shape[3]], x.dtype, x.device).transpose(1, 2);
 
     /// <summary>The documents where the kernels support the bands; else null.</summary>
-    private static List<(int Start, int End)>? Documents(IReadOnlyList<Band> bands)
+    private static List<DocumentRun>? DocumentsOf(IReadOnlyList<Band> bands)
     {
         if (bands is not [{ SharesRotation: true, BiasSlopes: null } band])
         {
             return null;
         }
 
-        var starts = new List<int>();
-        for (var i = 0; i < band.First.Length; i++)
+        var found = new List<DocumentRun>();
+        for (int start = 0, end; start < band.First.Length; start = end)
         {
-            if (band.First[i] == i)
+            for (end = start; end < band.First.Length && band.First[end] == start; end++)
             {
-                starts.Add(i);
+                if (band.Last[end] != end)
+                {
+                    return null;
+                }
             }
 
-            if (band.Last[i] != i || starts.Count == 0 || band.First[i] != starts[^1])
+            if (end == start)
             {
                 return null;
             }
+
+            var isToken = end == start + 1;
+            if (isToken && found is [.., { AreTokens: true } before])
+            {
+                found[^1] = before with { End = end };
+            }
+            else
+            {
+                found.Add(new DocumentRun(start, end, isToken));
+            }
         }
 
-        return [.. starts.Select((start, n) => (start, n + 1 < starts.Count ? starts[n + 1] : band.First.Length))];
+        return found;
     }
+
+    /// <summary>A document, or neighbours of one token each.</summary>
+    private readonly record struct DocumentRun(int Start, int End, bool AreTokens);
 }
 
 /// <summary>Queries and keys of one call of the kernel: a causal square on the diagonal, or all pairs of a rectangle before it.</summary>
@@ -187,6 +224,9 @@ internal sealed class FusedAttention : IAttention
 /// <param name="IsCausal">Whether query i sees the keys up to the i-th, or all.</param>
 internal sealed record AttentionPart(int FirstQuery, int Queries, int FirstKey, int Keys, bool IsCausal)
 {
+    /// <summary>Whether each query sees its own key only.</summary>
+    public bool SeesItself { get; init; }
+
     /// <summary>The queries' part of a tensor [B, H, T, ...].</summary>
     public Tensor QueriesOf(Tensor x) => x.narrow(2, FirstQuery, Queries);
 

@@ -1,4 +1,5 @@
 using CutoffLen.Hardware;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Models.Llama;
@@ -9,21 +10,23 @@ namespace CutoffLen.Models.Llama;
 /// </summary>
 public static class TokenLikelihood
 {
-    private const long LogitsPerChunk = 4 << 20; // float32 elements: 16 MiB, about a last-level cache
+    private const long LogitsOnCpu = 4 << 20; // float32 elements of a chunk: 16 MiB, about a last-level cache
+    private const long LogitsOnGpu = 64 << 20; // enough to fill it
 
     // Fewer rows would read a large head from memory too often.
     private const long FewestTokens = 128;
     private const long MostTokens = 4096;
 
     /// <summary>Tokens of a chunk for a vocabulary of this size.</summary>
-    internal static long ChunkTokens(long vocabulary) => Math.Clamp(LogitsPerChunk / vocabulary, FewestTokens, MostTokens);
+    internal static long ChunkTokens(long vocabulary, bool onGpu) =>
+        Math.Clamp((onGpu ? LogitsOnGpu : LogitsOnCpu) / vocabulary, FewestTokens, MostTokens);
 
     /// <summary>
     /// Bytes of a chunk: logits in the model's dtype, of <paramref name="width"/> bytes a number, and in float32 where that is
     /// another.
     /// </summary>
-    internal static long ChunkBytes(long tokens, long vocabulary, int width) =>
-        Math.Min(tokens, ChunkTokens(vocabulary)) * vocabulary * (width == sizeof(float) ? width : width + sizeof(float));
+    internal static long ChunkBytes(long tokens, long vocabulary, int width, bool onGpu) =>
+        Math.Min(tokens, ChunkTokens(vocabulary, onGpu)) * vocabulary * (width == sizeof(float) ? width : width + sizeof(float));
 
     /// <summary>
     /// The NLL in nats, float32 [T - 1], of each token of a document (int64 [T]) after the tokens before it, from the hidden
@@ -42,7 +45,7 @@ public static class TokenLikelihood
         using var scope = NewDisposeScope();
         var count = hidden.shape[0];
         var nll = empty([count], ScalarType.Float32, hidden.device);
-        var step = ChunkTokens(model.Config.VocabSize);
+        var step = ChunkTokens(model.Config.VocabSize, hidden.device.type != DeviceType.CPU);
         for (long at = 0; at < count; at += step)
         {
             using var chunk = NewDisposeScope();
