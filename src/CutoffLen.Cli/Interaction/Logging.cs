@@ -17,6 +17,9 @@ internal static class Logging
     private static Terminal terminal = new(World.Alone);
     private static LogEventLevel level = LogEventLevel.Information;
 
+    /// <summary>Whether the terminal shows what goes on, not only warnings and errors; run.log gets it anyway.</summary>
+    public static bool ShowsProgress => level <= LogEventLevel.Information;
+
     /// <summary>Logs to a terminal's stderr from now on.</summary>
     /// <exception cref="UserException">Both more and less were asked for.</exception>
     public static void Start(Terminal to, bool verbose, bool quiet)

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using CutoffLen.Runs;
 using Serilog;
-using Serilog.Events;
 using Spectre.Console;
 
 namespace CutoffLen.Cli.Interaction;
@@ -20,7 +19,7 @@ internal sealed class RunDisplay(Terminal terminal) : IRunDisplay
     /// <inheritdoc/>
     public T Show<T>(string title, double total, Func<IProgress<ProgressStep>, T> work)
     {
-        if (!Log.IsEnabled(LogEventLevel.Information) || !terminal.IsWatched)
+        if (!Logging.ShowsProgress || !terminal.IsWatched)
         {
             return work(new Lines(title, total, LineInterval));
         }

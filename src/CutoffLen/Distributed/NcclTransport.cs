@@ -19,6 +19,8 @@ internal sealed unsafe class NcclTransport : ITransport
     private const int Double = 8; // ncclFloat64
     private const int Sum = 0; // ncclSum
 
+    private static bool isMissingSaid;
+
     private readonly nint library;
     private readonly nint communicator;
 
@@ -57,7 +59,12 @@ internal sealed unsafe class NcclTransport : ITransport
         var isThere = NativeLibrary.TryLoad(Library, out var library);
         if (ranks.Any(!isThere))
         {
-            Log.Warning("{Library:l} is missing, so what GPUs exchange goes through main memory, which is slow; install NCCL", Library);
+            if (!isMissingSaid)
+            {
+                isMissingSaid = true; // a run has several groups of ranks
+                Log.Warning("{Library:l} is missing, so what GPUs exchange goes through main memory, which is slow; install NCCL", Library);
+            }
+
             return null;
         }
 

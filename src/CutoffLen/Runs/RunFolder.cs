@@ -148,7 +148,7 @@ public sealed class RunFolder(string path)
         }
     }
 
-    private static long StepOf(JsonObject line) => line["step"]?.GetValue<long>() ?? 0;
+    private static long StepOf(JsonObject line) => line["step"] is JsonValue value && value.TryGetValue(out long step) ? step : 0;
 
     private static long? StepOf(string folder) => long.TryParse(
         System.IO.Path.GetFileName(folder)[CheckpointPrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;

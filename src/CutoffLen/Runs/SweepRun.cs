@@ -156,6 +156,11 @@ public sealed partial class SweepRun : IDisposable
             throw new UserException("rope and cutoff_len are set for each cell of a sweep; give ropes and cutoffs");
         }
 
+        if (config.Training.ContextParallelSize > 1)
+        {
+            throw new UserException($"context_parallel_size: {config.Training.ContextParallelSize}: a sweep trains each cell on one rank; leave it out");
+        }
+
         RunConfigCheck.Check(config);
     }
 

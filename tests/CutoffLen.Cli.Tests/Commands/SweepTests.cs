@@ -114,6 +114,7 @@ public sealed class SweepTests : IDisposable
         var empty = Cutoff.Run("sweep", "--config", folder["empty.yaml"]).Exits(1).Error;
         Assert.All(Needed, key => Assert.Contains(key, empty));
         Assert.Contains("set for each cell", Sweep("a", "--set", "cutoff_len=96").Exits(1).Error);
+        Assert.Contains("context_parallel_size: 2", Sweep("a", "--set", "context_parallel_size=2").Exits(1).Error);
         Assert.Contains("no such file", Sweep("a", "--set", $"data={folder["nowhere"]}").Exits(1).Error);
         Assert.Contains("no such folder", Sweep("a", "--set", $"model={folder["nowhere"]}").Exits(1).Error);
         Assert.Contains("unknown method", Sweep("a", "--set", "ropes=rope,ropes").Exits(1).Error);

@@ -27,6 +27,16 @@ public sealed class LoggingTests : IDisposable
         Assert.Matches(@"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+ DBG attention path blocked\n$", File.ReadAllText(Path.Combine(folder, "run.log")));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Quiet_leaves_out_progress_also_while_a_run_is_logged(bool quiet)
+    {
+        Logging.Start(new Terminal(TextWriter.Null, TextWriter.Null), verbose: false, quiet);
+        Logging.AddRunFolder(folder);
+        Assert.Equal(!quiet, Logging.ShowsProgress);
+    }
+
     [Fact]
     public void A_resumed_run_appends()
     {
