@@ -19,7 +19,7 @@ internal enum ExitCodes
     /// <summary>Ended by Ctrl-C: 128 + SIGINT, as shells report it.</summary>
     Interrupted = 130,
 
-    /// <summary>Ended by SIGTERM, or by SIGUSR1: 128 + the number of SIGTERM.</summary>
+    /// <summary>Ended by SIGTERM, SIGUSR1 or SIGHUP: 128 + the number of SIGTERM.</summary>
     Terminated = 143,
 }
 

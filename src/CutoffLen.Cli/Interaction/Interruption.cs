@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace CutoffLen.Cli.Interaction;
 
 /// <summary>
-/// Ctrl-C, SIGTERM and SIGUSR1 as a cancellation token: the first asks the command to save and end, a second one ends the
+/// Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP (a terminal that was closed) as a cancellation token: the first asks the command to save and end, a second one ends the
 /// process at once. mpirun passes SIGUSR1 on to its ranks without ending them soon after, and SLURM can send it ahead of a
 /// time limit.
 /// </summary>
@@ -20,6 +20,7 @@ internal sealed class Interruption : IDisposable
         PosixSignalRegistration.Create(PosixSignal.SIGINT, Handle),
         PosixSignalRegistration.Create(PosixSignal.SIGTERM, Handle),
         PosixSignalRegistration.Create(User1, Handle),
+        PosixSignalRegistration.Create(PosixSignal.SIGHUP, Handle), // stays ignored under nohup
     ];
 
     /// <summary>Cancelled at the first signal.</summary>
