@@ -20,7 +20,7 @@ namespace CutoffLen.Cli.Commands;
 internal static class EvalPplCommand
 {
     private static readonly Option<string[]> Data = EvaluationOptions.Many(
-        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), folders and globs of them.", "PATH", required: true, "-d");
+        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), also .gz and .zst, folders and globs of them.", "PATH", required: true, "-d");
 
     private static readonly Option<IReadOnlyList<int>> LengthsOption = EvaluationOptions.LengthsOf("512..8k");
 

@@ -58,7 +58,8 @@ internal sealed class ConfigFile
         }
         catch (DecoderFallbackException fault)
         {
-            throw new UserException(StrictUtf8.DescribeFault(path), fault);
+            using var stream = File.OpenRead(path);
+            throw new UserException(StrictUtf8.DescribeFault(path, stream), fault);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

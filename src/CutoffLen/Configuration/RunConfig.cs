@@ -82,8 +82,8 @@ public sealed record ModelConfig
 /// <summary>The data and how sequences are made of it.</summary>
 public sealed record DataConfig
 {
-    /// <summary>Files (.txt, .jsonl), folders and globs to train on.</summary>
-    [Description("Files (.txt, .jsonl), folders or globs to train on.")]
+    /// <summary>Files (.txt, .jsonl, also .gz and .zst), folders and globs to train on.</summary>
+    [Description("Files (.txt, .jsonl, also .gz and .zst), folders or globs to train on.")]
     [NotCompared("compared by the tokens")]
     public IReadOnlyList<string> Data { get; init; } = [];
 

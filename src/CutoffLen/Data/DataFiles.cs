@@ -13,20 +13,42 @@ public enum DataFormat
     JsonLines,
 }
 
+/// <summary>How a data file is compressed.</summary>
+public enum DataCompression
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>.gz: gzip (RFC 1952).</summary>
+    Gzip,
+
+    /// <summary>.zst: Zstandard (RFC 8878).</summary>
+    Zstandard,
+}
+
 /// <summary>A file of documents.</summary>
 /// <param name="Path">As the user may open it.</param>
 /// <param name="Format">How it holds documents.</param>
-public sealed record DataFile(string Path, DataFormat Format);
+/// <param name="Compression">How it is compressed.</param>
+public sealed record DataFile(string Path, DataFormat Format, DataCompression Compression = DataCompression.None)
+{
+    /// <summary>The file's bytes, decompressed as they are read. Damage is an <see cref="InvalidDataException"/> then.</summary>
+    internal Stream Open()
+    {
+        var file = new FileStream(Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        return Compression == DataCompression.None ? file : new DecompressedStream(file, Compression);
+    }
+}
 
 /// <summary>
-/// Finds the files that the user's paths mean: files, folders (every .txt and .jsonl below) and globs with
+/// Finds the files that the user's paths mean: files, folders (every .txt and .jsonl below, compressed or not) and globs with
 /// <c>*</c> and <c>**</c>. The order is that of the paths, and ordinal by relative path inside a folder or glob, so it is
 /// the same on every machine. A file reached twice is taken once. Folders and globs leave out names that begin with a
 /// dot, and do not follow links to folders, which could form loops.
 /// </summary>
 public static class DataFiles
 {
-    private const string Allowed = ".txt (a document a file) and .jsonl (a document a line, field text)";
+    private const string Allowed = ".txt (a document a file) and .jsonl (a document a line, field text), also as .gz and .zst";
 
     /// <summary>The files, in order.</summary>
     /// <exception cref="UserException">A path that is not there, of another kind, or that means no file at all.</exception>
@@ -46,7 +68,7 @@ public static class DataFiles
     {
         if (File.Exists(path))
         {
-            return [new(path, FormatOf(path) ?? throw new UserException($"{path}: not a kind of data that can be read; allowed are {Allowed}"))];
+            return [FileOf(path) ?? throw new UserException($"{path}: not a kind of data that can be read; allowed are {Allowed}")];
         }
 
         var glob = !Directory.Exists(path) && path.Contains('*');
@@ -94,7 +116,7 @@ public static class DataFiles
                     {
                         open.Push(directory);
                     }
-                    else if (entry is FileInfo && FormatOf(entry.Name) is not null)
+                    else if (entry is FileInfo && FileOf(entry.Name) is not null)
                     {
                         found.Add(Path.GetRelativePath(folder, entry.FullName));
                     }
@@ -108,13 +130,25 @@ public static class DataFiles
 
         found.Sort(StringComparer.Ordinal);
         var start = prefix.Length > 0 || folder == "." ? prefix : folder;
-        return [.. found.Select(name => new DataFile(Path.Join(start, name), FormatOf(name)!.Value))];
+        return [.. found.Select(name => FileOf(Path.Join(start, name))!)];
     }
 
-    private static DataFormat? FormatOf(string path) => Path.GetExtension(path).ToUpperInvariant() switch
+    /// <summary>A file by its name's endings, such as .jsonl.gz; null for other kinds.</summary>
+    private static DataFile? FileOf(string path)
     {
-        ".TXT" => DataFormat.Text,
-        ".JSONL" => DataFormat.JsonLines,
-        _ => null,
-    };
+        var compression = Ending(path) switch
+        {
+            ".GZ" => DataCompression.Gzip,
+            ".ZST" => DataCompression.Zstandard,
+            _ => DataCompression.None,
+        };
+        return Ending(compression == DataCompression.None ? path : Path.GetFileNameWithoutExtension(path)) switch
+        {
+            ".TXT" => new DataFile(path, DataFormat.Text, compression),
+            ".JSONL" => new DataFile(path, DataFormat.JsonLines, compression),
+            _ => null,
+        };
+    }
+
+    private static string Ending(string path) => Path.GetExtension(path).ToUpperInvariant();
 }

@@ -38,7 +38,7 @@ public static class Documents
 
     private static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
-        using var pieces = (file.Format == DataFormat.Text ? TextFile.Read(file.Path, index) : JsonLinesFile.Read(file.Path, index)).GetEnumerator();
+        using var pieces = (file.Format == DataFormat.Text ? TextFile.Read(file, index) : JsonLinesFile.Read(file, index)).GetEnumerator();
         while (Next(file, pieces))
         {
             yield return pieces.Current;
@@ -53,9 +53,10 @@ public static class Documents
         }
         catch (DecoderFallbackException fault)
         {
-            throw new UserException(StrictUtf8.DescribeFault(file.Path), fault);
+            using var stream = file.Open();
+            throw new UserException(StrictUtf8.DescribeFault(file.Path, stream), fault);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (Exception fault) when (fault is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             throw new UserException($"{file.Path}: cannot be read: {fault.Message}", fault);
         }

@@ -10,24 +10,24 @@ internal static class JsonLinesFile
 {
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
-    public static IEnumerable<TextPiece> Read(string path, int file)
+    public static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
-        foreach (var (number, line) in Lines(path))
+        foreach (var (number, line) in Lines(file))
         {
             if (line.Span.IndexOfAnyExcept(" \t\r"u8) < 0)
             {
                 continue;
             }
 
-            var text = TextOf(line.Span, path, number);
+            var text = TextOf(line.Span, file, number);
             var start = 0;
             while (text.Length - start > 2 * TextPiece.LongPiece && CutAfter(text, start) is var end and > 0)
             {
-                yield return new TextPiece(file, number, text[start..end], Begins: start == 0, Ends: false);
+                yield return new TextPiece(index, number, text[start..end], Begins: start == 0, Ends: false);
                 start = end;
             }
 
-            yield return new TextPiece(file, number, text[start..], Begins: start == 0, Ends: true);
+            yield return new TextPiece(index, number, text[start..], Begins: start == 0, Ends: true);
         }
     }
 
@@ -48,25 +48,26 @@ internal static class JsonLinesFile
         }
     }
 
-    private static string TextOf(ReadOnlySpan<byte> line, string path, int number)
+    private static string TextOf(ReadOnlySpan<byte> line, DataFile file, int number)
     {
         if (!Utf8.IsValid(line))
         {
-            throw new UserException(StrictUtf8.DescribeFault(path));
+            using var stream = file.Open();
+            throw new UserException(StrictUtf8.DescribeFault(file.Path, stream));
         }
 
         try
         {
-            return FindText(line) ?? throw new UserException($"{path} line {number}: the object has no field 'text'");
+            return FindText(line) ?? throw new UserException($"{file.Path} line {number}: the object has no field 'text'");
         }
         catch (JsonException fault)
         {
             var what = fault.Message.Split(" LineNumber:")[0];
-            throw new UserException($"{path} line {number}, byte {fault.BytePositionInLine + 1}: not JSON: {what}", fault);
+            throw new UserException($"{file.Path} line {number}, byte {fault.BytePositionInLine + 1}: not JSON: {what}", fault);
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidOperationException)
         {
-            throw new UserException($"{path} line {number}: {fault.Message}; a line must be an object with a string 'text'", fault);
+            throw new UserException($"{file.Path} line {number}: {fault.Message}; a line must be an object with a string 'text'", fault);
         }
     }
 
@@ -111,9 +112,9 @@ internal static class JsonLinesFile
     };
 
     /// <summary>The lines with their numbers from 1. The bytes are valid until the next line is asked for.</summary>
-    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(string path)
+    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(DataFile file)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        using var stream = file.Open();
         var buffer = new byte[1 << 18];
         var end = stream.ReadAtLeast(buffer, ByteOrderMark.Length, throwOnEndOfStream: false);
         var start = buffer.AsSpan(0, end).StartsWith(ByteOrderMark) ? ByteOrderMark.Length : 0;
@@ -128,7 +129,7 @@ internal static class JsonLinesFile
                 continue;
             }
 
-            (start, end) = MakeRoom(ref buffer, start, end, path);
+            (start, end) = MakeRoom(ref buffer, start, end, file.Path);
             var count = stream.Read(buffer, end, buffer.Length - end);
             if (count == 0)
             {

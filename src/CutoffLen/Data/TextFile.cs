@@ -6,9 +6,9 @@ namespace CutoffLen.Data;
 /// <summary>Reads a .txt file: one document, with CR LF made LF.</summary>
 internal static class TextFile
 {
-    public static IEnumerable<TextPiece> Read(string path, int file)
+    public static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        using var stream = file.Open();
         using var reader = new StreamReader(stream, StrictUtf8.Encoding, detectEncodingFromByteOrderMarks: false, bufferSize: 1 << 16);
         var text = new StringBuilder();
         var begins = true;
@@ -26,16 +26,16 @@ internal static class TextFile
             if (place == 0)
             {
                 // Text without line ends is searched again only after it has doubled, else time would be quadratic.
-                nextLook = TextPiece.CheckedLength(path, 2L * all.Length);
+                nextLook = TextPiece.CheckedLength(file.Path, 2L * all.Length);
                 continue;
             }
 
-            yield return new TextPiece(file, 1, all[..place], begins, Ends: false);
+            yield return new TextPiece(index, 1, all[..place], begins, Ends: false);
             text.Clear().Append(all, place, all.Length - place);
             (begins, nextLook) = (false, 2 * TextPiece.LongPiece);
         }
 
-        yield return new TextPiece(file, 1, text.ToString(), begins, Ends: true);
+        yield return new TextPiece(index, 1, text.ToString(), begins, Ends: true);
     }
 
     /// <summary>The characters in blocks, each valid until the next, without byte order mark, CR LF made LF.</summary>

@@ -71,7 +71,7 @@ public sealed class TokenCacheFolder(string folder)
         var text = new StringBuilder($"tokens 2 {encoder.VocabularySize} {encoder.Fingerprint} {most}\n");
         foreach (var content in contents)
         {
-            text.Append(content.File.Format).Append(' ').Append(Convert.ToHexStringLower(content.Sha256)).Append('\n');
+            text.Append(content.File.Format).Append(content.File.Compression is var kind and not DataCompression.None ? $" {kind}" : "").Append(' ').Append(Convert.ToHexStringLower(content.Sha256)).Append('\n');
         }
 
         return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));

@@ -9,10 +9,11 @@ public static class StrictUtf8
     /// <summary>Throws <see cref="DecoderFallbackException"/> on invalid bytes.</summary>
     public static Encoding Encoding { get; } = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>Says where a file stops being UTF-8: file, line, byte offset, byte, what to do. The file is known to be broken.</summary>
-    public static string DescribeFault(string path)
+    /// <summary>Says where a text stops being UTF-8: file, line, byte offset, byte, what to do. The text is known to be broken.</summary>
+    /// <param name="path">The file, for the message.</param>
+    /// <param name="stream">The text from its beginning.</param>
+    public static string DescribeFault(string path, Stream stream)
     {
-        using var stream = File.OpenRead(path);
         var buffer = new byte[1 << 20];
         var (kept, line, offset) = (0, 1, 0L);
         while (true)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -8,6 +9,8 @@ using CutoffLen.Data;
 using CutoffLen.Runs;
 using YamlDotNet.Core;
 using YamlDotNet.Serialization;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace CutoffLen.Soak.Files;
 
@@ -59,6 +62,32 @@ internal sealed class DocumentsKind(string name, DataFormat format) : DamagedKin
         {
             throw new FormatException(fault.Message, fault);
         }
+    }
+}
+
+/// <summary>Compressed lines. Both formats have checksums, so what is read is what was written.</summary>
+internal sealed class CompressedKind(DataCompression compression)
+    : DamagedKind(compression == DataCompression.Gzip ? "gzip" : "zstandard", compression == DataCompression.Gzip ? "data.jsonl.gz" : "data.jsonl.zst")
+{
+    public override void Prepare(TemporaryFolder folder)
+    {
+        using var file = File.Create(folder[FileName]);
+        using Stream stream = compression == DataCompression.Gzip ? new GZipStream(file, CompressionLevel.Fastest) : Checked(file);
+        stream.Write(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(0, 40).Select(n => JsonSerializer.Serialize(new { text = $"line {n * n}" })))));
+    }
+
+    public override DamagedFile Damaged(byte[] original, Damage damage) => damage.Binary(original);
+
+    public override Meaning Read(TemporaryFolder folder) =>
+        Meaning.Of(string.Join('\n', Documents.Read(DataFiles.Find([folder[FileName]])).Select(piece => piece.Text)));
+
+    public override string? Contradiction(byte[] damaged, Meaning found, Meaning original) => original.DifferenceFrom(found);
+
+    private static CompressionStream Checked(Stream file)
+    {
+        var stream = new CompressionStream(file);
+        stream.SetParameter(ZSTD_cParameter.ZSTD_c_checksumFlag, 1);
+        return stream;
     }
 }
 
