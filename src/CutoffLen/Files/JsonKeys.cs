@@ -41,8 +41,11 @@ internal sealed class JsonKeys(JsonObject json)
             : Wrong(key, node, $"a whole number from {min} to {max}", min);
     }
 
-    /// <summary>A finite number.</summary>
-    public double Number(string key, double absent) => Value(key, node => node.AsNumber(), "a number", absent);
+    /// <summary>A number that is finite in float32, in which networks compute.</summary>
+    public double Number(string key, double absent) => Value(key, node => Finite(node.AsNumber()), "a number that float32 has", absent);
+
+    /// <summary>A number that is finite in float32; else null.</summary>
+    public static double? Finite(double? number) => float.IsFinite((float)(number ?? double.NaN)) ? number : null;
 
     /// <summary>A finite number above zero.</summary>
     public double Positive(string key, double absent) =>

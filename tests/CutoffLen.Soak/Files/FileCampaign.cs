@@ -20,9 +20,9 @@ public sealed class FileCampaign : IDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     // All that is ever allocated counts, also error messages and what .NET's array pools round up to. A text is UTF-16 in memory,
-    // and is parsed, kept and compared.
+    // and is parsed, kept and compared; the search for an added token keeps a hundred bytes a character.
     private const int Slack = 1 << 20;
-    private const int BytesPerByte = 32;
+    private const int BytesPerByte = 128;
 
     // Tensors are no memory of .NET. The process may grow by so much while one tiny file is read.
     private const long NativeSlack = 256 << 20;

@@ -66,7 +66,7 @@ internal static class AdapterConfigKeys
             LayersToTransform = Layers(keys),
             LayersPattern = keys.Node(LayersPattern).AsText() is { } pattern ? pattern.Length == 0 ? [] : [pattern] : Names(keys, LayersPattern),
             RankPattern = Pattern<int>(keys, "rank_pattern", "whole numbers above 0", value => value is >= 1 and <= int.MaxValue && value == Math.Floor(value.Value) ? (int)value : null),
-            AlphaPattern = Pattern<double>(keys, "alpha_pattern", "numbers", value => value),
+            AlphaPattern = Pattern<double>(keys, "alpha_pattern", "numbers", JsonKeys.Finite),
             UseDora = keys.Flag("use_dora", false),
             LoraBias = keys.Flag("lora_bias", false),
             BaseChange = initial.Change,

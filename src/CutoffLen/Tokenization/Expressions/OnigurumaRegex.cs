@@ -19,6 +19,9 @@ internal sealed class OnigurumaRegex
     // Compiling takes as long as matching some hundred thousand characters.
     private const int WorthCompiling = 1 << 16;
 
+    // Known ones have some hundred. .NET's time and memory grow with the square of a text inside an expression.
+    private const int MostCharacters = 2048;
+
     // A hostile expression from a file may take exponential time.
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
 
@@ -32,6 +35,11 @@ internal sealed class OnigurumaRegex
     /// <exception cref="InvalidDataException">It is none, or has something that is not supported; the message names it.</exception>
     public OnigurumaRegex(string expression)
     {
+        if (expression.Length > MostCharacters)
+        {
+            throw new InvalidDataException($"the expression {JsonFile.Show(expression)} has {expression.Length} characters, and {MostCharacters} are supported");
+        }
+
         source = expression;
         var items = OnigurumaParser.Parse(expression);
         standIns = StandIns([.. items.OfType<CodePointSet>().SelectMany(set => set.Inverse is { } inverse ? [set, inverse] : new[] { set }).Distinct()], out var units);

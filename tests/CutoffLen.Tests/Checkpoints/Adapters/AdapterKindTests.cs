@@ -68,6 +68,8 @@ public sealed class AdapterKindTests : IDisposable
     [InlineData("""{"bias": "some"}""", "bias is 'some'; supported is none, all, lora_only")]
     [InlineData("""{"r": 0}""", "\"r\" is 0")]
     [InlineData("""{"lora_alpha": "big"}""", "\"lora_alpha\" is 'big'")]
+    [InlineData("""{"lora_alpha": 1e308}""", "\"lora_alpha\" is")]
+    [InlineData("""{"alpha_pattern": {"q_proj": 1e308}}""", "alpha_pattern")]
     [InlineData("""{"init_lora_weights": "pissa_niter_4"}""", "randomly drawn approximation of the principal part")]
     [InlineData("""{"init_lora_weights": "corda"}""", "path_initial_model_for_weight_conversion")]
     [InlineData("""{"init_lora_weights": "lora_ga"}""", "depends on gradients")]

@@ -113,7 +113,11 @@ public sealed class OnigurumaRegexTests
     [InlineData('(', "a")]
     [InlineData('[', "a")]
     public void Deep_nesting_is_an_error_and_no_overflow_of_the_stack(char opening, string content) => Assert.Contains(
-        "in each other", Assert.Throws<InvalidDataException>(() => new OnigurumaRegex(new string(opening, 100_000) + content)).Message, StringComparison.Ordinal);
+        "in each other", Assert.Throws<InvalidDataException>(() => new OnigurumaRegex(new string(opening, 2000) + content)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_very_long_expression_is_refused() => Assert.Contains(
+        "has 2049 characters", Assert.Throws<InvalidDataException>(() => new OnigurumaRegex(new string('{', 2049))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_long_text_is_matched_like_a_short_one()
