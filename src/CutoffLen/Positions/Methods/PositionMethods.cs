@@ -33,6 +33,7 @@ public static class PositionMethods
         ReRopeMethod.Entry,
         LeakyReRopeMethod.Entry,
         SelfExtendMethod.Entry,
+        StringMethod.Entry,
         DualChunkMethod.Entry,
         AlibiMethod.Entry,
         PermuteMethod.Entry,
