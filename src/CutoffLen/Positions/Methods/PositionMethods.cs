@@ -29,6 +29,7 @@ public static class PositionMethods
         GiraffePowerMethod.Entry,
         GiraffeTruncatedMethod.Entry,
         PRopeMethod.Entry,
+        HopeMethod.Entry,
         XposMethod.Entry,
         ReRopeMethod.Entry,
         LeakyReRopeMethod.Entry,

@@ -103,6 +103,7 @@ public sealed class PositionSpecTests
     [InlineData("self-extend", 8192, "self-extend:group=5,window=512")]
     [InlineData("string", 8192, "string:shifted_offset=2703,local_window=128")]
     [InlineData("string:shifted_offset=100", 8192, "string:shifted_offset=100,local_window=50")]
+    [InlineData("hope", 8192, "hope:original=2048")]
     [InlineData("dca", 8192, "dca:chunk=1536,window=256,max=2048")]
     [InlineData("xpos+bca", 8192, "xpos+bca:window=2048")]
     [InlineData("giraffe-truncated", 8192, "giraffe-truncated:cutoff=2048")]
