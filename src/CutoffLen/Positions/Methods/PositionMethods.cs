@@ -35,6 +35,7 @@ public static class PositionMethods
         LeakyReRopeMethod.Entry,
         SelfExtendMethod.Entry,
         StringMethod.Entry,
+        LampeMethod.Entry,
         DualChunkMethod.Entry,
         AlibiMethod.Entry,
         PermuteMethod.Entry,

@@ -40,6 +40,60 @@ public sealed class RelativePositionTests
         }
     }
 
+    [Theory]
+    [InlineData(3, 2, 12)]
+    [InlineData(4, 1, 9)]
+    [InlineData(1, 5, 14)]
+    [InlineData(2, 2, 4)]
+    public void Lampe_keeps_near_and_farthest_distances_and_squeezes_those_between(int head, int tail, int most)
+    {
+        for (var l = 1; l <= Longest; l++)
+        {
+            // With this b the sigmoid is 1 in float64, so that m is L wherever the sequence is longer than the original.
+            var actual = Distances($"lampe:original=15,head={head},tail={tail},max_mapping_length={most},a=0,b=50", l);
+            for (var i = 0; i < l; i++)
+            {
+                for (var j = 0; j <= i; j++)
+                {
+                    if (l <= 15 || i - j <= head)
+                    {
+                        Assert.Equal(i - j, actual[i][j]);
+                    }
+                    else if (i - j >= l - tail)
+                    {
+                        Assert.Equal(most - l + (i - j), actual[i][j]);
+                    }
+                    else
+                    {
+                        var slope = (decimal)(most - head - tail) / (l - head - tail);
+                        Assert.InRange(actual[i][j] - (int)Math.Floor((slope * (i - j - head)) + head), 0, 1);
+                        // Decimals divide 1 by 3 to a little less than a third.
+                        int Floored(int position) => (int)Math.Floor((slope * position) + 1e-12m);
+                        Assert.Equal(Floored(i - head) + head - Floored(j), actual[i][j]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// m by remap_uselen(l, "llama3") of the authors' code (scar-on/LaMPE, llama_cache1.py, commit 4e3c91f), whose L is 6204.4;
+    /// for the defaults of a model of 8192 tokens the same function with L = 6144.
+    /// </summary>
+    [Theory]
+    [InlineData("lampe:max_mapping_length=6204", 8193, 1036)]
+    [InlineData("lampe:max_mapping_length=6204", 10_000, 1210)]
+    [InlineData("lampe:max_mapping_length=6204", 16_384, 1993)]
+    [InlineData("lampe", 8192, 8192)]
+    [InlineData("lampe", 16_384, 1974)]
+    [InlineData("lampe", 32_768, 4457)]
+    public void Lampe_maps_a_length_as_the_authors_code_does(string spec, int length, int mapped)
+    {
+        var bands = Create(spec, 8192).Bands(TokenPositions.Sequential(length));
+        var farthest = bands.Single(band => band.First[^1] == 0 && band.Last[^1] >= 0);
+        Assert.Equal(mapped - 1, Distance(farthest, length - 1, 0));
+    }
+
     private static PositionMethod Create(string spec, int nativeLength) =>
         new PositionSetup(PositionMethods.Parse(spec), new PositionModel(16, 500_000, nativeLength, 4, 2)).Method;
 
