@@ -19,7 +19,8 @@ namespace CutoffLen.Positions.Methods;
 /// </remarks>
 public sealed class LampeMethod : PositionMethod
 {
-    private const double FittedLength = 8192; // the window of Llama 3, for which the code has a, b and the defaults below
+    // a and b of the authors' code for Llama 3, whose window is 8192 tokens. Its head of 512 and tail of 200 are the defaults' shares.
+    private const double FittedLength = 8192;
     private const double FittedA = 0.00010493097327094324;
     private const double FittedB = -2.466638011138158;
 
@@ -79,7 +80,6 @@ public sealed class LampeMethod : PositionMethod
     public override IReadOnlyList<Band> Bands(TokenPositions positions)
     {
         var (within, lengths) = (positions.WithinDocument(), positions.SpanOfDocument());
-
         Rotation At(Func<int, int> position) =>
             Rotation.Of([.. Enumerable.Range(0, positions.Length).Select(token => (double)position(token))], frequencies);
         var own = Rotation.Of(positions, frequencies);

@@ -4,8 +4,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// STRING, shifted rotary position embedding (arXiv 2410.18745, section 4): distances below the offset S are RoPE's own; a
-/// distance r of S or more counts as r - S + W. The S - W largest distances, which training saw least, are then unused.
+/// STRING, shifted rotary position embedding (arXiv 2410.18745): distances below the offset S are RoPE's own; a distance r of S or
+/// more counts as r - S + W. The S - W largest distances, which training saw least, are then unused.
 /// </summary>
 /// <remarks>
 /// The authors' code (HKUNLP/STRING, string_for_llama.py, commit 216cc2f) differs in two places. Its full forward scores the
@@ -26,7 +26,7 @@ public sealed class StringMethod(PositionModel model, int shiftedOffset, int loc
         [
             SpecKey.Tokens("shifted_offset", 1, null, "S: distances below it are RoPE's own")
                 .DefaultsTo("0.33 * target length", (_, _, target) => Math.Floor(0.33 * target)),
-            SpecKey.Tokens("local_window", 1, null, "W: the distance that S counts as; 128 to 512 in the paper")
+            SpecKey.Tokens("local_window", 1, null, "W: the distance that S counts as; 128 to 512 as published")
                 .DefaultsTo("128, at most half the offset", (part, _, _) => Math.Min(128, part.Tokens("shifted_offset") / 2)),
             CommonKeys.AttentionFactorOfOne,
         ],
