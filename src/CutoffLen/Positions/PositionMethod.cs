@@ -19,7 +19,7 @@ public abstract class PositionMethod
     public abstract Frequencies? RotaryFrequencies(int length);
 
     /// <summary>Whether the tokens of a document have the same encodings at two lengths of it.</summary>
-    public bool SameAt(int length, int other)
+    public virtual bool SameAt(int length, int other)
     {
         if (!DependsOnLength || length == other)
         {

@@ -66,6 +66,19 @@ public sealed class TokenPositions
         return end == start ? 0 : Ids[end - 1] - Ids[start] + 1;
     }
 
+    /// <summary>[T] the <see cref="Span"/> of each token's document.</summary>
+    public int[] SpanOfDocument()
+    {
+        var spans = new int[Length];
+        for (var d = 0; d < DocumentStarts.Length; d++)
+        {
+            var (start, end) = Document(d);
+            Array.Fill(spans, Span(d), start, end - start);
+        }
+
+        return spans;
+    }
+
     /// <summary>[T] position ids minus the first id of the token's document.</summary>
     public int[] WithinDocument() => [.. StartOfDocument().Select((start, token) => Ids[token] - Ids[start])];
 

@@ -156,12 +156,14 @@ public sealed class FinetunePlan : IDisposable
     }
 
     /// <summary>The trainer of a model that <see cref="LoadModel(string?)"/> gave.</summary>
-    internal Trainer CreateTrainer(TrainableModel model, AttentionPath path) => new(
-        model, Positions.Method, Sequences, Steps, PositionIdSamplers.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
-
-    private LineBreaks? LineBreaks() => Config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
-        ? new LineBreaks(Model.VocabSize, id => Base.Tokenizer.TextOf(id))
-        : null;
+    internal Trainer CreateTrainer(TrainableModel model, AttentionPath path)
+    {
+        var positionIds = PositionIdSamplers.Parse(Config.Data.Positions);
+        var breaks = positionIds.EndsUnit is { } endsUnit
+            ? new TextBreaks(Model.VocabSize, id => endsUnit(Base.Tokenizer.TextOf(id)))
+            : null;
+        return new Trainer(model, Positions.Method, Sequences, Steps, positionIds, path, Config.Data.TargetLen, breaks);
+    }
 
     private static void Check(RunConfig config, ICollectives ranks)
     {

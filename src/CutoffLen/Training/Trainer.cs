@@ -22,7 +22,7 @@ public sealed class Trainer : IDisposable
     private readonly ICollectives? context; // the ranks that share each sequence with this one
     private readonly TrainingSequences sequences;
     private readonly PositionIdSampler positionIds;
-    private readonly LineBreaks? lineBreaks;
+    private readonly TextBreaks? textBreaks;
     private readonly TrainingConfig config;
     private readonly TrainingSteps steps;
     private readonly MicroBatches batches;
@@ -39,12 +39,12 @@ public sealed class Trainer : IDisposable
     /// <param name="positionIds">The position ids that a sequence's tokens get.</param>
     /// <param name="attention">What computes attention where it can.</param>
     /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
-    /// <param name="lineBreaks">Where lines begin, for position ids that skip there.</param>
+    /// <param name="textBreaks">Where units of the text begin, for position ids that skip there.</param>
     public Trainer(
         TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
-        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, LineBreaks? lineBreaks = null)
+        AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, TextBreaks? textBreaks = null)
     {
-        (Model, this.sequences, this.steps, this.positionIds, this.lineBreaks) = (model, sequences, steps, positionIds, lineBreaks);
+        (Model, this.sequences, this.steps, this.positionIds, this.textBreaks) = (model, sequences, steps, positionIds, textBreaks);
         (config, ranks) = (steps.Config, model.Parameters.Ranks);
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
@@ -133,7 +133,7 @@ public sealed class Trainer : IDisposable
 
     private PositionedSequence Positioned(TrainingSequence sequence, long step, int row)
     {
-        var breaks = lineBreaks?.Of(sequence) ?? [];
+        var breaks = textBreaks?.Of(sequence) ?? [];
         var draw = new PositionDraw(config.Seed, step, row);
         return new PositionedSequence(sequence, positionIds.Sample(sequence.Positions, targetLength, draw, breaks, sequence.Padding));
     }

@@ -189,7 +189,7 @@ public sealed class RunConfigTests : IDisposable
         return (property, value) switch
         {
             ("Rope", _) => ["yarn:factor=4,original=2048", "xpos:scale_base=512+bca:window=1024"],
-            ("Positions", _) => ["pose:chunks=3", "skip-align"],
+            ("Positions", _) => ["pose:chunks=3", "longrecipe"],
             ("Protocol" or "EvalProtocol", _) => ["llamacpp-half", "pi-s512"],
             ("Device", _) => ["cuda:1", "cpu"],
             ("Dtype", _) => ["fp32", "bf16"],

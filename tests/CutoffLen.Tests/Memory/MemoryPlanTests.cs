@@ -124,6 +124,21 @@ public sealed class MemoryPlanTests
         Assert.Equal("", Change(On(2048), 10));
     }
 
+    /// <summary>Bands with the same keys share one encoding of them.</summary>
+    [Theory]
+    [InlineData("hope", 1, 1, true)]
+    [InlineData("rerope", 2, 2, false)]
+    [InlineData("string", 2, 1, false)]
+    [InlineData("dca", 3, 1, false)]
+    [InlineData("lampe", 3, 2, false)]
+    public void The_plan_knows_a_method_by_its_bands(string spec, int bands, int keyEncodings, bool plain)
+    {
+        var shape = BandShape.Of(new PositionSetup(PositionMethods.Parse(spec), Llama8B.Positions, 32768).Method, 32768);
+        Assert.Equal((bands, keyEncodings, plain), (shape.Bands, shape.KeyEncodings, shape.IsPlain));
+        // Cosine and sine in float32 for 64 pairs, for each encoding of queries and of keys; ReRoPE's far keys have none.
+        Assert.Equal((bands + keyEncodings - (spec == "rerope" ? 1 : 0)) * 64 * 8, shape.TableBytesPerToken);
+    }
+
     private static MemorySettings On(int cutoff) => new(cutoff, BandShape.Of(new RopeMethod(Llama8B.Positions)));
 
     private static long Bytes(MemoryPlan plan, string name) => plan.Device.SingleOrDefault(part => part.Name == name)?.Bytes ?? 0;

@@ -53,13 +53,7 @@ public sealed class DualChunkMethod : PositionMethod
     public override IReadOnlyList<Band> Bands(TokenPositions positions)
     {
         var within = positions.WithinDocument();
-        var frequencies = new Frequencies[positions.Length];
-        for (var document = 0; document < positions.DocumentStarts.Length; document++)
-        {
-            var (start, end) = positions.Document(document);
-            Array.Fill(frequencies, new(inverseFrequencies, ScaleAt(positions.Span(document))), start, end - start);
-        }
-
+        var frequencies = Array.ConvertAll(positions.SpanOfDocument(), span => new Frequencies(inverseFrequencies, ScaleAt(span)));
         Rotation At(Func<int, double> position) =>
             Rotation.Of(Array.ConvertAll(within, at => position(at)), inverseFrequencies.Length, token => frequencies[token]);
         var own = At(at => at % stride);

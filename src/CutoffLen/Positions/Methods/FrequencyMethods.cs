@@ -133,3 +133,25 @@ public sealed class PRopeMethod(PositionModel model, double fraction) : Frequenc
     /// <inheritdoc/>
     public override Frequencies Frequencies(int length) => frequencies;
 }
+
+/// <summary>
+/// HoPE, high-frequency rotary position encoding (arXiv 2410.21216): p-RoPE with the fraction set by the training length.
+/// Pairs whose wavelength 2 pi / frequency is longer than that length never complete a turn in training; they do not rotate.
+/// No code of the authors was found, and only this definition of the paper was read.
+/// </summary>
+public sealed class HopeMethod(PositionModel model, int original) : FrequencyMethod
+{
+    private readonly Frequencies frequencies = new(Array.ConvertAll(
+        model.InverseFrequencies(), frequency => 2 * Math.PI / frequency <= original ? frequency : 0));
+
+    /// <summary>The registry's line.</summary>
+    public static MethodEntry Entry { get; } = new(
+        "hope", "HoPE: pairs that complete no turn within the original length do not rotate.", "2410.21216", [CommonKeys.Original],
+        (part, model) => new HopeMethod(model, part.Tokens("original")))
+    {
+        Vanilla = _ => $"hope:original={SpecKey.LongestTokens}", // longer than any pair's wavelength
+    };
+
+    /// <inheritdoc/>
+    public override Frequencies Frequencies(int length) => frequencies;
+}

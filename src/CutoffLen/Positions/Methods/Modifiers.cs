@@ -65,6 +65,9 @@ public sealed class BlockwiseCausalMethod(PositionMethod inner, int window) : Po
     public override bool DependsOnLength => inner.DependsOnLength;
 
     /// <inheritdoc/>
+    public override bool SameAt(int length, int other) => inner.SameAt(length, other);
+
+    /// <inheritdoc/>
     public override Frequencies? RotaryFrequencies(int length) => inner.RotaryFrequencies(length);
 
     /// <inheritdoc/>
@@ -105,6 +108,9 @@ public sealed class LogNMethod(PositionMethod inner, PositionModel model, int or
 
     /// <inheritdoc/>
     public override bool DependsOnLength => inner.DependsOnLength;
+
+    /// <inheritdoc/>
+    public override bool SameAt(int length, int other) => inner.SameAt(length, other);
 
     /// <inheritdoc/>
     public override Frequencies? RotaryFrequencies(int length) => inner.RotaryFrequencies(length);

@@ -9,13 +9,18 @@ namespace CutoffLen.Positions.PositionIds;
 /// </summary>
 public abstract class PositionIdSampler
 {
+    /// <summary>
+    /// Whether a token of this text ends a unit of the text, after which positions are skipped; null for samplers that skip
+    /// anywhere.
+    /// </summary>
+    public virtual Func<string, bool>? EndsUnit => null;
+
     /// <summary>The position ids of one row.</summary>
     /// <param name="plain">The packed row: ids of every document count from 0.</param>
     /// <param name="target">The length, in tokens, whose positions are trained; at least the row's.</param>
     /// <param name="draw">The key of the random generator.</param>
     /// <param name="breaks">
-    /// Ascending row indices at which a unit of the text begins (a line, a turn), for samplers that skip there; empty when
-    /// they are not known.
+    /// Ascending row indices at which a unit of the text begins, see <see cref="EndsUnit"/>; empty when they are not known.
     /// </param>
     /// <param name="padding">Padding tokens at the row's end. They are documents of their own and keep their ids.</param>
     /// <exception cref="ArgumentException">The target is shorter than the row.</exception>
@@ -51,6 +56,19 @@ public abstract class PositionIdSampler
         }
     }
 
+    /// <summary>Fills <paramref name="chosen"/> with numbers from 0 to <paramref name="count"/> - 1, without repetition, ascending.</summary>
+    private protected static void Choose(Span<int> chosen, int count, ref KeyedRandom random)
+    {
+        // Knuth's selection sampling (The Art of Computer Programming 2, algorithm S).
+        for (int number = 0, taken = 0; taken < chosen.Length; number++)
+        {
+            if (random.Below(count - number) < chosen.Length - taken)
+            {
+                chosen[taken++] = number;
+            }
+        }
+    }
+
     /// <summary>The breaks after a document's first token and before its end.</summary>
     private static ReadOnlySpan<int> Within(ReadOnlySpan<int> breaks, int start, int end)
     {
@@ -71,7 +89,7 @@ public abstract class PositionIdSampler
 /// <param name="Sequence">The row within the step.</param>
 public readonly record struct PositionDraw(long Seed, long Step, long Sequence);
 
-/// <summary>A document within its row.</summary>
+/// <summary>A document, of a token or more, within its row.</summary>
 /// <param name="start">Row index of its first token.</param>
 /// <param name="rowLength">Tokens of the row.</param>
 /// <param name="target">Ids stay below this.</param>

@@ -5,7 +5,7 @@ namespace CutoffLen.Positions.PositionIds;
 
 /// <summary>
 /// The samplers by name, as the key <c>positions</c> has them: <c>plain</c>, <c>pose:chunks=3</c>, <c>randomized</c>,
-/// <c>shape</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>.
+/// <c>shape</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>, <c>cream:sigma=3</c>, <c>longrecipe</c>.
 /// </summary>
 public static class PositionIdSamplers
 {
@@ -17,6 +17,8 @@ public static class PositionIdSamplers
         new("shape", "", _ => new ShapeSampler()),
         new("random-padding", "", _ => new RandomPaddingSampler()),
         new("skip-align", "rate=0.5", values => new SkipAlignSampler(Number(values, "rate", 0.5, 1e-6, 1, whole: false))),
+        new("cream", "sigma=3", values => new CreamSampler(Number(values, "sigma", 3, 1e-6, 1e6, whole: false))),
+        new("longrecipe", "", _ => new LongRecipeSampler()),
     ];
 
     /// <summary>All names, in the order in which they are listed.</summary>
@@ -105,17 +107,8 @@ public sealed class PoseSampler(int chunks = 2) : PositionIdSampler
 public sealed class RandomizedSampler : PositionIdSampler
 {
     /// <inheritdoc/>
-    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
-    {
-        // Knuth's selection sampling (The Art of Computer Programming 2, algorithm S): ascending by construction.
-        for (int position = 0, chosen = 0; chosen < ids.Length; position++)
-        {
-            if (random.Below(document.Target - position) < ids.Length - chosen)
-            {
-                ids[chosen++] = position;
-            }
-        }
-    }
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) =>
+        Choose(ids, document.Target, ref random);
 }
 
 /// <summary>
@@ -155,6 +148,9 @@ public sealed class RandomPaddingSampler : PositionIdSampler
 /// <param name="rate">Probability that a border becomes a skip, above 0, at most 1.</param>
 public sealed class SkipAlignSampler(double rate = 0.5) : PositionIdSampler
 {
+    /// <summary>Units are lines.</summary>
+    public override Func<string, bool> EndsUnit => text => text.Contains('\n');
+
     /// <inheritdoc/>
     protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
     {
@@ -195,5 +191,78 @@ public sealed class SkipAlignSampler(double rate = 0.5) : PositionIdSampler
         }
 
         return skips.Count > 0 ? skips : [document.Breaks[random.Between(0, document.Breaks.Length - 1)] - document.Start];
+    }
+}
+
+/// <summary>
+/// CREAM, continuity-relativity indexing with a Gaussian middle (arXiv 2406.07138). A document of N tokens has a head, at the
+/// target's first positions, a middle, and a tail, at its last. Head and tail are N/3 tokens, or 4 times the factor = target / N,
+/// equally often. The middle is contiguous. With x = floor of a draw from N(1 + factor, sigma^2) limited to [2, 2 factor], its last
+/// position is uniform from head + (middle - 1) x/2 to N x/2 - tail - 1.
+/// </summary>
+/// <remarks>
+/// From the authors' code (bigai-nlco/CREAM, src/train.py, commit 1d15c73); of the paper only the abstract was read. The abstract
+/// has a truncated Gaussian; the code clamps a draw to the limits, and so does this. In the code every document has the trained
+/// length and the factor is whole; here both are the document's own, and head and tail are at most N/3. The code draws the size
+/// of head and tail once in 3,000 documents; here each document draws it. The code also takes the text of a longer document from
+/// the drawn positions; here the text is contiguous.
+/// </remarks>
+/// <param name="sigma">Standard deviation of the draw, 3 in the paper, in halves of the trained length.</param>
+public sealed class CreamSampler(double sigma = 3) : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        var factor = document.Target / (double)ids.Length;
+        var third = ids.Length / 3;
+        var ends = random.Below(2) == 0 ? third : (int)Math.Min(third, 4 * Math.Floor(factor));
+        var middle = ids.Length - (2 * ends);
+        var reach = Math.Floor(Math.Clamp(1 + factor + (sigma * Normal(ref random)), 2, 2 * factor)) / 2;
+        var last = random.Between((int)(ends + ((middle - 1) * reach)), (int)(reach * ids.Length) - ends - 1);
+        Shift(ids.Slice(ends, middle), last - (ends + middle - 1));
+        Shift(ids[(ends + middle)..], document.Target - ids.Length);
+    }
+
+    /// <summary>A draw from N(0, 1), by Box and Muller.</summary>
+    private static double Normal(ref KeyedRandom random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextUnit())) * Math.Cos(2 * Math.PI * random.NextUnit());
+}
+
+/// <summary>
+/// LongRecipe's position ids (arXiv 2409.00509): positions are skipped between sentences. The target - n skipped positions of a
+/// document of n tokens are put between its sentences at random: sentences and skipped positions stand in a random order, but the
+/// first sentence is moved to the front. Then the first r tokens get the positions 0 .. r - 1, with r uniform in {1, ..., (n + 1)/2}.
+/// </summary>
+/// <remarks>
+/// From the authors' code (zhiyuanhubj/LongRecipe, preprocess_token_PI/FSProcessor.py and utils/preprocess_data.py, commit
+/// bcc7692), whose sentences end at the tokens "." "?" "!" and line feed. A document without known sentences is cut at one
+/// random token. The code's share of selected sentences (select_ratio) changes no position.
+/// </remarks>
+public sealed class LongRecipeSampler : PositionIdSampler
+{
+    /// <summary>Units are sentences.</summary>
+    public override Func<string, bool> EndsUnit => text => text.Contains('\n') || text.Trim() is "." or "?" or "!";
+
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        if (ids.Length < 2)
+        {
+            return;
+        }
+
+        ReadOnlySpan<int> breaks = document.Breaks.IsEmpty ? [document.Start + random.Between(1, ids.Length - 1)] : document.Breaks;
+        var slots = new int[breaks.Length + 1]; // of the sentences, among the skipped positions
+        Choose(slots, document.Target - ids.Length + slots.Length, ref random);
+        var plain = random.Between(1, (ids.Length + 1) / 2);
+        for (var sentence = 1; sentence < slots.Length; sentence++)
+        {
+            var end = sentence < breaks.Length ? breaks[sentence] - document.Start : ids.Length;
+            var start = Math.Max(breaks[sentence - 1] - document.Start, plain);
+            if (start < end)
+            {
+                Shift(ids[start..end], slots[sentence] - sentence);
+            }
+        }
     }
 }

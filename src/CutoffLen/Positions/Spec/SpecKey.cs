@@ -176,6 +176,10 @@ internal static class CommonKeys
         .DefaultsTo("target / native length, at least 1", (part, model, target) =>
             target / (double)(part.Has("original") ? part.Tokens("original") : model.NativeLength));
 
+    /// <summary>A factor on queries and on keys that is 1 unless given.</summary>
+    public static SpecKey AttentionFactorOfOne { get; } = SpecKey
+        .Number("attention_factor", 0.001, 1000, 1, "factor on queries and keys; 1.0693 (0.1 ln(2) + 1) in the authors' code");
+
     /// <summary>A factor that is 1 unless given.</summary>
     public static SpecKey FactorOfOne(string meaning) => SpecKey.Number("factor", 1, LargestFactor, 1, meaning);
 }

@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using CutoffLen.Tests.Positions;
+using CutoffLen.Tests.Positions.Methods;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Tests.Models.Llama;
@@ -50,6 +52,27 @@ public sealed class KvCacheDecoderTests
         float[][] Forward(int length) => method.DependsOnLength && length < spec.Length
             ? Score(spec with { Length = length }).Logits
             : full[..length];
+    }
+
+    /// <summary>Before, at and beyond the native length, where length-dependent methods change earlier tokens.</summary>
+    [Theory]
+    [MemberData(nameof(MethodPropertyTests.Specs), MemberType = typeof(MethodPropertyTests))]
+    public void Cached_decoding_is_one_full_forward_under_every_method(string name)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var (config, method) = (TinyModels.ForEveryMethod, MethodPropertyTests.Create(name));
+        using var model = TinyModels.Random(config);
+        var tokens = TinyModels.Tokens(config, 1, 40);
+        var ids = tokens.data<long>().Select(id => (int)id).ToArray();
+        using var decoder = new KvCacheDecoder(model, method, ids.Length);
+        foreach (var length in new[] { 30, 31, 32, 33, 34, 40 })
+        {
+            using var step = NewDisposeScope();
+            using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(length), config, CPU);
+            var expected = model.Hidden(tokens.narrow(1, 0, length), plan)[0][-1];
+            AssertNear(expected.data<float>(), decoder.Hidden(ids.AsSpan(0, length))[0].data<float>());
+        }
     }
 
     private static LlamaForCausalLM Load(GoldenSpec spec)

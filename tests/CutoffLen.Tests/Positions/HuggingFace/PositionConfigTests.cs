@@ -55,6 +55,7 @@ public sealed class PositionConfigTests
     [InlineData("yarn:factor=8,truncate=false", """{"max_position_embeddings":512,"rope_theta":10000,"rope_scaling":{"rope_type":"yarn","factor":8.0,"original_max_position_embeddings":64,"truncate":false}}""")]
     [InlineData("llama3", """{"max_position_embeddings":256,"rope_theta":10000,"rope_scaling":{"rope_type":"llama3","factor":4.0,"original_max_position_embeddings":64,"low_freq_factor":1.0,"high_freq_factor":4.0}}""")]
     [InlineData("rerope", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"cutoff_position_method":"rerope:window=8","rope_theta":10000,"rope_scaling":null}""")]
+    [InlineData("string", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"cutoff_position_method":"string:shifted_offset=84,local_window=42","rope_theta":10000,"rope_scaling":null}""")]
     [InlineData("yarn+logn", """{"max_position_embeddings":256,"original_max_position_embeddings":64,"cutoff_position_method":"yarn:factor=4,original=64+logn:original=64","rope_theta":10000,"rope_scaling":null}""")]
     public void Config_json_is_written_as_hugging_face_writes_it_where_it_can(string spec, string expected)
     {

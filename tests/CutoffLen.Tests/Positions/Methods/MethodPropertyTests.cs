@@ -53,6 +53,7 @@ public sealed class MethodPropertyTests
             .Prepend(entry.Example(Model))),
         "xpos:scale_base=1",
         "dca:mscale=true",
+        "string:shifted_offset=16,attention_factor=1.07",
         "dynamic-yarn:max=128,finetuned=true",
         "permute:decay=false+logn+bca",
         "rerope+bca:window=20+logn",

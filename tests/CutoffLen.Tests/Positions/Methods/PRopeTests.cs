@@ -13,6 +13,13 @@ public sealed class PRopeTests
     [InlineData("p-rope:fraction=0.49", 1, 0, 0, 0)]
     [InlineData("p-rope:fraction=0", 0, 0, 0, 0)]
     [InlineData("p-rope:fraction=1", 1, 0.1, 0.01, 0.001)]
+    // HoPE: wavelengths of 2 pi, 20 pi, 200 pi (628.3) and 2000 pi (6283.2) tokens, up to the original length.
+    [InlineData("hope", 1, 0.1, 0, 0)]
+    [InlineData("hope:original=6", 0, 0, 0, 0)]
+    [InlineData("hope:original=62", 1, 0, 0, 0)]
+    [InlineData("hope:original=628", 1, 0.1, 0, 0)]
+    [InlineData("hope:original=629", 1, 0.1, 0.01, 0)]
+    [InlineData("hope:original=6284", 1, 0.1, 0.01, 0.001)]
     public void Only_the_fastest_pairs_rotate(string spec, double first, double second, double third, double fourth)
     {
         var method = new PositionSetup(PositionMethods.Parse(spec), new PositionModel(8, 10_000, 64, 4, 2)).Method;

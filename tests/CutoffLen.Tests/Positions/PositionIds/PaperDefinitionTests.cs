@@ -173,6 +173,73 @@ public sealed class PaperDefinitionTests
         }
     }
 
+    [Fact]
+    public void Cream_puts_head_and_tail_at_the_targets_ends_and_the_middle_around_the_targets_middle()
+    {
+        // Factor 2: head and tail are 40 tokens or 4 * 2. Counts of the middle's last position, by the length of head and tail.
+        var lasts = new Dictionary<int, int[]> { [8] = new int[240], [40] = new int[240] };
+        foreach (var ids in Rows(new CreamSampler(), TokenPositions.Sequential(120), 240))
+        {
+            var ends = ids[39] == 39 && ids[80] == 200 ? 40 : 8;
+            Assert.Equal(Enumerable.Range(0, ends), ids[..ends]);
+            Assert.Equal(Enumerable.Range(240 - ends, ends), ids[^ends..]);
+            Assert.Equal(Enumerable.Range(ids[ends], 120 - (2 * ends)), ids[ends..^ends]);
+            lasts[ends][ids[119 - ends]]++;
+        }
+
+        Assert.Equal(0.5, lasts[40].Sum() / (double)Draws, 0.02);
+        // N(3, 9), clamped to [2, 4] and floored, is 2, 3 and 4 with these probabilities. The last position of the middle is
+        // then 79 alone, one of 98..139 and one of 118..199.
+        var (three, four) = (0.1306, 0.3694);
+        double Share(int from, int to) => lasts[40][from..(to + 1)].Sum() / (double)lasts[40].Sum();
+        Assert.Equal(0.5, Share(79, 79), 0.03);
+        Assert.Equal(three * 20 / 42, Share(98, 117), 0.02);
+        Assert.Equal((three * 22 / 42) + (four * 22 / 82), Share(118, 139), 0.02);
+        Assert.Equal(four * 60 / 82, Share(140, 199), 0.03);
+        Uniformity.Holds(lasts[40][140..200]);
+    }
+
+    [Fact]
+    public void A_small_sigma_keeps_creams_middle_around_the_targets_middle()
+    {
+        // Factor 2.5: the draw is 3.5 and floored to 3. The middle's last position is one of 23..34 (head and tail of 10 tokens)
+        // or of 27..36 (8 tokens); the token in its midst is 4 or 6 before that.
+        var midst = Rows(new CreamSampler(1e-3), TokenPositions.Sequential(30), 75, 2000).Select(ids => ids[15]).ToHashSet();
+        Assert.Equal(Enumerable.Range(19, 12), midst.Order());
+    }
+
+    [Fact]
+    public void Long_recipe_puts_sentences_and_skipped_positions_into_a_random_order()
+    {
+        // Two sentences, 0..2 and 3, and 6 skipped positions: with the slots of both sentences a uniform pair out of 8, the
+        // second one's is s + 1 in s + 1 of the 28 pairs, and s positions are skipped before it.
+        var skipped = new int[7];
+        foreach (var ids in Rows(new LongRecipeSampler(), TokenPositions.Sequential(4), 10, Draws, [3]))
+        {
+            Assert.Equal([0, 1, 2], ids[..3]);
+            skipped[ids[3] - 3]++;
+        }
+
+        for (var s = 0; s < 7; s++)
+        {
+            Assert.Equal((s + 1) / 28.0, skipped[s] / (double)Draws, 0.015);
+        }
+    }
+
+    [Fact]
+    public void Long_recipe_keeps_a_random_number_of_start_tokens_in_place()
+    {
+        // A sentence each, and a target so large that a skip of no position is too rare to matter.
+        var kept = new int[5];
+        foreach (var ids in Rows(new LongRecipeSampler(), TokenPositions.Sequential(9), 2000, 2000, [1, 2, 3, 4, 5, 6, 7, 8]))
+        {
+            var plain = ids.TakeWhile((id, i) => id == i).Count();
+            kept[Math.Min(plain, 5) - 1]++;
+        }
+
+        Uniformity.Holds(kept); // 1..(9 + 1) / 2
+    }
+
     private static IEnumerable<int[]> Rows(
         PositionIdSampler sampler, TokenPositions plain, int target, int draws = Draws, int[]? breaks = null) =>
         Enumerable.Range(0, draws).Select(step => sampler.Sample(plain, target, new(1, step, 0), breaks).Ids);

@@ -92,7 +92,7 @@ public sealed class PositionIdSamplerTests
     }
 
     [Theory]
-    [InlineData("plian", "plain, pose, randomized, shape, random-padding, skip-align")]
+    [InlineData("plian", "plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe")]
     [InlineData("pose:chunk=2", "'chunk'")]
     [InlineData("pose:chunks=0", "from 1 to 1000")]
     [InlineData("pose:chunks=2.5", "whole number")]
@@ -101,6 +101,8 @@ public sealed class PositionIdSamplerTests
     [InlineData("plain:x=1", "none")]
     [InlineData("skip-align:rate=0", "rate=0")]
     [InlineData("skip-align:rate=nan", "rate=nan")]
+    [InlineData("cream:sigma=0", "sigma=0")]
+    [InlineData("longrecipe:rate=1", "none")]
     [InlineData("", "plain")]
     public void A_wrong_spec_is_answered_with_what_is_allowed(string spec, string expected) =>
         Assert.Contains(expected, Assert.Throws<UserException>(() => PositionIdSamplers.Parse(spec)).Message);

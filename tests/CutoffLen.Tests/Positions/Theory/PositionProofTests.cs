@@ -38,6 +38,10 @@ public sealed class PositionProofTests
     [InlineData("leaky-rerope:factor=1", 300)]
     [InlineData("self-extend:group=1", 300)]
     [InlineData("rerope:window=300", 300)]
+    [InlineData("string:shifted_offset=20", 20)]
+    [InlineData("string:shifted_offset=20,local_window=20", 300)]
+    [InlineData("lampe", 64)]
+    [InlineData("hope:original=20000", 300)]
     [InlineData("rope+bca:window=600+logn:original=300", 300)]
     public void What_changes_nothing_equals_vanilla(string spec, int length)
     {
@@ -52,6 +56,10 @@ public sealed class PositionProofTests
     [InlineData("rope+bca:window=8", 20)]
     [InlineData("rope+logn:original=8", 20)]
     [InlineData("rerope:window=16", 20)]
+    [InlineData("string:shifted_offset=20", 21)]
+    [InlineData("string:shifted_offset=20,attention_factor=1.07", 2)]
+    [InlineData("lampe", 65)]
+    [InlineData("hope", 2)]
     public void A_method_that_should_change_something_and_does_not_is_an_error(string spec, int length)
     {
         var proof = Of(spec, length);

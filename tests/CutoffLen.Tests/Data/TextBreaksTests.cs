@@ -3,7 +3,7 @@ using CutoffLen.Positions.PositionIds;
 
 namespace CutoffLen.Tests.Data;
 
-public sealed class LineBreaksTests
+public sealed class TextBreaksTests
 {
     private static readonly string[] Vocabulary = ["", "a", "\n", ".\n\n", "b"];
 
@@ -13,7 +13,7 @@ public sealed class LineBreaksTests
         var sequence = new TrainingSequence(
             [1, 2, 4, 3, 1, 2, 2, 1, 3, 0, 0], new int[11], CutoffLen.Positions.TokenPositions.Packed([6, 3, 1, 1]), 2,
             [new DocumentSpan(0, 0, 6), new DocumentSpan(1, 0, 3)]);
-        int[] breaks = new LineBreaks(5, id => Vocabulary[id]).Of(sequence);
+        int[] breaks = new TextBreaks(5, id => new SkipAlignSampler().EndsUnit!(Vocabulary[id])).Of(sequence);
         Assert.Equal([2, 4, 7], breaks);
 
         // What skip-align makes of them: skips there and nowhere else.
@@ -22,4 +22,16 @@ public sealed class LineBreaksTests
         Assert.Equal([ids[2] + 1, ids[4] + 1, ids[7] + 1], [ids[3], ids[5], ids[8]]);
         Assert.True(ids[2] > 2 && ids[4] > ids[3] + 1 && ids[7] > 1);
     }
+
+    [Theory]
+    [InlineData(".", true)]
+    [InlineData("?", true)]
+    [InlineData(" !", true)]
+    [InlineData("\n", true)]
+    [InlineData(".\n\n", true)]
+    [InlineData("3.5", false)]
+    [InlineData("Mr.", false)]
+    [InlineData("", false)]
+    public void Long_recipe_skips_after_the_tokens_that_end_a_sentence(string token, bool ends) =>
+        Assert.Equal(ends, new LongRecipeSampler().EndsUnit!(token));
 }

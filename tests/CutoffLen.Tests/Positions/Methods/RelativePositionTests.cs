@@ -1,0 +1,122 @@
+using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+
+namespace CutoffLen.Tests.Positions.Methods;
+
+/// <summary>The relative positions of every pair, read off the rotations, against loops over the papers' formulas.</summary>
+public sealed class RelativePositionTests
+{
+    private const int Longest = 32;
+
+    [Theory]
+    [InlineData(12, 4)]
+    [InlineData(10, 1)]
+    [InlineData(7, 7)]
+    [InlineData(1, 1)]
+    [InlineData(32, 16)]
+    public void String_shifts_distances_of_the_offset_and_more(int offset, int window)
+    {
+        for (var length = 1; length <= Longest; length++)
+        {
+            var actual = Distances($"string:shifted_offset={offset},local_window={window}", length);
+            for (var i = 0; i < length; i++)
+            {
+                for (var j = 0; j <= i; j++)
+                {
+                    Assert.Equal(i - j < offset ? i - j : i - j - offset + window, actual[i][j]);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void String_scales_queries_and_keys_as_the_authors_code_does()
+    {
+        var factor = (0.1 * Math.Log(2)) + 1;
+        var bands = Create($"string:shifted_offset=4,attention_factor={factor:R}", 32).Bands(TokenPositions.Sequential(9));
+        foreach (var rotation in bands.SelectMany(band => new[] { band.Queries, band.Keys }).Cast<Rotation>())
+        {
+            Assert.All(rotation.Cos.Zip(rotation.Sin), pair => Assert.Equal(factor, Math.Sqrt((pair.First * pair.First) + (pair.Second * pair.Second)), 1e-6));
+        }
+    }
+
+    [Theory]
+    [InlineData(3, 2, 12)]
+    [InlineData(4, 1, 9)]
+    [InlineData(1, 5, 14)]
+    [InlineData(2, 2, 4)]
+    public void Lampe_keeps_near_and_farthest_distances_and_squeezes_those_between(int head, int tail, int most)
+    {
+        for (var l = 1; l <= Longest; l++)
+        {
+            // With this b the sigmoid is 1 in float64, so that m is L wherever the sequence is longer than the original.
+            var actual = Distances($"lampe:original=15,head={head},tail={tail},max_mapping_length={most},a=0,b=50", l);
+            for (var i = 0; i < l; i++)
+            {
+                for (var j = 0; j <= i; j++)
+                {
+                    if (l <= 15 || i - j <= head)
+                    {
+                        Assert.Equal(i - j, actual[i][j]);
+                    }
+                    else if (i - j >= l - tail)
+                    {
+                        Assert.Equal(most - l + (i - j), actual[i][j]);
+                    }
+                    else
+                    {
+                        var slope = (decimal)(most - head - tail) / (l - head - tail);
+                        Assert.InRange(actual[i][j] - (int)Math.Floor((slope * (i - j - head)) + head), 0, 1);
+                        // Decimals divide 1 by 3 to a little less than a third.
+                        int Floored(int position) => (int)Math.Floor((slope * position) + 1e-12m);
+                        Assert.Equal(Floored(i - head) + head - Floored(j), actual[i][j]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// m by remap_uselen(l, "llama3") of the authors' code (scar-on/LaMPE, llama_cache1.py, commit 4e3c91f), whose L is 6204.4;
+    /// for the defaults of a model of 8192 tokens the same function with L = 6144.
+    /// </summary>
+    [Theory]
+    [InlineData("lampe:max_mapping_length=6204", 8193, 1036)]
+    [InlineData("lampe:max_mapping_length=6204", 10_000, 1210)]
+    [InlineData("lampe:max_mapping_length=6204", 16_384, 1993)]
+    [InlineData("lampe", 8192, 8192)]
+    [InlineData("lampe", 16_384, 1974)]
+    [InlineData("lampe", 32_768, 4457)]
+    public void Lampe_maps_a_length_as_the_authors_code_does(string spec, int length, int mapped)
+    {
+        var bands = Create(spec, 8192).Bands(TokenPositions.Sequential(length));
+        var farthest = bands.Single(band => band.First[^1] == 0 && band.Last[^1] >= 0);
+        Assert.Equal(mapped - 1, Distance(farthest, length - 1, 0));
+    }
+
+    private static PositionMethod Create(string spec, int nativeLength) =>
+        new PositionSetup(PositionMethods.Parse(spec), new PositionModel(16, 500_000, nativeLength, 4, 2)).Method;
+
+    /// <summary>[T][T] the relative position of query i and key j, for j up to i.</summary>
+    private static int[][] Distances(string spec, int length)
+    {
+        var bands = Create(spec, Longest).Bands(TokenPositions.Sequential(length));
+        return [.. Enumerable.Range(0, length).Select(i => Enumerable.Range(0, i + 1).Select(j =>
+            Distance(bands.Single(band => band.First[i] <= j && j <= band.Last[i]), i, j)).ToArray())];
+    }
+
+    /// <summary>The angle between query i and key j in the slowest pair, in tokens.</summary>
+    private static int Distance(Band band, int i, int j)
+    {
+        static double Angle(PositionEncoding encoding, int token)
+        {
+            var rotation = (Rotation)encoding;
+            var at = ((token + 1) * rotation.HalfDim) - 1;
+            return Math.Atan2(rotation.Sin[at], rotation.Cos[at]);
+        }
+
+        var distance = (Angle(band.Queries, i) - Angle(band.Keys, j)) * Math.Pow(500_000, 14.0 / 16);
+        Assert.Equal(Math.Round(distance), distance, 0.1);
+        return (int)Math.Round(distance);
+    }
+}
