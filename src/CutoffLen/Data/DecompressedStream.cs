@@ -42,7 +42,8 @@ internal sealed class DecompressedStream : Stream
     {
         try
         {
-            return bytes.Read(buffer);
+            // Even compressed nothing has a header.
+            return file.Length > 0 ? bytes.Read(buffer) : throw new EndOfStreamException("the file is empty");
         }
         catch (Exception fault) when (fault is EndOfStreamException or not IOException)
         {
