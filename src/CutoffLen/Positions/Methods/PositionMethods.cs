@@ -29,6 +29,8 @@ public static class PositionMethods
         GiraffePowerMethod.Entry,
         GiraffeTruncatedMethod.Entry,
         PRopeMethod.Entry,
+        NopeMethod.Entry,
+        NopeMethod.DropeEntry,
         XposMethod.Entry,
         ReRopeMethod.Entry,
         LeakyReRopeMethod.Entry,
