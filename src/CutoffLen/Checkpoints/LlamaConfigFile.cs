@@ -8,8 +8,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral and qwen2 (biases on q, k, v), the
-/// latter two without an effective sliding window. Each key is used, or changes nothing at its value
+/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral, ministral3 and qwen2 (biases on q, k,
+/// v), the latter three without an effective sliding window. Each key is used, or changes nothing at its value
 /// (<see cref="UnusedKeys"/>), or is named in the error.
 /// </summary>
 internal static class LlamaConfigFile
@@ -30,9 +30,9 @@ internal static class LlamaConfigFile
     {
         var reader = new JsonKeys(json);
         var type = reader.Text("model_type") ?? "";
-        if (type is not ("llama" or "mistral" or "qwen2"))
+        if (type is not ("llama" or "mistral" or Llama4Scaling.ModelType or "qwen2"))
         {
-            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral and qwen2");
+            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral, ministral3 and qwen2");
             problems.AddRange(reader.Problems);
             return Architecture(reader, "llama");
         }
@@ -128,6 +128,11 @@ internal static class LlamaConfigFile
             reader.Wrong("partial_rotary_factor", within, PartialRotary, 0);
         }
 
+        if (config.ModelType != Llama4Scaling.ModelType && config.RopeScaling?[Llama4Scaling.Key] is { } beta && beta.AsNumber() != 0)
+        {
+            reader.Wrong(Llama4Scaling.Key, beta, $"0 in {config.ModelType}: transformers reads it in ministral3 only. Remove it, and give --rope auto+temperature if it is meant", 0);
+        }
+
         Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
         Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
         // Granite's and Gemma's names for the factor of the scores.
@@ -136,9 +141,9 @@ internal static class LlamaConfigFile
         Require(reader, "query_pre_attn_scalar", $"head_dim = {config.HeadDim}", node => node.AsNumber() == config.HeadDim);
         Require(reader, "layer_types", "a list of \"full_attention\"", node =>
             node is JsonArray layers && layers.All(layer => layer.AsText() == "full_attention"));
-        if (config.ModelType == "mistral")
+        if (config.ModelType is "mistral" or Llama4Scaling.ModelType)
         {
-            Require(reader, "attention_bias", "false in mistral", node => node.AsFlag() == false);
+            Require(reader, "attention_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
         else if (config.ModelType == "qwen2")
         {
@@ -152,8 +157,8 @@ internal static class LlamaConfigFile
     }
 
     /// <summary>
-    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2. qwen2
-    /// means its window only with use_sliding_window, and only from layer max_window_layers on. llama has none in
+    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2, for none
+    /// in ministral3. qwen2 means its window only with use_sliding_window, and only from layer max_window_layers on. llama has none in
     /// transformers, but vLLM obeys the keys.
     /// </summary>
     private static void RefuseSlidingWindow(JsonKeys reader, JsonObject json, LlamaConfig config)
@@ -161,13 +166,13 @@ internal static class LlamaConfigFile
         const double absent = 4096;
         var isQwen = config.ModelType == "qwen2";
         reader.Ignore(["sliding_window", "use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
-        var isOn = config.ModelType == "mistral" || reader.Flag("use_sliding_window", !isQwen);
+        var isOn = config.ModelType is "mistral" or Llama4Scaling.ModelType || reader.Flag("use_sliding_window", !isQwen);
         if (!isOn || (isQwen && reader.Int("max_window_layers", 0, MostUnits, absent: 28) >= config.NumHiddenLayers))
         {
             return;
         }
 
-        var isDefault = config.ModelType != "llama" && !json.ContainsKey("sliding_window");
+        var isDefault = config.ModelType is "mistral" or "qwen2" && !json.ContainsKey("sliding_window");
         if ((isDefault ? absent : json["sliding_window"]) is { } window && !(window.AsNumber() >= config.MaxPositionEmbeddings))
         {
             reader.Wrong(
@@ -220,8 +225,8 @@ internal static class LlamaConfigFile
             json[key] = value;
         }
 
-        // Version 5's place for the position block is kept where the source has it.
-        if (source?.ContainsKey("rope_parameters") == true)
+        // Version 5's place for the position block is kept where the source has it; earlier versions have no ministral3.
+        if (source?.ContainsKey("rope_parameters") == true || config.ModelType == Llama4Scaling.ModelType)
         {
             json["rope_parameters"] = null;
         }
@@ -241,6 +246,7 @@ internal static class LlamaConfigFile
     private static string Architectures(LlamaConfig config) => config.ModelType switch
     {
         "mistral" => "MistralForCausalLM",
+        Llama4Scaling.ModelType => "Ministral3ForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
         _ => "LlamaForCausalLM",
     };
@@ -256,7 +262,7 @@ internal static class LlamaConfigFile
         (config.ModelType, config.QkvBias, config.OutputBias, config.MlpBias) switch
         {
             ("llama", var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
-            ("mistral", false, false, false) => [("sliding_window", null)],
+            ("mistral" or Llama4Scaling.ModelType, false, false, false) => [("sliding_window", null)],
             ("qwen2", true, false, false) => [("use_sliding_window", false)],
             _ => throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config)),
         };

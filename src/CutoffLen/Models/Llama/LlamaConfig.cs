@@ -11,7 +11,7 @@ namespace CutoffLen.Models.Llama;
 /// <summary>The architecture of a LLaMA-type model, under the names of Hugging Face's config.json.</summary>
 public sealed record LlamaConfig : IAttentionShape
 {
-    /// <summary>Hugging Face's model_type: "llama", "mistral" or "qwen2".</summary>
+    /// <summary>Hugging Face's model_type: "llama", "mistral", "ministral3" or "qwen2".</summary>
     public string ModelType { get; init; } = "llama";
 
     /// <summary>V, tokens in the vocabulary.</summary>

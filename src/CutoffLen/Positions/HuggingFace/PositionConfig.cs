@@ -111,12 +111,14 @@ public sealed record PositionConfig
     {
         try
         {
+            var temperature = Llama4Scaling.Read(RopeScaling, NativeLength);
             if (Method is null)
             {
-                return RopeScaling is null ? PositionMethods.Parse("rope") : FromScaling(RopeScaling);
+                return RopeScaling is null ? PositionMethods.Parse("rope")
+                    : new PositionSpec(FromScaling(RopeScaling), temperature is null ? [] : [temperature]);
             }
 
-            return RopeScaling is null || RopeScalingType.Of(RopeScaling).Name == "default"
+            return RopeScaling is null || (RopeScalingType.Of(RopeScaling).Name == "default" && temperature is null)
                 ? PositionMethods.Parse(Method)
                 : throw new UserException($"there is also {MethodKey} '{Method}'; keep one of the two");
         }
@@ -127,7 +129,9 @@ public sealed record PositionConfig
     }
 
     /// <summary>The keys of a model that was fine-tuned with a method at its target length.</summary>
-    public static PositionConfig Of(PositionSetup setup)
+    /// <param name="setup">The method.</param>
+    /// <param name="modelType">The architecture, on which it depends whether Hugging Face has a form of the temperature.</param>
+    public static PositionConfig Of(PositionSetup setup, string modelType = "llama")
     {
         var model = setup.Model;
         var longest = Math.Max(setup.TargetLength, model.NativeLength);
@@ -137,7 +141,10 @@ public sealed record PositionConfig
             RopeTheta = model.Base,
             OriginalMaxPositionEmbeddings = longest == model.NativeLength ? null : model.NativeLength,
         };
-        return InFormOfHuggingFace(setup.Spec, model, plain) ?? plain with { Method = setup.Spec.ToString() };
+        var ours = plain with { Method = setup.Spec.ToString() };
+        return modelType == Llama4Scaling.ModelType
+            ? Llama4Scaling.Write(setup.Spec, spec => InFormOfHuggingFace(spec, model, plain)) ?? Llama4Scaling.With(ours, beta: 0)
+            : InFormOfHuggingFace(setup.Spec, model, plain) ?? ours;
     }
 
     /// <summary>Replaces the position keys of a config.json; version 5's layout is kept where it is found.</summary>
@@ -196,21 +203,19 @@ public sealed record PositionConfig
             : null;
     }
 
-    private PositionSpec FromScaling(JsonObject scaling)
+    private SpecPart FromScaling(JsonObject scaling)
     {
         var type = RopeScalingType.Of(scaling);
         var part = type.Read(scaling);
-        return new PositionSpec(
-            type.Name switch
-            {
-                // Every version, vLLM too, scales from max_position_embeddings on and reads no original length here.
-                "dynamic" or "clex" => part.With("original", MaxPositionEmbeddings),
-                "llama3" => WithOriginal(part),
-                "yarn" => WithYarnFactor(WithOriginal(part)),
-                "longrope" => WithLongRopeFactor(WithOriginal(part)),
-                _ => part,
-            },
-            []);
+        return type.Name switch
+        {
+            // Every version, vLLM too, scales from max_position_embeddings on and reads no original length here.
+            "dynamic" or "clex" => part.With("original", MaxPositionEmbeddings),
+            "llama3" => WithOriginal(part),
+            "yarn" => WithYarnFactor(WithOriginal(part)),
+            "longrope" => WithLongRopeFactor(WithOriginal(part)),
+            _ => part,
+        };
     }
 
     /// <summary>

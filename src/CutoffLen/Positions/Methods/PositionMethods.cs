@@ -42,7 +42,8 @@ public static class PositionMethods
     ];
 
     /// <summary>Every modifier, in the order in which they are applied; resonance changes frequencies and must be first.</summary>
-    public static IReadOnlyList<ModifierEntry> Modifiers { get; } = [ResonanceMethod.Entry, BlockwiseCausalMethod.Entry, LogNMethod.Entry];
+    public static IReadOnlyList<ModifierEntry> Modifiers { get; } =
+        [ResonanceMethod.Entry, BlockwiseCausalMethod.Entry, LogNMethod.Entry, TemperatureMethod.Entry];
 
     private static SpecGrammar Grammar { get; } = new([.. All, MethodEntry.Auto], Modifiers);
 

@@ -19,6 +19,8 @@ public sealed class PositionConfigTests
     [
         .. PositionMethods.All.Select(entry => entry.Example(Model)),
         "rope+logn",
+        "yarn+temperature:beta=0.2",
+        "nope+temperature:form=llama4",
         "yarn+resonance+bca:window=32",
         "yarn:factor=4,beta_fast=16,beta_slow=2,attention_factor=1.1",
         "yarn:factor=4,mscale=0.7,mscale_all_dim=1,truncate=false",
@@ -61,6 +63,30 @@ public sealed class PositionConfigTests
         var config = Json("""{"cutoff_position_method": "alibi", "original_max_position_embeddings": 3, "rope_scaling": {"rope_type": "linear", "factor": 2}}""");
         PositionConfig.Of(new PositionSetup(PositionMethods.Parse(spec), Model, Target)).Write(config);
         Assert.True(JsonNode.DeepEquals(Json(expected), Json(config.ToJsonString())), config.ToJsonString());
+    }
+
+    /// <summary>ministral3's code in transformers reads beta and the original length from the block of every type.</summary>
+    [Theory]
+    [InlineData("yarn+temperature", """{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64,"llama_4_scaling_beta":0.1,"rope_theta":10000}""", null)]
+    [InlineData("yarn", """{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":64,"llama_4_scaling_beta":0,"rope_theta":10000}""", null)]
+    [InlineData("rope+temperature:beta=0.25", """{"rope_type":"default","original_max_position_embeddings":64,"llama_4_scaling_beta":0.25,"rope_theta":10000}""", null)]
+    [InlineData("abf:base=20000+temperature", """{"rope_type":"default","original_max_position_embeddings":64,"llama_4_scaling_beta":0.1,"rope_theta":20000}""", null)]
+    [InlineData("linear+temperature", """{"rope_type":"linear","factor":4.0,"original_max_position_embeddings":64,"llama_4_scaling_beta":0.1,"rope_theta":10000}""", null)]
+    [InlineData("dynamic-ntk:factor=2+temperature", """{"rope_type":"dynamic","factor":2.0,"original_max_position_embeddings":64,"llama_4_scaling_beta":0.1,"rope_theta":10000}""", null)]
+    [InlineData("yarn+temperature:original=32", null, "yarn:factor=4,original=64+temperature:original=32")]
+    [InlineData("rope+temperature:form=llama4", null, "rope+temperature:form=llama4,original=8192")]
+    [InlineData("rope+logn", null, "rope+logn:original=64")]
+    [InlineData("rerope", null, "rerope:window=8")]
+    public void The_temperature_is_written_as_ministral3_has_it(string spec, string? block, string? ours)
+    {
+        var config = Json("""{"rope_parameters": null}""");
+        PositionConfig.Of(new PositionSetup(PositionMethods.Parse(spec), Model, Target), "ministral3").Write(config);
+        Assert.Equal(ours, (string?)config["cutoff_position_method"]);
+        var expected = Json(block ?? """{"rope_type":"default","original_max_position_embeddings":64,"llama_4_scaling_beta":0,"rope_theta":10000}""");
+        Assert.True(JsonNode.DeepEquals(expected, Json(config["rope_parameters"]!.ToJsonString())), config.ToJsonString());
+        var read = PositionConfig.Read(Json(config.ToJsonString()));
+        Assert.Equal(Hash(PositionMethods.Parse(spec), Model, Target), Hash(read.ToSpec(), Model with { Base = read.RopeTheta, NativeLength = read.NativeLength }, 999));
+        Assert.Equal(Native, read.NativeLength);
     }
 
     [Fact]
@@ -130,6 +156,11 @@ public sealed class PositionConfigTests
     [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 64}}""", "yarn:factor=4,original=64", 10_000, 64)]
     [InlineData("""{"rope_scaling": {"type": "yarn", "factor": 4, "original_max_position_embeddings": 32}}""", "yarn:factor=4,original=32", 10_000, 32)]
     [InlineData("""{"rope_scaling": {"type": "yarn", "factor": null, "original_max_position_embeddings": 32}}""", "yarn:factor=2,original=32", 10_000, 32)]
+    // ministral3's defaults in transformers 5.
+    [InlineData("""{"rope_parameters": {"type": "yarn", "rope_theta": 1e6, "factor": 16.0, "original_max_position_embeddings": 16, "max_position_embeddings": 64, "beta_fast": 32.0, "beta_slow": 1.0, "mscale_all_dim": 1.0, "mscale": 1.0, "llama_4_scaling_beta": 0.1}}""", "yarn:factor=16,original=16,beta_fast=32,beta_slow=1,mscale=1,mscale_all_dim=1+temperature:beta=0.1,original=16", 1e6, 16)]
+    [InlineData("""{"rope_parameters": {"rope_type": "default", "llama_4_scaling_beta": 0.1}}""", "rope+temperature:beta=0.1,original=64", 10_000, 64)]
+    [InlineData("""{"rope_parameters": {"rope_type": "linear", "factor": 2, "llama_4_scaling_beta": null}}""", "linear:factor=2", 10_000, 64)]
+    [InlineData("""{"rope_parameters": {"rope_type": "linear", "factor": 2, "llama_4_scaling_beta": 0.0}}""", "linear:factor=2", 10_000, 64)]
     // The attention factor is all that longrope's factor decides.
     [InlineData("""{"rope_scaling": {"rope_type": "longrope", "factor": 8, "attention_factor": 1.5, "long_factor": [1], "short_factor": [1]}, "original_max_position_embeddings": 16}""", "longrope:factor=8,original=16,long=1,short=1,attention_factor=1.5", 10_000, 16)]
     public void Blocks_are_standardised_as_transformers_5_does(string json, string spec, double theta, int native) => AssertRead(json, spec, theta, native);
@@ -164,7 +195,9 @@ public sealed class PositionConfigTests
     [InlineData("""{"rope_scaling": {"rope_type": "proportional"}}""", "unknown rope_type 'proportional'; known are default, linear")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "type": "yarn", "factor": 2}}""", "rope_type is 'linear' but type is 'yarn'")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear"}}""", "type linear lacks the key factor")]
-    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, original_max_position_embeddings, factor")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "beta_fast": 32}}""", "key 'beta_fast' of type linear is not read by any method; allowed are rope_type, type, rope_theta, original_max_position_embeddings, llama_4_scaling_beta, factor")]
+    [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": 2, "llama_4_scaling_beta": "high"}}""", "temperature's beta must be a number from 0 to 10, not '\"high\"'")]
+    [InlineData("""{"rope_scaling": {"rope_type": "default", "llama_4_scaling_beta": 0.1}, "cutoff_position_method": "alibi"}""", "there is also cutoff_position_method 'alibi'; keep one of the two")]
     [InlineData("""{"rope_scaling": {"rope_type": "yarn", "factor": 2, "beta_fst": 32}}""", "key 'beta_fst' of type yarn is not read by any method (did you mean beta_fast?)")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": -2}}""", "linear's factor must be a number from 1 to 65536, not '-2'")]
     [InlineData("""{"rope_scaling": {"rope_type": "linear", "factor": "two"}}""", "linear's factor must be a number from 1 to 65536, not 'two'")]
