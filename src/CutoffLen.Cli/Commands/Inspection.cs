@@ -166,7 +166,7 @@ internal static class Inspection
 
         /// <summary>The frequencies of the checkpoint's own method at its full length; null where it is no such method.</summary>
         private static Frequencies? InForce(LlamaConfig config) =>
-            config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Method is FrequencyMethod method
+            config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Layers.OfEveryLayer is FrequencyMethod method
                 ? method.Frequencies(config.MaxPositionEmbeddings)
                 : null;
     }

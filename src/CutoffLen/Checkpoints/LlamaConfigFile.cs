@@ -8,8 +8,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral, ministral3 and qwen2 (biases on q, k,
-/// v), the latter three without an effective sliding window. Each key is used, or changes nothing at its value
+/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral, ministral3, qwen2 (biases on q, k,
+/// v) and smollm3 (layers without RoPE), all without an effective sliding window. Each key is used, or changes nothing at its value
 /// (<see cref="UnusedKeys"/>), or is named in the error.
 /// </summary>
 internal static class LlamaConfigFile
@@ -30,9 +30,9 @@ internal static class LlamaConfigFile
     {
         var reader = new JsonKeys(json);
         var type = reader.Text("model_type") ?? "";
-        if (type is not ("llama" or "mistral" or Llama4Scaling.ModelType or "qwen2"))
+        if (type is not ("llama" or "mistral" or Llama4Scaling.ModelType or "qwen2" or SmolLm3Layers.ModelType))
         {
-            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral, ministral3 and qwen2");
+            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral, ministral3, qwen2 and smollm3");
             problems.AddRange(reader.Problems);
             return Architecture(reader, "llama");
         }
@@ -73,9 +73,9 @@ internal static class LlamaConfigFile
             HeadDim = HeadDim(reader, hidden, heads, keyHeads),
             MaxPositionEmbeddings = 1,
             RmsNormEps = reader.Positive("rms_norm_eps", 1e-6),
-            TieWordEmbeddings = reader.Flag("tie_word_embeddings", false),
+            TieWordEmbeddings = reader.Flag("tie_word_embeddings", type == SmolLm3Layers.ModelType),
             QkvBias = attentionBias,
-            OutputBias = attentionBias && type == "llama",
+            OutputBias = attentionBias && type is "llama" or SmolLm3Layers.ModelType,
             MlpBias = reader.Flag("mlp_bias", false),
             InitializerRange = reader.Positive("initializer_range", 0.02),
             BosTokenId = reader.TokenIds("bos_token_id", ids) is [var bos, ..] ? bos : null,
@@ -86,6 +86,11 @@ internal static class LlamaConfigFile
     private static LlamaConfig ReadPositions(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
         reader.Ignore(PositionKeys);
+        if (config.ModelType == SmolLm3Layers.ModelType)
+        {
+            reader.Ignore([SmolLm3Layers.Key, SmolLm3Layers.IntervalKey]);
+        }
+
         try
         {
             return config.With(PositionConfig.Read(json));
@@ -133,6 +138,11 @@ internal static class LlamaConfigFile
             reader.Wrong(Llama4Scaling.Key, beta, $"0 in {config.ModelType}: transformers reads it in ministral3 only. Remove it, and give --rope auto+temperature if it is meant", 0);
         }
 
+        if (config is { ModelType: Llama4Scaling.ModelType, RopeScaling: null })
+        {
+            reader.Problems.Add("\"rope_parameters\" is missing, for which transformers has a method of its own in ministral3; write what is meant");
+        }
+
         Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
         Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
         // Granite's and Gemma's names for the factor of the scores.
@@ -150,7 +160,7 @@ internal static class LlamaConfigFile
             Require(reader, "attention_bias", "true in qwen2", node => node.AsFlag() == true);
         }
 
-        if (config.ModelType != "llama")
+        if (config.ModelType is not ("llama" or SmolLm3Layers.ModelType))
         {
             Require(reader, "mlp_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
@@ -158,15 +168,15 @@ internal static class LlamaConfigFile
 
     /// <summary>
     /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2, for none
-    /// in ministral3. qwen2 means its window only with use_sliding_window, and only from layer max_window_layers on. llama has none in
-    /// transformers, but vLLM obeys the keys.
+    /// in ministral3. qwen2 and smollm3 mean their window only with use_sliding_window, qwen2 only from layer max_window_layers on,
+    /// smollm3 on layers without RoPE. llama has none in transformers, but vLLM obeys the keys.
     /// </summary>
     private static void RefuseSlidingWindow(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
         const double absent = 4096;
         var isQwen = config.ModelType == "qwen2";
         reader.Ignore(["sliding_window", "use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
-        var isOn = config.ModelType is "mistral" or Llama4Scaling.ModelType || reader.Flag("use_sliding_window", !isQwen);
+        var isOn = config.ModelType is "mistral" or Llama4Scaling.ModelType || reader.Flag("use_sliding_window", config.ModelType == "llama");
         if (!isOn || (isQwen && reader.Int("max_window_layers", 0, MostUnits, absent: 28) >= config.NumHiddenLayers))
         {
             return;
@@ -247,6 +257,7 @@ internal static class LlamaConfigFile
     {
         "mistral" => "MistralForCausalLM",
         Llama4Scaling.ModelType => "Ministral3ForCausalLM",
+        SmolLm3Layers.ModelType => "SmolLM3ForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
         _ => "LlamaForCausalLM",
     };
@@ -261,7 +272,7 @@ internal static class LlamaConfigFile
     private static IEnumerable<(string Key, JsonNode? Value)> BiasesAndWindow(LlamaConfig config) =>
         (config.ModelType, config.QkvBias, config.OutputBias, config.MlpBias) switch
         {
-            ("llama", var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
+            ("llama" or SmolLm3Layers.ModelType, var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
             ("mistral" or Llama4Scaling.ModelType, false, false, false) => [("sliding_window", null)],
             ("qwen2", true, false, false) => [("use_sliding_window", false)],
             _ => throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config)),

@@ -126,7 +126,7 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>What computes attention in training.</summary>
     internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSetup positions, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
-        asked, positions.Method, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
+        asked, positions.Layers, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
 
     /// <summary>The data of a configuration, tokenized.</summary>
     internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop) => TokenizedDocuments.Open(
@@ -157,7 +157,7 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>The trainer of a model that <see cref="LoadModel(string?)"/> gave.</summary>
     internal Trainer CreateTrainer(TrainableModel model, AttentionPath path) => new(
-        model, Positions.Method, Sequences, Steps, PositionIdSamplers.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
+        model, Positions.Layers, Sequences, Steps, PositionIdSamplers.Parse(Config.Data.Positions), path, Config.Data.TargetLen, LineBreaks());
 
     private LineBreaks? LineBreaks() => Config.Data.Positions.StartsWith("skip-align", StringComparison.Ordinal)
         ? new LineBreaks(Model.VocabSize, id => Base.Tokenizer.TextOf(id))

@@ -55,6 +55,21 @@ public sealed class LlamaConfigFileTests
         Assert.Equal("mistral", Read(Edit("model_type", "\"mistral\"", "sliding_window", window)).ModelType);
 
     [Fact]
+    public void Smollm3_is_llamas_network_with_layers_without_RoPE()
+    {
+        var config = Read(Edit("model_type", "\"smollm3\"", "tie_word_embeddings", null, "rope_theta", "5000000.0", "no_rope_layers", "[1,1,1,0]", "no_rope_layer_interval", "4",
+            "use_sliding_window", "false", "sliding_window", "null", "layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]"));
+        Assert.True(config.TieWordEmbeddings);
+        Assert.Equal("rope@3=nope", config.PositionConfig.ToSpec().ToString());
+        var written = LlamaConfigFile.Write(config, "bfloat16", null);
+        Assert.Equal(("SmolLM3ForCausalLM", "[1,1,1,0]"), ((string?)written["architectures"]![0], written["no_rope_layers"]!.ToJsonString()));
+        var again = Read(written.ToJsonString());
+        Assert.Equal(config.PositionConfig.ToSpec(), again.PositionConfig.ToSpec());
+        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"smollm3\"", "sliding_window", "32", "use_sliding_window", "true"))));
+        Read(Edit("model_type", "\"smollm3\"", "sliding_window", "32"));
+    }
+
+    [Fact]
     public void Ministral3_is_mistrals_network_with_a_temperature()
     {
         const string block = """{"rope_type":"yarn","rope_theta":1000000.0,"factor":4.0,"original_max_position_embeddings":16,"llama_4_scaling_beta":0.1}""";
@@ -64,8 +79,11 @@ public sealed class LlamaConfigFileTests
         Assert.Equal("Ministral3ForCausalLM", (string?)written["architectures"]![0]);
         Assert.True(JsonNode.DeepEquals(Parse(block), written["rope_parameters"]), written.ToJsonString());
         Assert.False(written.ContainsKey("rope_scaling"));
-        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"ministral3\"", "sliding_window", "32"))));
-        Assert.Contains("\"attention_bias\"", Assert.Single(Problems(Edit("model_type", "\"ministral3\"", "attention_bias", "true"))));
+        Assert.Contains("\"sliding_window\" is 32", Fault("sliding_window", "32"));
+        Assert.Contains("\"attention_bias\"", Fault("attention_bias", "true"));
+        Assert.Contains("\"rope_parameters\" is missing", Assert.Single(Problems(Edit("model_type", "\"ministral3\""))));
+
+        static string Fault(string key, string value) => Assert.Single(Problems(Edit("model_type", "\"ministral3\"", "rope_parameters", block, key, value)));
     }
 
     [Theory]
@@ -126,7 +144,7 @@ public sealed class LlamaConfigFileTests
     }
 
     [Theory]
-    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral, ministral3 and qwen2")]
+    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral, ministral3, qwen2 and smollm3")]
     [InlineData("model_type", "7", "\"model_type\" is 7")]
     [InlineData("model_type", null, "\"model_type\" is ''")]
     [InlineData("vocab_size", null, "\"vocab_size\" is missing")]
