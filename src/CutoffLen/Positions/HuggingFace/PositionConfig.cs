@@ -185,7 +185,7 @@ public sealed record PositionConfig
         var part = spec.Method;
         var type = RopeScalingType.All.FirstOrDefault(type => type.Method == part.Entry);
         var written = type?.Keys.Select(key => key.Spec).ToArray() ?? [];
-        // Hugging Face has no form for modifiers and for layers of other types than these, nor for keys that its type lacks.
+        // Hugging Face has no form for modifiers and layers, beside those of two model types (see Of), nor for keys that its type lacks.
         var isTheirs = spec.Modifiers.Count == 0 && spec.Layers.Count == 0 && (type is null || part.Entry.Keys.All(key => !part.Has(key.Name) || written.Contains(key.Name)));
         return part.Name switch
         {
