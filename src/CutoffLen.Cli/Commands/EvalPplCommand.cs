@@ -124,7 +124,7 @@ internal static class EvalPplCommand
 
     private static LongPplSummary LongPpl(PositionedModel model, EvaluationDocuments documents, int longest, int shorter, ICollectives ranks, CancellationToken interrupted)
     {
-        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
+        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         return Evaluation.Measures.LongPpl.Measure(scorer, documents.Documents, longest, shorter, ranks, interrupted);
     }
 
@@ -132,7 +132,7 @@ internal static class EvalPplCommand
     {
         var document = documents.Documents.FirstOrDefault(d => d.Tokens.Length >= length)
             ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {documents.Documents.Max(d => d.Tokens.Length)}");
-        return AttentionResolution.Measure(model.Model, model.Method, document.Tokens[..length]);
+        return AttentionResolution.Measure(model.Model, model.Layers, document.Tokens[..length]);
     }
 
     private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>

@@ -51,7 +51,7 @@ internal static class GenerateCommand
 
         var most = parsed.GetValue(MaxNewTokens);
         var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), prompt.Length + most));
-        var sampler = new TokenSampler(model.Model, model.Method, new Sampling(
+        var sampler = new TokenSampler(model.Model, model.Layers, new Sampling(
             parsed.GetValue(Temperature), parsed.GetValue(TopP), parsed.GetValue(CommonOptions.Seed)));
         var json = parsed.GetValue(CommonOptions.Json);
         var terminal = parsed.Terminal();

@@ -159,15 +159,14 @@ internal static class Inspection
         private Theory(int critical, LlamaConfig config, Frequencies vanilla)
             : this(
                 critical,
-                RopeTheory.ExtrapolationBound(InForce(config) ?? vanilla, critical),
+                InForce(config).DefaultIfEmpty(vanilla).Min(frequencies => RopeTheory.ExtrapolationBound(frequencies, critical)),
                 RopeTheory.LeastBase(config.HeadDim, config.NativeLength),
                 RopeTheory.ShareWithoutFullTurn(vanilla, config.NativeLength),
                 RopeTheory.Wavelengths(vanilla).Max()) { }
 
-        /// <summary>The frequencies of the checkpoint's own method at its full length; null where it is no such method.</summary>
-        private static Frequencies? InForce(LlamaConfig config) =>
-            config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Method is FrequencyMethod method
-                ? method.Frequencies(config.MaxPositionEmbeddings)
-                : null;
+        /// <summary>The frequencies of the checkpoint's own methods at its full length, of those that only define frequencies.</summary>
+        private static IEnumerable<Frequencies> InForce(LlamaConfig config) =>
+            config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings).Layers.Distinct.OfType<FrequencyMethod>()
+                .Select(method => method.Frequencies(config.MaxPositionEmbeddings));
     }
 }

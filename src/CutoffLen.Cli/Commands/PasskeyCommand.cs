@@ -73,7 +73,7 @@ internal static class PasskeyCommand
         RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, ICollectives ranks, CancellationToken interrupted)
     {
         var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
-        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
+        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
         var cells = passkey.Lengths.Count * passkey.Depths;
         var result = display.Show($"{name} {model.Spec}", cells, steps => passkey.Run(

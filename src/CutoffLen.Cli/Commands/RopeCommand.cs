@@ -19,7 +19,7 @@ internal static class RopeCommand
     private const int PlotColumns = 64;
     private const int PlotRows = 32;
 
-    private static readonly Argument<string> Spec = new("SPEC") { Description = "METHOD[:key=value,...][+MODIFIER[:...]]; see 'cutoff rope list'." };
+    private static readonly Argument<string> Spec = new("SPEC") { Description = "METHOD[:key=value,...][+MODIFIER[:...]][@LAYERS=SPEC...]; see 'cutoff rope list'." };
     private static readonly Option<int> HeadDim = CommonOptions.Whole("--head-dim", "Dimension of a head.", 4, 4096, 128);
     private static readonly Option<int> Heads = CommonOptions.Whole("--heads", "Heads, for methods that tell them apart.", 1, 4096, 32);
     private static readonly Option<double> Base = CommonOptions.Parsed("--base", "The model's rope_theta.", "BASE", 10_000.0, text =>
@@ -48,12 +48,13 @@ internal static class RopeCommand
             {
                 Methods = PositionMethods.All.Select(Described),
                 Modifiers = PositionMethods.Modifiers.Select(Described),
+                Presets = PositionMethods.Presets.Select(preset => new { preset.Name, preset.Summary, preset.Paper, preset.Spec }),
             });
             return;
         }
 
         var grid = new Grid().AddColumn(new GridColumn().NoWrap()).AddColumn();
-        foreach (var entry in PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers))
+        foreach (var entry in PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers).Concat(PositionMethods.Presets))
         {
             var names = string.Join(", ", entry.Aliases.Prepend(entry.Name));
             grid.AddRow(new Text(entry is ModifierEntry ? $"+{names}" : names), new Text(string.Join('\n', LinesOf(entry))));
@@ -66,6 +67,11 @@ internal static class RopeCommand
     {
         var source = entry.Paper.StartsWith("http", StringComparison.Ordinal) ? entry.Paper : $"arXiv {entry.Paper}";
         yield return $"{entry.Summary} {source}{(entry.DependsOnLength ? "; depends on the length" : "")}{(entry.AltersAttention ? "; alters attention" : "")}";
+        if (entry is PresetEntry preset)
+        {
+            yield return preset.Spec;
+        }
+
         if (entry.Keys.Count > 0)
         {
             yield return string.Join(", ", entry.Keys.Select(key => $"{key.Name} ({key.DefaultText})"));
@@ -89,14 +95,32 @@ internal static class RopeCommand
         var heads = parsed.GetValue(Heads);
         var model = new PositionModel(parsed.GetValue(HeadDim), parsed.GetValue(Base), parsed.GetValue(Original), heads, heads);
         var length = parsed.GetValue(Length) ?? Math.Min(model.NativeLength, LongestRow);
-        var report = RopeReport.Of(new PositionSetup(PositionMethods.Parse(parsed.GetValue(Spec)!), model, length));
+        var spec = PositionMethods.Parse(parsed.GetValue(Spec)!);
+        var reports = spec.Layers.Select(layers => new LayerReport($"{layers.Layers}", ReportOf(layers.Spec))).Prepend(new LayerReport(null, ReportOf(spec.WithoutLayers()))).ToList();
         if (parsed.GetValue(CommonOptions.Json))
         {
-            parsed.Terminal().PrintJson(report);
+            parsed.Terminal().PrintJson(reports is [var only] ? (object)only.Report : reports);
             return;
         }
 
-        var output = parsed.Terminal().Output;
+        foreach (var (layers, report) in reports)
+        {
+            if (reports.Count > 1)
+            {
+                parsed.Terminal().Output.WriteLine(layers is null ? "other layers:" : $"layers {layers}:");
+            }
+
+            Print(report, model, parsed.Terminal().Output);
+        }
+
+        RopeReport ReportOf(PositionSpec part) => RopeReport.Of(new PositionSetup(part, model, length));
+    }
+
+    /// <summary>The method of some layers; null for the layers that have no other one.</summary>
+    private sealed record LayerReport(string? Layers, RopeReport Report);
+
+    private static void Print(RopeReport report, PositionModel model, TextWriter output)
+    {
         output.WriteLine($"{report.Spec}   head dimension {model.HeadDim}, base {SpecKey.Text(model.Base)}, native {model.NativeLength} tokens, seen at {report.Length}");
         output.WriteLine($"hash {report.Hash}{(report.DiffersFromVanilla ? "" : ", the same as vanilla RoPE here")}; attention scale {report.AttentionScale:0.######}");
         foreach (var band in report.Bands)

@@ -8,8 +8,8 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral and qwen2 (biases on q, k, v), the
-/// latter two without an effective sliding window. Each key is used, or changes nothing at its value
+/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral, ministral3, qwen2 (biases on q, k,
+/// v) and smollm3 (layers without RoPE), all without an effective sliding window. Each key is used, or changes nothing at its value
 /// (<see cref="UnusedKeys"/>), or is named in the error.
 /// </summary>
 internal static class LlamaConfigFile
@@ -30,9 +30,9 @@ internal static class LlamaConfigFile
     {
         var reader = new JsonKeys(json);
         var type = reader.Text("model_type") ?? "";
-        if (type is not ("llama" or "mistral" or "qwen2"))
+        if (type is not ("llama" or "mistral" or Llama4Scaling.ModelType or "qwen2" or SmolLm3Layers.ModelType))
         {
-            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral and qwen2");
+            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral, ministral3, qwen2 and smollm3");
             problems.AddRange(reader.Problems);
             return Architecture(reader, "llama");
         }
@@ -73,9 +73,9 @@ internal static class LlamaConfigFile
             HeadDim = HeadDim(reader, hidden, heads, keyHeads),
             MaxPositionEmbeddings = 1,
             RmsNormEps = reader.Positive("rms_norm_eps", 1e-6),
-            TieWordEmbeddings = reader.Flag("tie_word_embeddings", false),
+            TieWordEmbeddings = reader.Flag("tie_word_embeddings", type == SmolLm3Layers.ModelType),
             QkvBias = attentionBias,
-            OutputBias = attentionBias && type == "llama",
+            OutputBias = attentionBias && type is "llama" or SmolLm3Layers.ModelType,
             MlpBias = reader.Flag("mlp_bias", false),
             InitializerRange = reader.Positive("initializer_range", 0.02),
             BosTokenId = reader.TokenIds("bos_token_id", ids) is [var bos, ..] ? bos : null,
@@ -86,6 +86,11 @@ internal static class LlamaConfigFile
     private static LlamaConfig ReadPositions(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
         reader.Ignore(PositionKeys);
+        if (config.ModelType == SmolLm3Layers.ModelType)
+        {
+            reader.Ignore([SmolLm3Layers.Key, SmolLm3Layers.IntervalKey]);
+        }
+
         try
         {
             return config.With(PositionConfig.Read(json));
@@ -128,6 +133,16 @@ internal static class LlamaConfigFile
             reader.Wrong("partial_rotary_factor", within, PartialRotary, 0);
         }
 
+        if (config.ModelType != Llama4Scaling.ModelType && config.RopeScaling?[Llama4Scaling.Key] is { } beta && beta.AsNumber() != 0)
+        {
+            reader.Wrong(Llama4Scaling.Key, beta, $"0 in {config.ModelType}: transformers reads it in ministral3 only. Remove it, and give --rope auto+temperature if it is meant", 0);
+        }
+
+        if (config is { ModelType: Llama4Scaling.ModelType, RopeScaling: null })
+        {
+            reader.Problems.Add("\"rope_parameters\" is missing, for which transformers has a method of its own in ministral3; write what is meant");
+        }
+
         Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
         Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
         // Granite's and Gemma's names for the factor of the scores.
@@ -136,38 +151,38 @@ internal static class LlamaConfigFile
         Require(reader, "query_pre_attn_scalar", $"head_dim = {config.HeadDim}", node => node.AsNumber() == config.HeadDim);
         Require(reader, "layer_types", "a list of \"full_attention\"", node =>
             node is JsonArray layers && layers.All(layer => layer.AsText() == "full_attention"));
-        if (config.ModelType == "mistral")
+        if (config.ModelType is "mistral" or Llama4Scaling.ModelType)
         {
-            Require(reader, "attention_bias", "false in mistral", node => node.AsFlag() == false);
+            Require(reader, "attention_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
         else if (config.ModelType == "qwen2")
         {
             Require(reader, "attention_bias", "true in qwen2", node => node.AsFlag() == true);
         }
 
-        if (config.ModelType != "llama")
+        if (config.ModelType is not ("llama" or SmolLm3Layers.ModelType))
         {
             Require(reader, "mlp_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
     }
 
     /// <summary>
-    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2. qwen2
-    /// means its window only with use_sliding_window, and only from layer max_window_layers on. llama has none in
-    /// transformers, but vLLM obeys the keys.
+    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2, for none
+    /// in ministral3. qwen2 and smollm3 mean their window only with use_sliding_window, qwen2 only from layer max_window_layers on,
+    /// smollm3 on layers without RoPE. llama has none in transformers, but vLLM obeys the keys.
     /// </summary>
     private static void RefuseSlidingWindow(JsonKeys reader, JsonObject json, LlamaConfig config)
     {
         const double absent = 4096;
         var isQwen = config.ModelType == "qwen2";
         reader.Ignore(["sliding_window", "use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
-        var isOn = config.ModelType == "mistral" || reader.Flag("use_sliding_window", !isQwen);
+        var isOn = config.ModelType is "mistral" or Llama4Scaling.ModelType || reader.Flag("use_sliding_window", config.ModelType == "llama");
         if (!isOn || (isQwen && reader.Int("max_window_layers", 0, MostUnits, absent: 28) >= config.NumHiddenLayers))
         {
             return;
         }
 
-        var isDefault = config.ModelType != "llama" && !json.ContainsKey("sliding_window");
+        var isDefault = config.ModelType is "mistral" or "qwen2" && !json.ContainsKey("sliding_window");
         if ((isDefault ? absent : json["sliding_window"]) is { } window && !(window.AsNumber() >= config.MaxPositionEmbeddings))
         {
             reader.Wrong(
@@ -220,8 +235,8 @@ internal static class LlamaConfigFile
             json[key] = value;
         }
 
-        // Version 5's place for the position block is kept where the source has it.
-        if (source?.ContainsKey("rope_parameters") == true)
+        // Version 5's place for the position block is kept where the source has it; earlier versions have no ministral3.
+        if (source?.ContainsKey("rope_parameters") == true || config.ModelType == Llama4Scaling.ModelType)
         {
             json["rope_parameters"] = null;
         }
@@ -241,6 +256,8 @@ internal static class LlamaConfigFile
     private static string Architectures(LlamaConfig config) => config.ModelType switch
     {
         "mistral" => "MistralForCausalLM",
+        Llama4Scaling.ModelType => "Ministral3ForCausalLM",
+        SmolLm3Layers.ModelType => "SmolLM3ForCausalLM",
         "qwen2" => "Qwen2ForCausalLM",
         _ => "LlamaForCausalLM",
     };
@@ -255,8 +272,8 @@ internal static class LlamaConfigFile
     private static IEnumerable<(string Key, JsonNode? Value)> BiasesAndWindow(LlamaConfig config) =>
         (config.ModelType, config.QkvBias, config.OutputBias, config.MlpBias) switch
         {
-            ("llama", var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
-            ("mistral", false, false, false) => [("sliding_window", null)],
+            ("llama" or SmolLm3Layers.ModelType, var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
+            ("mistral" or Llama4Scaling.ModelType, false, false, false) => [("sliding_window", null)],
             ("qwen2", true, false, false) => [("use_sliding_window", false)],
             _ => throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config)),
         };

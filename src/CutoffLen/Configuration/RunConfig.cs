@@ -52,8 +52,8 @@ public sealed record ModelConfig
     [Also("model_name_or_path", "base_model")]
     public string? Model { get; init; }
 
-    /// <summary>Position method, METHOD[:key=value,...][+MODIFIER[:...]]; auto reads the checkpoint's own.</summary>
-    [Description("Position method, METHOD[:key=value,...][+MODIFIER[:...]]; see 'cutoff rope list'. auto is the checkpoint's own.")]
+    /// <summary>Position method, METHOD[:key=value,...][+MODIFIER[:...]][@LAYERS=SPEC...]; auto reads the checkpoint's own.</summary>
+    [Description("Position method, METHOD[:key=value,...][+MODIFIER[:...]][@LAYERS=SPEC...]; see 'cutoff rope list'. auto is the checkpoint's own.")]
     public string Rope { get; init; } = "auto";
 
     /// <summary>Number format of the model; auto takes bf16 where the hardware has it.</summary>

@@ -55,7 +55,7 @@ public sealed class PerplexityEvaluation(
     public ModelScores Run(PositionedModel model, string identity, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
     {
         CheckMemory(model);
-        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
+        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         var run = KeyOf(identity, model.Spec, model.Model.Dtype, model.Model.Device);
         log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
         try
@@ -81,7 +81,7 @@ public sealed class PerplexityEvaluation(
             return null;
         }
 
-        var forwards = plan.Forwards(documents, positions.Method.DependsOnLength);
+        var forwards = plan.Forwards(documents, positions.Layers.DependsOnLength);
         var completed = new CompletedScores(plan, documents, log, run);
         return forwards.Count > 0 && completed.Has(forwards)
             ? new ModelScores(positions.Spec, completed.Collect(forwards), new PositionProof($"{positions.Spec}", proof.Hash, proof.VanillaHash), proof.LargestLogitDifference)

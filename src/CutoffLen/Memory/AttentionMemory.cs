@@ -9,7 +9,7 @@ namespace CutoffLen.Memory;
 /// <see cref="BlockedAttention"/>, <see cref="EncodedHeads"/> and <see cref="FusedAttention"/> take.
 /// </summary>
 /// <param name="config">The architecture.</param>
-/// <param name="bands">The position method's bands.</param>
+/// <param name="bands">The position methods' bands.</param>
 /// <param name="width">Bytes of a number of the model.</param>
 /// <param name="size">The size of a tile.</param>
 internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int width, BlockSize size)
@@ -73,22 +73,26 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     }
 }
 
-/// <summary>The size of a position method's bands, per token of any length.</summary>
-/// <param name="Bands">Bands, each with its own encoding of the queries.</param>
-/// <param name="KeyEncodings">Different encodings of the keys; bands may share one.</param>
+/// <summary>The size of the bands of a model's position methods, per token of any length.</summary>
+/// <param name="Bands">Bands of a layer, the most of any, each with its own encoding of the queries.</param>
+/// <param name="KeyEncodings">Different encodings of the keys of a layer; bands may share one.</param>
 /// <param name="TableBytesPerToken">Tables of all bands on the device.</param>
 /// <param name="HostBytesPerToken">Tables and intervals of all bands in host memory, where they are computed.</param>
-/// <param name="IsPlain">Whether attention is plain and causal, as fused kernels compute it.</param>
+/// <param name="IsPlain">Whether attention is plain and causal in every layer, as fused kernels compute it.</param>
 public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerToken, long HostBytesPerToken, bool IsPlain)
 {
     // Tokens to look at. The number of bands does not depend on the length; a window shows when it is longer than it.
     private const int MostTokens = 16_384;
     private const int FewestTokens = 64;
 
-    /// <summary>The shape of a method's bands.</summary>
-    /// <param name="method">The method.</param>
+    /// <summary>The shape of the bands: tables of all distinct methods, and of the other numbers the largest of a layer.</summary>
+    /// <param name="layers">The method of each layer.</param>
     /// <param name="length">Tokens of a row: within a window's length, attention is plain.</param>
-    public static BandShape Of(PositionMethod method, int length = MostTokens)
+    public static BandShape Of(LayerPlan layers, int length = MostTokens) => layers.Distinct.Select(method => Of(method, length)).Aggregate((one, other) => new BandShape(
+        Math.Max(one.Bands, other.Bands), Math.Max(one.KeyEncodings, other.KeyEncodings),
+        one.TableBytesPerToken + other.TableBytesPerToken, one.HostBytesPerToken + other.HostBytesPerToken, one.IsPlain && other.IsPlain));
+
+    private static BandShape Of(PositionMethod method, int length)
     {
         var sample = Math.Clamp(length, FewestTokens, MostTokens);
         var bands = method.Bands(TokenPositions.Sequential(sample));

@@ -17,17 +17,17 @@ public sealed class ScoringMemory
     private readonly long fixedBytes;
     private readonly long bytesPerToken;
 
-    /// <summary>Estimates the passes of a model under its position method.</summary>
+    /// <summary>Estimates the passes of a model under its position methods.</summary>
     public ScoringMemory(PositionedModel model)
-        : this(model.Model.Config, model.Method, model.Attention.Path, model.Model.Dtype)
+        : this(model.Model.Config, model.Layers, model.Attention.Path, model.Model.Dtype)
     {
     }
 
     /// <summary>Estimates the passes of an architecture.</summary>
-    public ScoringMemory(LlamaConfig config, PositionMethod method, AttentionPath path, ScalarType dtype)
+    public ScoringMemory(LlamaConfig config, LayerPlan layers, AttentionPath path, ScalarType dtype)
     {
         var width = dtype == ScalarType.Float32 ? 4 : 2;
-        var bands = BandShape.Of(method);
+        var bands = BandShape.Of(layers);
         var size = BlockSize.For(onGpu: false);
         var attention = new AttentionMemory(config, bands, width, size);
         var (hidden, inner) = ((long)config.HiddenSize, (long)config.IntermediateSize);

@@ -27,15 +27,15 @@ public static class PositionProbe
         using var scope = NewDisposeScope();
         // Distinct tokens from the whole vocabulary.
         var tokens = tensor([.. Enumerable.Range(0, count).Select(i => i * 2654435761L % model.Config.VocabSize)]).to(model.Device).view(1, -1); // [1, T]
-        var difference = (Logits(model, setup.Method, positions, tokens) - Logits(model, new RopeMethod(setup.Model), positions, tokens))
+        var difference = (Logits(model, setup.Layers, positions, tokens) - Logits(model, new RopeMethod(setup.Model), positions, tokens))
             .abs().max().item<float>();
         proof.Check(difference);
         return (proof, difference);
     }
 
-    private static Tensor Logits(LlamaForCausalLM model, PositionMethod method, TokenPositions positions, Tensor tokens)
+    private static Tensor Logits(LlamaForCausalLM model, LayerPlan layers, TokenPositions positions, Tensor tokens)
     {
-        using var plan = AttentionPlan.Create(method, positions, model.Config, model.Device);
+        using var plan = AttentionPlans.Create(layers, positions, model.Config, model.Device);
         return model.Logits(model.Hidden(tokens, plan)).to(ScalarType.Float32); // [1, T, V]
     }
 }

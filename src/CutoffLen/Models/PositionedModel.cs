@@ -7,7 +7,7 @@ using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Models;
 
-/// <summary>A network under a position method, with the proof that the method is applied.</summary>
+/// <summary>A network under position methods, with the proof that they are applied.</summary>
 public sealed class PositionedModel
 {
     /// <summary>Combines a network and a position method, and checks that the method is applied.</summary>
@@ -29,8 +29,8 @@ public sealed class PositionedModel
     /// <summary>The method's spec with every default filled in.</summary>
     public PositionSpec Spec => Positions.Spec;
 
-    /// <summary>The position method.</summary>
-    public PositionMethod Method => Positions.Method;
+    /// <summary>The position method of each layer.</summary>
+    public LayerPlan Layers => Positions.Layers;
 
     /// <summary>The attention implementation.</summary>
     public AttentionChoice Attention { get; }
@@ -41,7 +41,7 @@ public sealed class PositionedModel
     /// <summary>The largest difference from vanilla RoPE's logits, on a probe spread over the target length.</summary>
     public double LargestLogitDifference { get; }
 
-    /// <summary>The attention plan of a row.</summary>
-    public AttentionPlan Plan(TokenPositions positions) =>
-        AttentionPlan.Create(Method, positions, Model.Config, Model.Device, Attention.Path);
+    /// <summary>The attention plans of a row.</summary>
+    public AttentionPlans Plan(TokenPositions positions) =>
+        AttentionPlans.Create(Layers, positions, Model.Config, Model.Device, Attention.Path);
 }

@@ -81,6 +81,9 @@ public abstract class FrequencyMethod : PositionMethod
 /// <param name="KeyValueHeads">K, key/value heads.</param>
 public sealed record PositionModel(int HeadDim, double Base, int NativeLength, int Heads, int KeyValueHeads)
 {
+    /// <summary>Decoder layers; 0 where they are not known, and then all layers have one method.</summary>
+    public int Layers { get; init; }
+
     /// <summary>The weights of CLEX's equation, in checkpoints trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }
 

@@ -66,7 +66,7 @@ public record MeasuredMethod(
     /// <summary>Predicted bounds for the frequencies of a method; none for methods without frequencies.</summary>
     private static IReadOnlyList<PredictedBound> BoundsOf(PositionModel model, PositionSpec spec, int longest)
     {
-        if (new PositionSetup(spec, model, longest).Method is not FrequencyMethod method)
+        if (new PositionSetup(spec, model, longest).Layers.OfEveryLayer is not FrequencyMethod method)
         {
             return [];
         }

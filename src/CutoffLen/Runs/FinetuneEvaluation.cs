@@ -60,7 +60,7 @@ internal sealed class FinetuneEvaluation
     /// <summary>Measures the model as it is now; ranks share the documents.</summary>
     public EvaluationSummary Measure(PositionedModel model, ICollectives ranks, CancellationToken stop)
     {
-        using var scorer = new LlamaScorer(model.Model, model.Method, model.Attention.Path);
+        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         using var log = new ResultLog();
         var scores = new PerplexityEvaluation(plan, documents, log, ranks: ranks).Run(scorer, default, cancel: stop);
         var reached = PerplexityStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);

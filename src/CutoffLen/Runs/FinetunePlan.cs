@@ -126,7 +126,7 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>What computes attention in training.</summary>
     internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSetup positions, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
-        asked, positions.Method, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
+        asked, positions.Layers, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
 
     /// <summary>The data of a configuration, tokenized.</summary>
     internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop) => TokenizedDocuments.Open(
@@ -162,7 +162,7 @@ public sealed class FinetunePlan : IDisposable
         var breaks = positionIds.EndsUnit is { } endsUnit
             ? new TextBreaks(Model.VocabSize, id => endsUnit(Base.Tokenizer.TextOf(id)))
             : null;
-        return new Trainer(model, Positions.Method, Sequences, Steps, positionIds, path, Config.Data.TargetLen, breaks);
+        return new Trainer(model, Positions.Layers, Sequences, Steps, positionIds, path, Config.Data.TargetLen, breaks);
     }
 
     private static void Check(RunConfig config, ICollectives ranks)

@@ -86,7 +86,7 @@ public sealed class FinetuneRun
         FinetuneLog.Memory(outlook);
         ModelSession.LogProof(Plan.Base.Name, Plan.Compute, positioned);
         ModelSession.LogAttention(attention);
-        var saved = Plan.Model.With(PositionConfig.Of(Plan.Positions));
+        var saved = Plan.Model.With(PositionConfig.Of(Plan.Positions, Plan.Model.ModelType));
         var (folder, finished) = display.Show("finetune", trainer.TotalSteps, progress =>
             new TrainingRun(trainer, Folder, saved, config, settings, machine)
             {

@@ -84,7 +84,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
     private static MemoryOutlook Of(RunConfig config, LlamaConfig model, PositionSetup positions, bool onGpu, torch.ScalarType dtype, long budget, int ranks)
     {
         var (training, cutoff) = (config.Training, config.Data.CutoffLen!.Value);
-        var settings = new MemorySettings(cutoff, BandShape.Of(positions.Method, cutoff))
+        var settings = new MemorySettings(cutoff, BandShape.Of(positions.Layers, cutoff))
         {
             BatchSize = training.PerDeviceTrainBatchSize,
             AccumulationSteps = training.AccumulationSteps(cutoff, training.DataParallelSize(ranks)),

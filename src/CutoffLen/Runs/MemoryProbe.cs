@@ -34,7 +34,7 @@ public static class MemoryProbe
             var attention = FinetunePlan.ChooseAttention(config, config.Model.Attention, positions, model, compute);
             using var trainable = OpenModel(config, model, compute);
             using var trainer = new Trainer(
-                trainable, positions.Method, sequences, steps,
+                trainable, positions.Layers, sequences, steps,
                 PositionIdSamplers.Parse(config.Data.Positions), attention.Path, config.Data.TargetLen);
             for (var step = 0; step < Steps && !stop.IsCancellationRequested; step++)
             {

@@ -60,7 +60,7 @@ public sealed class ModelSession : IDisposable
     /// <summary>Puts the network under a position method and logs the proof that it is applied.</summary>
     public PositionedModel Under(PositionSetup positions)
     {
-        var choice = AttentionChoice.Of(attention, positions.Method, Network.Config, Network.Device, Network.Dtype, positions.TargetLength);
+        var choice = AttentionChoice.Of(attention, positions.Layers, Network.Config, Network.Device, Network.Dtype, positions.TargetLength);
         var model = new PositionedModel(Network, positions, choice);
         LogProof(Folder.Name, Compute, model);
         LogAttention(model.Attention);

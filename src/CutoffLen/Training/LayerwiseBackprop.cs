@@ -37,15 +37,15 @@ public sealed class LayerwiseBackprop(
     /// <summary>Forward and backward of one micro-batch.</summary>
     /// <param name="tokens">[B, T] int64.</param>
     /// <param name="targets">[B, T] int64, the token after each, -100 where none is learned.</param>
-    /// <param name="plan">How attention sees positions.</param>
+    /// <param name="plans">How attention sees positions, by layer.</param>
     /// <param name="scale">Factor of the summed loss: one over the target tokens of the whole accumulated batch.</param>
     /// <returns>The summed loss in nats, a float64 scalar.</returns>
-    public Tensor Run(Tensor tokens, Tensor targets, AttentionPlan plan, double scale)
+    public Tensor Run(Tensor tokens, Tensor targets, AttentionPlans plans, double scale)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var (batch, ids) = (tokens.shape[0], tokens.flatten()); // [N]
-        var (layers, last) = Forward(ids, batch, plan);
+        var (layers, last) = Forward(ids, batch, plans);
         var hidden = Rows("hidden", ids);
         var sum = Head(last, targets.flatten(), scale, hidden);
 
@@ -59,7 +59,7 @@ public sealed class LayerwiseBackprop(
 
         for (var n = layers.Length - 1; n >= 0; n--)
         {
-            Backward(model.Layers[n], layers[n], batch, plan, gradient);
+            Backward(model.Layers[n], layers[n], batch, plans[n], gradient);
         }
 
         if (embeddingGradient is not null)
@@ -72,14 +72,14 @@ public sealed class LayerwiseBackprop(
     }
 
     /// <summary>What each layer keeps, and the last residual stream [N, C].</summary>
-    private (LayerActivations[] Layers, Tensor Last) Forward(Tensor ids, long batch, AttentionPlan plan)
+    private (LayerActivations[] Layers, Tensor Last) Forward(Tensor ids, long batch, AttentionPlans plans)
     {
         var layers = new LayerActivations[model.Layers.Count];
         var stream = Rows("stream.0", ids);
         model.Embed(ids, stream);
         for (var n = 0; n < layers.Length; n++)
         {
-            var layer = model.Layers[n];
+            var (layer, plan) = (model.Layers[n], plans[n]);
             var heads = LayerHeads.Take(workspace, recompute == Recompute.Layers ? "" : $".{n}", model.Config, stream);
             layer.Project(stream, heads, Encoding(ids.shape[0] / batch, plan), workspace);
             var (attended, kept) = Attend(heads, batch, plan);

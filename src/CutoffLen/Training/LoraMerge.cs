@@ -84,9 +84,9 @@ public static class LoraMerge
         {
             using var scope = NewDisposeScope();
             var setup = model.Config.SetupFor(PositionMethods.Auto, Math.Max(ids.Length, model.Config.MaxPositionEmbeddings));
-            using var plan = AttentionPlan.Create(setup.Method, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
+            using var plans = AttentionPlans.Create(setup.Layers, TokenPositions.Sequential(ids.Length), model.Config, model.Device);
             var tokens = tensor(ids, ScalarType.Int64).to(model.Device);
-            var hidden = model.Hidden(tokens.unsqueeze(0), plan).squeeze(0);
+            var hidden = model.Hidden(tokens.unsqueeze(0), plans).squeeze(0);
             sum += TokenLikelihood.OfDocument(model, hidden, tokens).sum().item<float>();
             count += ids.Length - 1;
         }

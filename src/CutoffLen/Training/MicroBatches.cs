@@ -13,26 +13,26 @@ internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositi
 /// <summary>The input of one forward and backward pass: B rows of n tokens, all of a row or those of this rank.</summary>
 /// <param name="Tokens">[B, n] int64.</param>
 /// <param name="Targets">[B, n] int64, <see cref="TrainingSequence.Ignore"/> where no token is predicted.</param>
-/// <param name="Plan">How attention sees positions; it belongs to <see cref="MicroBatches"/>.</param>
+/// <param name="Plans">How attention sees positions; they belong to <see cref="MicroBatches"/>.</param>
 /// <param name="TokenIndices">[B*n] the index of each token among those of all sequences; 0 for padding.</param>
-internal sealed record MicroBatch(Tensor Tokens, Tensor Targets, AttentionPlan Plan, int[] TokenIndices);
+internal sealed record MicroBatch(Tensor Tokens, Tensor Targets, AttentionPlans Plans, int[] TokenIndices);
 
 /// <summary>
-/// Turns sequences into the tensors and the plan of one forward pass. Rows with equal position ids share a plan, which is
+/// Turns sequences into the tensors and the plans of one forward pass. Rows with equal position ids share plans, which are
 /// kept for the next ones. Other rows are joined into one long row, whose documents attention keeps apart.
 /// </summary>
-/// <param name="method">The position method.</param>
+/// <param name="layers">The position method of each layer.</param>
 /// <param name="model">The model.</param>
 /// <param name="path">What computes attention where it can.</param>
 /// <param name="context">
 /// The ranks that share each row; null for none. Rows whose length is no multiple of 2P are padded. Padding has no loss, and no other
 /// token attends to it, so it changes no number.
 /// </param>
-internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model, AttentionPath path, ICollectives? context = null) : IDisposable
+internal sealed class MicroBatches(LayerPlan layers, LlamaForCausalLM model, AttentionPath path, ICollectives? context = null) : IDisposable
 {
     private readonly ContextChunks? chunks = context is null ? null : ContextChunks.Of(context);
     private TokenPositions? planned;
-    private AttentionPlan? plan;
+    private AttentionPlans? plans;
 
     /// <summary>The pass of sequences of equal lengths.</summary>
     public MicroBatch Of(IReadOnlyList<PositionedSequence> sequences)
@@ -41,7 +41,7 @@ internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model
         var positions = alike ? sequences[0].Positions : Join(sequences);
         int[] tokens = [.. sequences.SelectMany(one => one.Sequence.Tokens)];
         int[] targets = [.. sequences.SelectMany(one => one.Sequence.Targets)];
-        return new MicroBatch(Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlanFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0));
+        return new MicroBatch(Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlansFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0));
 
         Tensor Ids(int[] ofAll, int padding) =>
             tensor(Own(ofAll, padding), ScalarType.Int64).view(tokens.Length / positions.Length, -1).to(model.Device); // [B, n]
@@ -51,19 +51,19 @@ internal sealed class MicroBatches(PositionMethod method, LlamaForCausalLM model
             : [.. ofAll.Chunk(positions.Length).SelectMany(row => chunks.OwnOf<int>([.. row, .. Enumerable.Repeat(padding, chunks.PaddedLength(row.Length) - row.Length)]))];
     }
 
-    public void Dispose() => plan?.Dispose();
+    public void Dispose() => plans?.Dispose();
 
-    private AttentionPlan PlanFor(TokenPositions positions)
+    private AttentionPlans PlansFor(TokenPositions positions)
     {
-        if (plan is null || !SamePositions(positions, planned!))
+        if (plans is null || !SamePositions(positions, planned!))
         {
-            plan?.Dispose();
+            plans?.Dispose();
             var padded = chunks is null ? positions : positions.Padded(chunks.PaddedLength(positions.Length));
-            plan = AttentionPlan.Create(method, padded, model.Config, model.Device, path, workspace: model.Workspace, context: context);
+            plans = AttentionPlans.Create(layers, padded, model.Config, model.Device, path, workspace: model.Workspace, context: context);
             planned = positions;
         }
 
-        return plan;
+        return plans;
     }
 
     private static bool SamePositions(TokenPositions one, TokenPositions other) =>

@@ -33,7 +33,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Prepares training from step 0.</summary>
     /// <param name="model">What is trained.</param>
-    /// <param name="method">How attention sees positions.</param>
+    /// <param name="layers">How attention sees positions, by layer.</param>
     /// <param name="sequences">The data.</param>
     /// <param name="steps">The optimizer steps, and how they are made.</param>
     /// <param name="positionIds">The position ids that a sequence's tokens get.</param>
@@ -41,7 +41,7 @@ public sealed class Trainer : IDisposable
     /// <param name="targetLength">Tokens up to which position ids reach in training; null for the cutoff.</param>
     /// <param name="textBreaks">Where units of the text begin, for position ids that skip there.</param>
     public Trainer(
-        TrainableModel model, PositionMethod method, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
+        TrainableModel model, LayerPlan layers, TrainingSequences sequences, TrainingSteps steps, PositionIdSampler positionIds,
         AttentionPath attention = AttentionPath.Blocked, int? targetLength = null, TextBreaks? textBreaks = null)
     {
         (Model, this.sequences, this.steps, this.positionIds, this.textBreaks) = (model, sequences, steps, positionIds, textBreaks);
@@ -49,7 +49,7 @@ public sealed class Trainer : IDisposable
         nativeLength = model.Network.Config.NativeLength;
         this.targetLength = targetLength ?? sequences.Cutoff;
         context = config.ContextParallelSize == 1 ? null : ranks.Split(ranks.Rank / config.ContextParallelSize);
-        batches = new MicroBatches(method, model.Network, attention, context);
+        batches = new MicroBatches(layers, model.Network, attention, context);
         backprop = model.Backprop(config.Recompute, config.OffloadInputs);
         gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
         Optimizer = config.CreateOptimizer(model.Parameters);
@@ -144,7 +144,7 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var batch = batches.Of(rows);
         using var dropout = Model.Adapters?.Dropout.For(step, (long)number * config.PerDeviceTrainBatchSize * sequences.Cutoff, batch.TokenIndices);
-        var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plan, scale).item<double>();
+        var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plans, scale).item<double>();
         gradients.Add();
         return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows, gradients.Largest());
     }

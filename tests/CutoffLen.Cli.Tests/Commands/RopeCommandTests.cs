@@ -12,10 +12,11 @@ public sealed class RopeCommandTests
     public void List_names_every_method_and_modifier_with_its_keys()
     {
         var output = Cutoff.Run("rope", "list").Exits(0).Output;
-        Assert.All(PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers), entry =>
+        Assert.All(PositionMethods.All.Concat<SpecEntry>(PositionMethods.Modifiers).Concat(PositionMethods.Presets), entry =>
         {
             Assert.Contains(entry.Name, output, StringComparison.Ordinal);
             Assert.Contains(entry.Summary, output, StringComparison.Ordinal);
+            Assert.Contains((entry as PresetEntry)?.Spec ?? "", output, StringComparison.Ordinal);
             Assert.All(entry.Keys, key => Assert.Contains($"{key.Name} ({key.DefaultText})", output, StringComparison.Ordinal));
         });
     }
@@ -48,6 +49,19 @@ public sealed class RopeCommandTests
         Assert.Equal(("rotation", 0, 8191, 8192L * 8193 / 2), ((string)band["queries"]!, (int)band["nearest"]!, (int)band["farthest"]!, (long)band["pairs"]!));
         Assert.True((bool)shown["differs_from_vanilla"]!);
         Assert.Equal(RopeTheory.LeastBase(64, 8192), (double)shown["theory"]!["least_base"]!);
+    }
+
+    [Fact]
+    public void Show_has_a_part_for_each_method_of_a_layer_plan()
+    {
+        var parts = JsonNode.Parse(Cutoff.Run("rope", "show", "yarn@3::4=nope", "--original", "2k", "--length", "8k", "--json").Exits(0).Output)!.AsArray();
+        Assert.Equal(
+            [(null, "yarn:factor=4,original=2048"), ("3::4", "nope")],
+            parts.Select(part => ((string?)part!["layers"], (string)part["report"]!["spec"]!)));
+        Assert.All(parts[1]!["report"]!["inv_freq"]!.AsArray(), frequency => Assert.Equal(0, (double)frequency!));
+        var output = Cutoff.Run("rope", "show", "entropy-abf", "--length", "64").Exits(0).Output;
+        Assert.Contains("other layers:\nabf:base=500000+logn:original=4096 ", output, StringComparison.Ordinal);
+        Assert.Contains("layers 0:2:\nabf:base=500000 ", output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -19,9 +19,9 @@ public sealed partial class ReadmeTests
     }
 
     [Fact]
-    public void Every_position_method_and_modifier_is_in_the_table_of_its_page_and_named_in_README()
+    public void Every_position_method_modifier_and_preset_is_in_the_table_of_its_page_and_named_in_README()
     {
-        var names = PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => $"+{entry.Name}")).ToList();
+        var names = PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => $"+{entry.Name}")).Concat(PositionMethods.Presets.Select(preset => preset.Name)).ToList();
         Assert.All(names, name => Assert.Contains($"| `{name}`", Page("src/CutoffLen/Positions/README.md"), StringComparison.Ordinal));
         Assert.All(names, name => Assert.Contains($"`{name}`", Page("README.md"), StringComparison.Ordinal));
     }

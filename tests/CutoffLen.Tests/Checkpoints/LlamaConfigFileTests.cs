@@ -54,6 +54,38 @@ public sealed class LlamaConfigFileTests
     public void Mistral_is_the_same_network_when_its_window_never_bites(string window) =>
         Assert.Equal("mistral", Read(Edit("model_type", "\"mistral\"", "sliding_window", window)).ModelType);
 
+    [Fact]
+    public void Smollm3_is_llamas_network_with_layers_without_RoPE()
+    {
+        var config = Read(Edit("model_type", "\"smollm3\"", "tie_word_embeddings", null, "rope_theta", "5000000.0", "no_rope_layers", "[1,1,1,0]", "no_rope_layer_interval", "4",
+            "use_sliding_window", "false", "sliding_window", "null", "layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\"]"));
+        Assert.True(config.TieWordEmbeddings);
+        Assert.Equal("rope@3=nope", config.PositionConfig.ToSpec().ToString());
+        var written = LlamaConfigFile.Write(config, "bfloat16", null);
+        Assert.Equal(("SmolLM3ForCausalLM", "[1,1,1,0]"), ((string?)written["architectures"]![0], written["no_rope_layers"]!.ToJsonString()));
+        var again = Read(written.ToJsonString());
+        Assert.Equal(config.PositionConfig.ToSpec(), again.PositionConfig.ToSpec());
+        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"smollm3\"", "sliding_window", "32", "use_sliding_window", "true"))));
+        Read(Edit("model_type", "\"smollm3\"", "sliding_window", "32"));
+    }
+
+    [Fact]
+    public void Ministral3_is_mistrals_network_with_a_temperature()
+    {
+        const string block = """{"rope_type":"yarn","rope_theta":1000000.0,"factor":4.0,"original_max_position_embeddings":16,"llama_4_scaling_beta":0.1}""";
+        var config = Read(Edit("model_type", "\"ministral3\"", "rope_scaling", null, "rope_theta", null, "rope_parameters", block));
+        Assert.Equal("yarn:factor=4,original=16+temperature:beta=0.1,original=16", config.PositionConfig.ToSpec().ToString());
+        var written = LlamaConfigFile.Write(config, "bfloat16", null);
+        Assert.Equal("Ministral3ForCausalLM", (string?)written["architectures"]![0]);
+        Assert.True(JsonNode.DeepEquals(Parse(block), written["rope_parameters"]), written.ToJsonString());
+        Assert.False(written.ContainsKey("rope_scaling"));
+        Assert.Contains("\"sliding_window\" is 32", Fault("sliding_window", "32"));
+        Assert.Contains("\"attention_bias\"", Fault("attention_bias", "true"));
+        Assert.Contains("\"rope_parameters\" is missing", Assert.Single(Problems(Edit("model_type", "\"ministral3\""))));
+
+        static string Fault(string key, string value) => Assert.Single(Problems(Edit("model_type", "\"ministral3\"", "rope_parameters", block, key, value)));
+    }
+
     [Theory]
     [InlineData("v5_no_rope_type", "rope", 500_000, 128)]
     [InlineData("empty_scaling", "rope", 10_000, 128)]
@@ -112,7 +144,7 @@ public sealed class LlamaConfigFileTests
     }
 
     [Theory]
-    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral and qwen2")]
+    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral, ministral3, qwen2 and smollm3")]
     [InlineData("model_type", "7", "\"model_type\" is 7")]
     [InlineData("model_type", null, "\"model_type\" is ''")]
     [InlineData("vocab_size", null, "\"vocab_size\" is missing")]
@@ -142,6 +174,7 @@ public sealed class LlamaConfigFileTests
     [InlineData("pruned_heads", "{\"1\":[0]}", "unknown keys: 'pruned_heads'")]
     [InlineData("no_rope_layers", "[1,0,1,1]", "unknown keys: 'no_rope_layers'")]
     [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\"]", "\"layer_types\"")]
+    [InlineData("rope_parameters", "{\"rope_type\":\"default\",\"llama_4_scaling_beta\":0.1}", "\"llama_4_scaling_beta\" is 0.1; allowed is 0 in llama")]
     [InlineData("sliding_window", "63", "\"sliding_window\" is 63")]
     [InlineData("tie_word_embeddings", "\"yes\"", "true or false")]
     [InlineData("bos_token_id", "320", "token ids from 0 to 319")]

@@ -35,6 +35,19 @@ public sealed class ContextParallelTests
     }
 
     [Theory]
+    [InlineData("rope@1=nope", AttentionPath.Sdpa, 2)]
+    [InlineData("rerope:window=16+bca@0=dynamic-ntk:factor=2", AttentionPath.Sdpa, 2)] // one layer fused, one blocked
+    [InlineData("entropy-abf", AttentionPath.Blocked, 3)]
+    [InlineData("xpos:scale_base=1@1=rope+temperature@2=alibi", AttentionPath.Blocked, 3)]
+    public void Gradients_are_those_of_plain_formulas_and_of_one_rank_where_layers_have_different_methods(string spec, AttentionPath path, int count)
+    {
+        var config = TinyModels.ForEveryMethod with { NumHiddenLayers = count };
+        var layers = config.SetupFor(PositionMethods.Parse(spec), 4 * config.MaxPositionEmbeddings).Layers;
+        AssertSame(new Case(config, layers, [TokenPositions.Sequential(72), TokenPositions.Sequential(72)]) { Path = path }, ranks: 2);
+        AssertSame(new Case(config, layers, [TokenPositions.Packed([40, 1, 30])]) { Path = path, Recompute = Recompute.Layers }, ranks: 4);
+    }
+
+    [Theory]
     [MemberData(nameof(Samplers))]
     public void Gradients_are_the_same_under_every_position_id_sampler(string positions)
     {
@@ -87,7 +100,7 @@ public sealed class ContextParallelTests
     {
         var config = TinyModels.Config(layers: 3);
         var run = new Case(config, new RopeMethod(config.Positions), [TokenPositions.Sequential(48), TokenPositions.Sequential(48)]) { Dtype = dtype };
-        var settings = new MemorySettings(48, BandShape.Of(run.Method)) { BatchSize = 2, ContextParallelSize = ranks, Width = dtype == ScalarType.Float32 ? 4 : 2 };
+        var settings = new MemorySettings(48, BandShape.Of(run.Layers)) { BatchSize = 2, ContextParallelSize = ranks, Width = dtype == ScalarType.Float32 ? 4 : 2 };
         var received = ThreadCollectives.Run(ranks, context =>
         {
             using var model = run.Model();
@@ -115,7 +128,7 @@ public sealed class ContextParallelTests
     }
 
     /// <summary>Sequences, a model, and how it is trained.</summary>
-    private sealed record Case(LlamaConfig Config, PositionMethod Method, IReadOnlyList<TokenPositions> Rows)
+    private sealed record Case(LlamaConfig Config, LayerPlan Layers, IReadOnlyList<TokenPositions> Rows)
     {
         public AttentionPath Path { get; init; }
 
@@ -145,7 +158,7 @@ public sealed class ContextParallelTests
         public double Backpropagate(TrainableModel model, ICollectives? context)
         {
             using var scope = NewDisposeScope();
-            using var batches = new MicroBatches(Method, model.Network, Path, context);
+            using var batches = new MicroBatches(Layers, model.Network, Path, context);
             var batch = batches.Of([.. Rows.Select((positions, row) => new PositionedSequence(
                 new TrainingSequence(Of(Tokens(7), row), Of(WithoutOne(Tokens(8)), row), positions, 0, []), positions))]);
             using var dropout = model.Adapters?.Dropout.For(3, 10, batch.TokenIndices);
@@ -153,7 +166,7 @@ public sealed class ContextParallelTests
                 ? new LayerwiseBackprop(
                     model.Network, Recompute, model.Parameters.GradientView("model.embed_tokens.weight"), model.Parameters.GradientView("lm_head.weight"), CPU)
                 : model.Backprop(Recompute);
-            return backprop.Run(batch.Tokens, batch.Targets, batch.Plan, 1.0 / Targets).item<double>();
+            return backprop.Run(batch.Tokens, batch.Targets, batch.Plans, 1.0 / Targets).item<double>();
         }
 
         public Tensor Tokens(int seed) => TinyModels.Tokens(Config, Rows.Count, Length, seed);
@@ -197,7 +210,7 @@ public sealed class ContextParallelTests
     private static DensePass Formulas(Case run)
     {
         using var model = run.Model();
-        return new DenseReference(run.Config, model.Weights()).Run(run.Method, run.Rows[0], run.Tokens(7), Case.WithoutOne(run.Tokens(8)));
+        return new DenseReference(run.Config, model.Weights()).Run(run.Layers, run.Rows[0], run.Tokens(7), Case.WithoutOne(run.Tokens(8)));
     }
 
     /// <summary>Loss and gradients of all ranks, added up.</summary>

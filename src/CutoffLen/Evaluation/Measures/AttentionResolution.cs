@@ -44,13 +44,13 @@ public static class AttentionResolution
 
     /// <summary>The attention resolution of every layer on one document: the mean over its heads.</summary>
     /// <param name="model">The network.</param>
-    /// <param name="method">Its position method.</param>
+    /// <param name="methods">The position method of each layer.</param>
     /// <param name="tokens">[T] token ids; time grows with T^2.</param>
-    public static double[] Measure(LlamaForCausalLM model, PositionMethod method, int[] tokens)
+    public static double[] Measure(LlamaForCausalLM model, LayerPlan methods, int[] tokens)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(tokens.Length), model.Config, model.Device);
+        using var plans = AttentionPlans.Create(methods, TokenPositions.Sequential(tokens.Length), model.Config, model.Device);
         var x = model.Embed(tensor(tokens, ScalarType.Int64).to(model.Device).view(1, -1));
         var layers = new double[model.Layers.Count];
         for (var n = 0; n < layers.Length; n++)
@@ -60,8 +60,8 @@ public static class AttentionResolution
             var heads = LayerHeads.Take(model.Workspace, "", model.Config, rows);
             model.Layers[n].Project(rows, heads, new RowEncoding(null, tokens.Length, model.Config.HeadDim), model.Workspace);
             var (queries, keys, _) = heads.Split(batch: 1, model.Config.HeadDim);
-            layers[n] = ScoresByDistance(plan, queries, keys).Average(head => Of(head));
-            model.Layers[n].Forward(x, plan, null, model.Workspace);
+            layers[n] = ScoresByDistance(plans[n], queries, keys).Average(head => Of(head));
+            model.Layers[n].Forward(x, plans[n], null, model.Workspace);
         }
 
         return layers;

@@ -7,18 +7,18 @@ using static TorchSharp.torch;
 namespace CutoffLen.Evaluation.Scoring;
 
 /// <summary>
-/// A <see cref="LlamaForCausalLM"/> under a position method. The head runs over the scored positions only, chunk by chunk:
+/// A <see cref="LlamaForCausalLM"/> under position methods. The head runs over the scored positions only, chunk by chunk:
 /// logits are never [T, V]. Rotary tables are kept for the length of the last forward.
 /// </summary>
 /// <param name="model">The network.</param>
-/// <param name="method">Its position method.</param>
+/// <param name="layers">The position method of each layer.</param>
 /// <param name="path">The attention path, fused or blocked.</param>
-public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
+public sealed class LlamaScorer(LlamaForCausalLM model, LayerPlan layers, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
 {
-    private AttentionPlan? lastPlan;
+    private AttentionPlans? lastPlans;
 
     /// <inheritdoc/>
-    public bool DependsOnLength => method.DependsOnLength;
+    public bool DependsOnLength => layers.DependsOnLength;
 
     /// <inheritdoc/>
     public float[][] Nll(IReadOnlyList<ScoringRequest> batch)
@@ -27,7 +27,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
         using var scope = NewDisposeScope();
         var length = batch[0].Inputs.Length;
         var tokens = tensor([.. batch.SelectMany(request => request.Inputs)], ScalarType.Int64).view(batch.Count, -1).to(model.Device); // [B, T]
-        var hidden = model.Hidden(tokens, PlanFor(length)).flatten(0, 1); // [B*T, C]
+        var hidden = model.Hidden(tokens, PlansFor(length)).flatten(0, 1); // [B*T, C]
         var scored = batch.SelectMany((request, row) => request.Positions.Select(p => ((long)row * length) + p)).ToArray();
         var targets = tensor([.. batch.SelectMany(request => request.Targets)], ScalarType.Int64).to(model.Device);
         var wanted = scored.Length == hidden.shape[0] ? hidden : hidden.index_select(0, tensor(scored).to(model.Device)); // [N, C]
@@ -53,7 +53,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var decoder = new KvCacheDecoder(model, method, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
+        using var decoder = new KvCacheDecoder(model, layers, prompt.Length + Math.Max(decode, answers.Select(answer => answer.Length).DefaultIfEmpty().Max()));
         int[] row = prompt;
         for (var n = 0; n < decode; n++)
         {
@@ -74,17 +74,17 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
     }
 
     /// <inheritdoc/>
-    public void Dispose() => lastPlan?.Dispose();
+    public void Dispose() => lastPlans?.Dispose();
 
-    private AttentionPlan PlanFor(int length)
+    private AttentionPlans PlansFor(int length)
     {
-        if (lastPlan?.Length != length)
+        if (lastPlans?.Length != length)
         {
-            lastPlan?.Dispose();
-            lastPlan = AttentionPlan.Create(method, TokenPositions.Sequential(length), model.Config, model.Device, path, workspace: model.Workspace);
+            lastPlans?.Dispose();
+            lastPlans = AttentionPlans.Create(layers, TokenPositions.Sequential(length), model.Config, model.Device, path, workspace: model.Workspace);
         }
 
-        return lastPlan;
+        return lastPlans;
     }
 
     private void CheckFinite(float[] nll, IReadOnlyList<ScoringRequest> batch, Tensor tokens)
@@ -109,7 +109,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
     private string WhereItBegins(Tensor tokens)
     {
         using var scope = NewDisposeScope();
-        var plan = PlanFor((int)tokens.shape[1]);
+        var plans = PlansFor((int)tokens.shape[1]);
         var x = model.Embed(tokens);
         if (FirstBadPosition(x) is { } embedded)
         {
@@ -118,7 +118,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, PositionMethod method, A
 
         for (var n = 0; n < model.Layers.Count; n++)
         {
-            model.Layers[n].Forward(x, plan, null, model.Workspace);
+            model.Layers[n].Forward(x, plans[n], null, model.Workspace);
             if (FirstBadPosition(x) is { } position)
             {
                 return $"it begins in layer {n}, at position {position}" + Advice();

@@ -32,13 +32,13 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
     /// (scripts/bench/README.md). On a GPU its kernels need bfloat16.
     /// </summary>
     /// <param name="asked">auto, sdpa or blocked.</param>
-    /// <param name="method">The position method.</param>
+    /// <param name="layers">The position method of each layer.</param>
     /// <param name="shape">The architecture.</param>
     /// <param name="device">Where it runs.</param>
     /// <param name="dtype">Of queries, keys and values.</param>
     /// <param name="length">Tokens of a row.</param>
     /// <exception cref="UserException">Another word.</exception>
-    public static AttentionChoice Of(string asked, PositionMethod method, IAttentionShape shape, Device device, ScalarType dtype, int length)
+    public static AttentionChoice Of(string asked, LayerPlan layers, IAttentionShape shape, Device device, ScalarType dtype, int length)
     {
         if (asked != Auto)
         {
@@ -52,8 +52,8 @@ public sealed record AttentionChoice(AttentionPath Path, string Reason)
             return new AttentionChoice(AttentionPath.Blocked, "a GPU's fused kernels do not compute in float32");
         }
 
-        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(Math.Min(length, MostTokens)), shape, CPU, AttentionPath.Sdpa);
-        return plan.Path == AttentionPath.Sdpa
+        using var plans = AttentionPlans.Create(layers, TokenPositions.Sequential(Math.Min(length, MostTokens)), shape, CPU, AttentionPath.Sdpa);
+        return plans.Path == AttentionPath.Sdpa
             ? new AttentionChoice(AttentionPath.Sdpa, "libtorch has a fused kernel for it")
             : new AttentionChoice(AttentionPath.Blocked, "the position method alters attention");
     }

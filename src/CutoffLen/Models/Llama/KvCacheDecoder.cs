@@ -9,10 +9,10 @@ namespace CutoffLen.Models.Llama;
 /// full forward pass, under every method. Length-dependent methods (dynamic NTK) change the keys of all earlier tokens, so
 /// the cache is dropped and the row recomputed.
 /// </summary>
-public sealed class KvCacheDecoder(LlamaForCausalLM model, PositionMethod method, int capacity) : IDisposable
+public sealed class KvCacheDecoder(LlamaForCausalLM model, LayerPlan layers, int capacity) : IDisposable
 {
     private readonly KvCache cache = new(model, 1, capacity);
-    private AttentionPlan? tables;
+    private AttentionPlans? tables;
     private int cachedAt; // the length of the row in which the cached tokens were computed
 
     /// <summary>
@@ -25,12 +25,12 @@ public sealed class KvCacheDecoder(LlamaForCausalLM model, PositionMethod method
         if (!Serves(tokens.Length))
         {
             tables?.Dispose();
-            tables = AttentionPlan.Create(
-                method, TokenPositions.Sequential(method.DependsOnLength ? tokens.Length : capacity), model.Config, model.Device);
+            tables = AttentionPlans.Create(
+                layers, TokenPositions.Sequential(layers.DependsOnLength ? tokens.Length : capacity), model.Config, model.Device);
         }
 
         // The cache has no hidden states, so tokens whose hidden states are wanted are computed again.
-        cache.Rewind(method.SameAt(cachedAt, tokens.Length) ? Math.Min(cache.Length, tokens.Length - last) : 0);
+        cache.Rewind(layers.SameAt(cachedAt, tokens.Length) ? Math.Min(cache.Length, tokens.Length - last) : 0);
         cachedAt = tokens.Length;
         var cached = cache.Length;
         using var window = tables!.Window(cached, tokens.Length);
@@ -48,7 +48,7 @@ public sealed class KvCacheDecoder(LlamaForCausalLM model, PositionMethod method
         cache.Dispose();
     }
 
-    private bool Serves(int length) => tables is not null && (method.DependsOnLength ? tables.Length == length : tables.Length >= length);
+    private bool Serves(int length) => tables is not null && (layers.DependsOnLength ? tables.Length == length : tables.Length >= length);
 }
 
 /// <summary>

@@ -15,8 +15,8 @@ namespace CutoffLen.Models.Llama;
 public delegate Tensor WeightSource(string name, long[] shape);
 
 /// <summary>
-/// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names. An
-/// <see cref="AttentionPlan"/> from outside says how attention sees positions; nothing here knows a position method.
+/// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names.
+/// <see cref="AttentionPlans"/> from outside say how attention sees positions; nothing here knows a position method.
 /// <list type="bullet">
 /// <item>Forward and backward passes are written out; no autograd graph is built.</item>
 /// <item>Everything but attention is dense: it sees each token alone, and runs over chunks of tokens.</item>
@@ -76,14 +76,14 @@ public sealed class LlamaForCausalLM : Module
     internal Workspace Workspace { get; } = new();
 
     /// <summary>[B, T] tokens to the hidden states after the final norm, [B, T, C].</summary>
-    public Tensor Hidden(Tensor tokens, AttentionPlan plan, KvCache? cache = null)
+    public Tensor Hidden(Tensor tokens, AttentionPlans plans, KvCache? cache = null)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var x = Embed(tokens);
         for (var n = 0; n < Layers.Count; n++)
         {
-            Layers[n].Forward(x, plan, cache?[n], Workspace);
+            Layers[n].Forward(x, plans[n], cache?[n], Workspace);
         }
 
         FinalNorm.Forward(x, x, Workspace);

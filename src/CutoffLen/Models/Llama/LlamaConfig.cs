@@ -11,7 +11,7 @@ namespace CutoffLen.Models.Llama;
 /// <summary>The architecture of a LLaMA-type model, under the names of Hugging Face's config.json.</summary>
 public sealed record LlamaConfig : IAttentionShape
 {
-    /// <summary>Hugging Face's model_type: "llama", "mistral" or "qwen2".</summary>
+    /// <summary>Hugging Face's model_type: "llama", "mistral", "ministral3", "qwen2" or "smollm3".</summary>
     public string ModelType { get; init; } = "llama";
 
     /// <summary>V, tokens in the vocabulary.</summary>
@@ -47,6 +47,9 @@ public sealed record LlamaConfig : IAttentionShape
     /// <summary>original_max_position_embeddings beside rope_scaling, in tokens, where longrope and we put it; null for none.</summary>
     public int? OriginalMaxPositionEmbeddings { get; init; }
 
+    /// <summary>no_rope_layers of smollm3: 1 for a layer with RoPE, 0 for one without; null for other model types.</summary>
+    public IReadOnlyList<int>? NoRopeLayers { get; init; }
+
     /// <summary>The spec of a method that Hugging Face does not know, from our own key; null for none.</summary>
     public string? PositionMethod { get; init; }
 
@@ -81,7 +84,7 @@ public sealed record LlamaConfig : IAttentionShape
     public int NativeLength => PositionConfig.NativeLength;
 
     /// <summary>What position methods need to know of this model.</summary>
-    public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads) { Clex = Clex };
+    public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads) { Layers = NumHiddenLayers, Clex = Clex };
 
     /// <summary>The keys of config.json that are about positions.</summary>
     public PositionConfig PositionConfig => new()
@@ -90,6 +93,7 @@ public sealed record LlamaConfig : IAttentionShape
         RopeTheta = RopeTheta,
         RopeScaling = RopeScaling,
         OriginalMaxPositionEmbeddings = OriginalMaxPositionEmbeddings,
+        NoRopeLayers = NoRopeLayers,
         Method = PositionMethod,
     };
 
@@ -106,6 +110,7 @@ public sealed record LlamaConfig : IAttentionShape
         RopeTheta = positions.RopeTheta,
         RopeScaling = positions.RopeScaling,
         OriginalMaxPositionEmbeddings = positions.OriginalMaxPositionEmbeddings,
+        NoRopeLayers = positions.NoRopeLayers,
         PositionMethod = positions.Method,
     };
 }

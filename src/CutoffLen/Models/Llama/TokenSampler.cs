@@ -11,13 +11,13 @@ namespace CutoffLen.Models.Llama;
 public sealed record Sampling(double Temperature = 0, double TopP = 1, int Seed = 0);
 
 /// <summary>Continues a text token by token.</summary>
-public sealed class TokenSampler(LlamaForCausalLM model, PositionMethod method, Sampling sampling)
+public sealed class TokenSampler(LlamaForCausalLM model, LayerPlan layers, Sampling sampling)
 {
     /// <summary>The tokens that follow a prompt, up to one of <paramref name="stop"/> or to <paramref name="most"/> of them.</summary>
     public IEnumerable<int> Continue(int[] prompt, int most, IReadOnlyCollection<int> stop)
     {
         using var generator = new Generator((ulong)sampling.Seed);
-        using var decoder = new KvCacheDecoder(model, method, prompt.Length + most);
+        using var decoder = new KvCacheDecoder(model, layers, prompt.Length + most);
         var tokens = new List<int>(prompt);
         for (var n = 0; n < most; n++)
         {

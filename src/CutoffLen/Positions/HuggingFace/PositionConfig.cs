@@ -19,7 +19,7 @@ public sealed record PositionConfig
 
     internal const string OriginalKey = "original_max_position_embeddings";
 
-    // The default of llama, mistral and qwen2 in every version.
+    // The default of llama, mistral, ministral3 and qwen2 in every version.
     private const double DefaultTheta = 10_000;
 
     // vLLM divides max_position_embeddings by the original length; some writers round the factor beside it.
@@ -39,6 +39,9 @@ public sealed record PositionConfig
     /// <summary>original_max_position_embeddings beside rope_scaling, in tokens (as LongRoPE has it, and we).</summary>
     public int? OriginalMaxPositionEmbeddings { get; init; }
 
+    /// <summary>no_rope_layers of smollm3: 1 for a layer with RoPE, 0 for one without; null for other model types.</summary>
+    public IReadOnlyList<int>? NoRopeLayers { get; init; }
+
     /// <summary>Our key's spec, or null.</summary>
     public string? Method { get; init; }
 
@@ -55,13 +58,14 @@ public sealed record PositionConfig
     {
         var max = config["max_position_embeddings"] ?? throw new UserException("config.json lacks max_position_embeddings");
         var beside = config["rope_theta"] is { } theta ? Base(theta) : (double?)null;
-        var block = Block(config, beside);
+        var (block, layers) = (Block(config, beside), SmolLm3Layers.Read(config));
         return new PositionConfig
         {
             MaxPositionEmbeddings = Count(max, "max_position_embeddings"),
-            RopeTheta = ThetaWithin(block) ?? beside ?? DefaultTheta,
+            RopeTheta = ThetaWithin(block) ?? beside ?? (layers is null ? DefaultTheta : SmolLm3Layers.DefaultTheta),
             RopeScaling = block,
             OriginalMaxPositionEmbeddings = config[OriginalKey] is { } original ? Count(original, OriginalKey) : null,
+            NoRopeLayers = layers,
             Method = config[MethodKey]?.ToString(),
         };
     }
@@ -71,7 +75,7 @@ public sealed record PositionConfig
     /// <param name="beside">rope_theta beside it.</param>
     private static JsonObject? Block(JsonObject config, double? beside)
     {
-        var (scaling, parameters) = (ObjectOrNull(config, "rope_scaling"), ObjectOrNull(config, "rope_parameters"));
+        var (scaling, parameters) = (ObjectOrNull(config, "rope_scaling"), OfFullAttention(ObjectOrNull(config, "rope_parameters")));
         // Only version 5 knows rope_parameters, so there its rule holds: what is in the block counts.
         if (ThetaWithin(scaling) is { } within && beside is not null && within != beside)
         {
@@ -86,6 +90,9 @@ public sealed record PositionConfig
             : throw new UserException("config.json has both rope_scaling and rope_parameters (version 5's name for it), and they differ; keep one");
     }
 
+    /// <summary>The block of the layers with full attention, where rope_parameters has one for each of layer_types.</summary>
+    private static JsonObject? OfFullAttention(JsonObject? parameters) => parameters?["full_attention"] as JsonObject ?? parameters;
+
     /// <summary>The block with rope_type and rope_theta as transformers 5 completes it.</summary>
     private static JsonObject WithTheta(JsonObject block, double? beside)
     {
@@ -98,9 +105,9 @@ public sealed record PositionConfig
 
     private static double? ThetaWithin(JsonObject? block) => block?["rope_theta"] is { } theta ? Base(theta) : null;
 
-    /// <summary>The spec itself; for auto the checkpoint's method and modifiers, with the spec's modifiers on top.</summary>
-    /// <exception cref="UserException">See <see cref="ToSpec"/>; or both have the same modifier.</exception>
-    public PositionSpec Resolve(PositionSpec spec) => spec.IsAuto ? PositionMethods.Combine(ToSpec(), spec.Modifiers) : spec;
+    /// <summary>The spec itself; for auto the checkpoint's method and modifiers, with the spec's modifiers and layers on top.</summary>
+    /// <exception cref="UserException">See <see cref="ToSpec"/>; or both have the same modifier, or layers of their own.</exception>
+    public PositionSpec Resolve(PositionSpec spec) => spec.IsAuto ? PositionMethods.Combine(ToSpec(), spec) : spec;
 
     /// <summary>The method that the checkpoint was made for.</summary>
     /// <exception cref="UserException">
@@ -111,12 +118,14 @@ public sealed record PositionConfig
     {
         try
         {
+            var (temperature, layers) = (Llama4Scaling.Read(RopeScaling, NativeLength), SmolLm3Layers.SpecsOf(NoRopeLayers));
             if (Method is null)
             {
-                return RopeScaling is null ? PositionMethods.Parse("rope") : FromScaling(RopeScaling);
+                var method = RopeScaling is null ? PositionMethods.Parse("rope").Method : FromScaling(RopeScaling);
+                return new PositionSpec(method, temperature is null ? [] : [temperature], layers);
             }
 
-            return RopeScaling is null || RopeScalingType.Of(RopeScaling).Name == "default"
+            return layers.Count == 0 && (RopeScaling is null || (RopeScalingType.Of(RopeScaling).Name == "default" && temperature is null))
                 ? PositionMethods.Parse(Method)
                 : throw new UserException($"there is also {MethodKey} '{Method}'; keep one of the two");
         }
@@ -127,7 +136,9 @@ public sealed record PositionConfig
     }
 
     /// <summary>The keys of a model that was fine-tuned with a method at its target length.</summary>
-    public static PositionConfig Of(PositionSetup setup)
+    /// <param name="setup">The method.</param>
+    /// <param name="modelType">The architecture, on which it depends whether Hugging Face has a form of the temperature and of layers.</param>
+    public static PositionConfig Of(PositionSetup setup, string modelType = "llama")
     {
         var model = setup.Model;
         var longest = Math.Max(setup.TargetLength, model.NativeLength);
@@ -137,7 +148,15 @@ public sealed record PositionConfig
             RopeTheta = model.Base,
             OriginalMaxPositionEmbeddings = longest == model.NativeLength ? null : model.NativeLength,
         };
-        return InFormOfHuggingFace(setup.Spec, model, plain) ?? plain with { Method = setup.Spec.ToString() };
+        var ours = plain with { Method = setup.Spec.ToString() };
+        return modelType switch
+        {
+            Llama4Scaling.ModelType => Llama4Scaling.Write(setup.Spec, Form) ?? Llama4Scaling.With(ours, beta: 0),
+            SmolLm3Layers.ModelType => SmolLm3Layers.Write(setup, Form) ?? ours with { NoRopeLayers = [.. Enumerable.Repeat(1, model.Layers)] },
+            _ => Form(setup.Spec) ?? ours,
+        };
+
+        PositionConfig? Form(PositionSpec spec) => InFormOfHuggingFace(spec, model, plain);
     }
 
     /// <summary>Replaces the position keys of a config.json; version 5's layout is kept where it is found.</summary>
@@ -146,6 +165,7 @@ public sealed record PositionConfig
         config["max_position_embeddings"] = MaxPositionEmbeddings;
         Set(config, OriginalKey, OriginalMaxPositionEmbeddings);
         Set(config, MethodKey, Method);
+        Set(config, SmolLm3Layers.Key, NoRopeLayers is null ? null : new JsonArray([.. NoRopeLayers.Select(layer => (JsonNode)layer)]));
         if (config.ContainsKey("rope_parameters"))
         {
             var parameters = RopeScaling?.DeepClone().AsObject() ?? new JsonObject { ["rope_type"] = "default" };
@@ -165,8 +185,8 @@ public sealed record PositionConfig
         var part = spec.Method;
         var type = RopeScalingType.All.FirstOrDefault(type => type.Method == part.Entry);
         var written = type?.Keys.Select(key => key.Spec).ToArray() ?? [];
-        // Hugging Face has no form for modifiers, nor for keys that its type lacks.
-        var isTheirs = spec.Modifiers.Count == 0 && (type is null || part.Entry.Keys.All(key => !part.Has(key.Name) || written.Contains(key.Name)));
+        // Hugging Face has no form for modifiers and layers, beside those of two model types (see Of), nor for keys that its type lacks.
+        var isTheirs = spec.Modifiers.Count == 0 && spec.Layers.Count == 0 && (type is null || part.Entry.Keys.All(key => !part.Has(key.Name) || written.Contains(key.Name)));
         return part.Name switch
         {
             _ when !isTheirs => null,
@@ -196,21 +216,19 @@ public sealed record PositionConfig
             : null;
     }
 
-    private PositionSpec FromScaling(JsonObject scaling)
+    private SpecPart FromScaling(JsonObject scaling)
     {
         var type = RopeScalingType.Of(scaling);
         var part = type.Read(scaling);
-        return new PositionSpec(
-            type.Name switch
-            {
-                // Every version, vLLM too, scales from max_position_embeddings on and reads no original length here.
-                "dynamic" or "clex" => part.With("original", MaxPositionEmbeddings),
-                "llama3" => WithOriginal(part),
-                "yarn" => WithYarnFactor(WithOriginal(part)),
-                "longrope" => WithLongRopeFactor(WithOriginal(part)),
-                _ => part,
-            },
-            []);
+        return type.Name switch
+        {
+            // Every version, vLLM too, scales from max_position_embeddings on and reads no original length here.
+            "dynamic" or "clex" => part.With("original", MaxPositionEmbeddings),
+            "llama3" => WithOriginal(part),
+            "yarn" => WithYarnFactor(WithOriginal(part)),
+            "longrope" => WithLongRopeFactor(WithOriginal(part)),
+            _ => part,
+        };
     }
 
     /// <summary>
@@ -286,10 +304,11 @@ public sealed record PositionConfig
         var other => throw new UserException($"config.json: {key} must be an object or null, not {other.ToJsonString()}"),
     };
 
-    private static int Count(JsonNode node, string key) =>
+    /// <summary>A count of tokens or layers.</summary>
+    internal static int Count(JsonNode node, string key) =>
         node.AsNumber() is { } number && number >= 1 && number <= int.MaxValue && number == Math.Floor(number)
             ? (int)number
-            : throw new UserException($"config.json: {key} must be a whole number of tokens of at least 1, not {node.ToJsonString()}");
+            : throw new UserException($"config.json: {key} must be a whole number of at least 1, not {node.ToJsonString()}");
 
     private static double Base(JsonNode node) =>
         node.AsNumber() is { } number && number > 1

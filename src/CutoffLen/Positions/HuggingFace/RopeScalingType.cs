@@ -18,8 +18,9 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
 {
     private const string Truncate = "truncate";
 
-    // original_max_position_embeddings is read by some types only, and is the native length for all.
-    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey];
+    // original_max_position_embeddings is read by some types only, and is the native length for all. The temperature's beta goes
+    // with any type.
+    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey, Llama4Scaling.Key];
 
     // In texts the three position ids of M-RoPE are equal, so their split over the pairs changes nothing (arXiv 2409.12191,
     // section 2.1).
@@ -43,8 +44,8 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
         {
             // Python's "x or default", and "if mscale and mscale_all_dim", count 0 as absent.
             ZeroIsAbsent = ["beta_fast", "beta_slow", "mscale", "mscale_all_dim"],
-            // In the authors' checkpoints; it changes no number.
-            WithoutEffect = ["finetuned"],
+            // In the authors' checkpoints, and among ministral3's defaults; they change no number.
+            WithoutEffect = ["finetuned", "max_position_embeddings"],
         },
         new(
             "longrope", LongRopeMethod.Entry, ("factor", "factor"), Original, ("long_factor", "long"), ("short_factor", "short"),

@@ -30,6 +30,8 @@ public static class PositionMethods
         GiraffeTruncatedMethod.Entry,
         PRopeMethod.Entry,
         HopeMethod.Entry,
+        NopeMethod.Entry,
+        NopeMethod.DropeEntry,
         XposMethod.Entry,
         ReRopeMethod.Entry,
         LeakyReRopeMethod.Entry,
@@ -43,9 +45,19 @@ public static class PositionMethods
     ];
 
     /// <summary>Every modifier, in the order in which they are applied; resonance changes frequencies and must be first.</summary>
-    public static IReadOnlyList<ModifierEntry> Modifiers { get; } = [ResonanceMethod.Entry, BlockwiseCausalMethod.Entry, LogNMethod.Entry];
+    public static IReadOnlyList<ModifierEntry> Modifiers { get; } =
+        [ResonanceMethod.Entry, BlockwiseCausalMethod.Entry, LogNMethod.Entry, TemperatureMethod.Entry];
 
-    private static SpecGrammar Grammar { get; } = new([.. All, MethodEntry.Auto], Modifiers);
+    /// <summary>Every preset.</summary>
+    public static IReadOnlyList<PresetEntry> Presets { get; } =
+    [
+        // The authors' code leaves the queries of the first two layers unscaled: apply_eabf in GAIR-NLP/Entropy-ABF, patch/EABF.py.
+        new(
+            "entropy-abf", "Entropy-ABF: base 500000; queries scaled by log-n beyond 4096 tokens, but in the first two layers.", "2401.07004",
+            "abf:base=500000+logn:original=4096@0:2=abf:base=500000"),
+    ];
+
+    private static SpecGrammar Grammar { get; } = new([.. All, MethodEntry.Auto], Modifiers, Presets);
 
     /// <summary>The spec <c>auto</c>: a checkpoint's own method.</summary>
     public static PositionSpec Auto { get; } = Parse(MethodEntry.Auto.Name);
@@ -54,7 +66,7 @@ public static class PositionMethods
     /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
     public static PositionSpec Parse(string text) => Grammar.Parse(text);
 
-    /// <summary>A spec with more modifiers.</summary>
-    /// <exception cref="UserException">It has one of them already.</exception>
-    internal static PositionSpec Combine(PositionSpec spec, IReadOnlyList<SpecPart> modifiers) => Grammar.Combine(spec, modifiers);
+    /// <summary>A spec with another one's modifiers and layers.</summary>
+    /// <exception cref="UserException">It has one of the modifiers already, or layers with different methods.</exception>
+    internal static PositionSpec Combine(PositionSpec spec, PositionSpec more) => Grammar.Combine(spec, more);
 }

@@ -4,19 +4,19 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// A position method for one model and one target length. It is made once per run and passed on, so that specs are resolved
+/// The position methods of one model for one target length. It is made once per run and passed on, so that specs are resolved
 /// and methods are created once.
 /// </summary>
 public sealed class PositionSetup
 {
-    /// <summary>Fills in the defaults of a spec and creates its method.</summary>
+    /// <summary>Fills in the defaults of a spec and creates its methods.</summary>
     /// <param name="spec">The method; not auto, which only a checkpoint resolves.</param>
     /// <param name="model">The model.</param>
     /// <param name="targetLength">
     /// Tokens: the cutoff in training, the longest length of an evaluation, the number of tokens when scoring. A missing factor
     /// is this length over the native one, and at least 1. Null for the native length.
     /// </param>
-    /// <exception cref="UserException">A required key is missing, or keys contradict each other or the model.</exception>
+    /// <exception cref="UserException">A required key is missing, or keys or layers contradict each other or the model.</exception>
     public PositionSetup(PositionSpec spec, PositionModel model, int? targetLength = null)
     {
         if (model.HeadDim < 4 || model.HeadDim % 2 != 0)
@@ -26,19 +26,53 @@ public sealed class PositionSetup
 
         (Model, TargetLength) = (model, targetLength ?? model.NativeLength);
         Spec = spec.Resolve(model, TargetLength);
-        var method = ((MethodEntry)Spec.Method.Entry).Create(Spec.Method, model);
-        Method = Spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, model, inner));
+        Layers = Spec.Layers.Count == 0 ? Create(Spec) : ByLayer();
     }
 
     /// <summary>The spec with every default filled in.</summary>
     public PositionSpec Spec { get; }
 
-    /// <summary>The method.</summary>
-    public PositionMethod Method { get; }
+    /// <summary>The method of each decoder layer.</summary>
+    public LayerPlan Layers { get; }
+
+    /// <summary>The method of every layer.</summary>
+    /// <exception cref="InvalidOperationException">Layers have different methods.</exception>
+    public PositionMethod Method => Layers.OfEveryLayer ?? throw new InvalidOperationException($"'{Spec}' gives layers different methods");
 
     /// <summary>The model that it is for.</summary>
     public PositionModel Model { get; }
 
     /// <summary>Tokens that a missing factor is computed for, and up to which the method is checked.</summary>
     public int TargetLength { get; }
+
+    private PositionMethod Create(PositionSpec spec)
+    {
+        var method = ((MethodEntry)spec.Method.Entry).Create(spec.Method, Model);
+        return spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, Model, inner));
+    }
+
+    private LayerPlan ByLayer()
+    {
+        if (Model.Layers == 0)
+        {
+            throw new UserException($"'{Spec}' gives layers different methods, and how many layers there are is not known here");
+        }
+
+        var all = Enumerable.Range(0, Model.Layers);
+        if (Spec.Layers.FirstOrDefault(layers => !all.Any(layers.Layers.Contains)) is { } none)
+        {
+            throw new UserException($"'{none}' selects no layer: the model's are 0 to {Model.Layers - 1}");
+        }
+
+        // Equal specs are one method.
+        var created = new Dictionary<PositionSpec, PositionMethod>();
+        return new LayerPlan([.. all.Select(SpecOf).Select(spec => created.TryGetValue(spec, out var known) ? known : created[spec] = Create(spec))]);
+    }
+
+    private PositionSpec SpecOf(int layer)
+    {
+        var named = Spec.Layers.Where(layers => layers.Layers.Contains(layer)).ToList();
+        return named.Count <= 1 ? named.FirstOrDefault()?.Spec ?? Spec.WithoutLayers()
+            : throw new UserException($"'{named[0]}' and '{named[1]}' both select layer {layer}");
+    }
 }

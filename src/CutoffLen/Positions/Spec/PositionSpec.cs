@@ -5,17 +5,22 @@ namespace CutoffLen.Positions.Spec;
 /// <summary>
 /// A position method and its modifiers with typed values. Users write it as
 /// <c>METHOD[:key=value,...][+MODIFIER[:...]]</c>, for example <c>yarn:factor=4,original=2048</c> or
-/// <c>xpos:scale_base=512+bca:window=1024</c>. Two specs are equal when they print alike.
+/// <c>xpos:scale_base=512+bca:window=1024</c>. Layers with another method follow as <c>@LAYERS=SPEC</c>: <c>rope@3::4=nope</c>.
+/// Two specs are equal when they print alike.
 /// </summary>
 public sealed record PositionSpec
 {
-    internal PositionSpec(SpecPart method, IReadOnlyList<SpecPart> modifiers) => (Method, Modifiers) = (method, modifiers);
+    internal PositionSpec(SpecPart method, IReadOnlyList<SpecPart> modifiers, IReadOnlyList<LayerSpec>? layers = null) =>
+        (Method, Modifiers, Layers) = (method, modifiers, layers ?? []);
 
-    /// <summary>The method.</summary>
+    /// <summary>The method, of every layer that <see cref="Layers"/> does not name.</summary>
     public SpecPart Method { get; }
 
-    /// <summary>The modifiers, in the registry's order.</summary>
+    /// <summary>The method's modifiers, in the registry's order.</summary>
     public IReadOnlyList<SpecPart> Modifiers { get; }
+
+    /// <summary>The layers with another method; empty where all layers have the same.</summary>
+    public IReadOnlyList<LayerSpec> Layers { get; }
 
     /// <summary>Whether the checkpoint decides (<c>auto</c>).</summary>
     public bool IsAuto => Method.Entry == MethodEntry.Auto;
@@ -23,16 +28,31 @@ public sealed record PositionSpec
     /// <summary>The same spec with every default filled in that depends on the model or the target length.</summary>
     /// <exception cref="UserException">A required key is missing.</exception>
     internal PositionSpec Resolve(PositionModel model, int targetLength) =>
-        new(Method.Resolve(model, targetLength), [.. Modifiers.Select(part => part.Resolve(model, targetLength))]);
+        new(
+            Method.Resolve(model, targetLength),
+            [.. Modifiers.Select(part => part.Resolve(model, targetLength))],
+            [.. Layers.Select(layers => layers with { Spec = layers.Spec.Resolve(model, targetLength) })]);
+
+    /// <summary>The same spec with one method for every layer: <see cref="Method"/> and its modifiers.</summary>
+    public PositionSpec WithoutLayers() => new(Method, Modifiers);
 
     /// <summary>The canonical text, which parses to an equal spec.</summary>
-    public override string ToString() => string.Join('+', Modifiers.Prepend(Method));
+    public override string ToString() => string.Join('+', Modifiers.Prepend(Method)) + string.Concat(Layers);
 
     /// <inheritdoc/>
     public bool Equals(PositionSpec? other) => other is not null && ToString() == other.ToString();
 
     /// <inheritdoc/>
     public override int GetHashCode() => StringComparer.Ordinal.GetHashCode(ToString());
+}
+
+/// <summary>Layers with a method of their own.</summary>
+/// <param name="Layers">The layers.</param>
+/// <param name="Spec">Their method, the same for all of them.</param>
+public sealed record LayerSpec(LayerSelection Layers, PositionSpec Spec)
+{
+    /// <summary><c>@LAYERS=SPEC</c>.</summary>
+    public override string ToString() => $"@{Layers}={Spec}";
 }
 
 /// <summary>One method or modifier of a spec, with the values of its keys.</summary>

@@ -67,3 +67,10 @@ public sealed record MethodEntry(
 public sealed record ModifierEntry(
     string Name, string Summary, string Paper, IReadOnlyList<SpecKey> Keys, Func<SpecPart, PositionModel, PositionMethod, PositionMethod> Apply)
     : SpecEntry(Name, Summary, Paper, Keys);
+
+/// <summary>A name for a whole spec, as published.</summary>
+/// <param name="Name">As written in place of the spec.</param>
+/// <param name="Summary">What it does, in one line.</param>
+/// <param name="Paper">arXiv id or address of the source.</param>
+/// <param name="Spec">What it stands for, which is what runs and results show.</param>
+public sealed record PresetEntry(string Name, string Summary, string Paper, string Spec) : SpecEntry(Name, Summary, Paper, []);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text;
 using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Positions.Theory;
@@ -18,7 +19,7 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
 
     /// <summary>The proof for a row of positions.</summary>
     public static PositionProof Of(PositionSetup setup, TokenPositions positions) => new(
-        setup.Spec.ToString(), HashOf(setup.Method.Bands(positions)), HashOf(new RopeMethod(setup.Model).Bands(positions)));
+        setup.Spec.ToString(), HashOf(setup.Layers, positions), HashOf(new RopeMethod(setup.Model).Bands(positions)));
 
     /// <summary>Fails when tables differ from vanilla RoPE's and the model's answers do not.</summary>
     /// <param name="largestLogitDifference">From vanilla RoPE's logits, on a probe at the same positions.</param>
@@ -29,6 +30,13 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
         {
             throw new InvalidOperationException($"the position method '{Spec}' should change the model's answers and does not: it was not applied");
         }
+    }
+
+    /// <summary>The hash of the bands where they are equal in all layers; else that of the layers' hashes, in their order.</summary>
+    public static string HashOf(LayerPlan layers, TokenPositions positions)
+    {
+        var hashes = layers.ByLayer(method => HashOf(method.Bands(positions)));
+        return hashes.Distinct().Count() == 1 ? hashes[0] : Hex(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(' ', hashes))));
     }
 
     /// <summary>
@@ -47,8 +55,10 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
             Append<double>(hash, band.BiasSlopes ?? []);
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset())[..16];
+        return Hex(hash.GetHashAndReset());
     }
+
+    private static string Hex(byte[] hash) => Convert.ToHexStringLower(hash)[..16];
 
     private static List<Band> Joined(IReadOnlyList<Band> bands)
     {

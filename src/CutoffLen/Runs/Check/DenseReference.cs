@@ -31,13 +31,13 @@ internal class DenseReference
     }
 
     /// <summary>Forward and backward of [B, T] tokens and targets, both int64; -100 where no token is predicted.</summary>
-    public DensePass Run(PositionMethod method, TokenPositions positions, Tensor tokens, Tensor targets)
+    public DensePass Run(LayerPlan layers, TokenPositions positions, Tensor tokens, Tensor targets)
     {
         using var scope = NewDisposeScope();
         var x = Embed(tokens.flatten()).view([.. tokens.shape, -1]); // [B, T, C]
         for (var n = 0; n < config.NumHiddenLayers; n++)
         {
-            x = Layer($"model.layers.{n}", x, method, positions);
+            x = Layer($"model.layers.{n}", x, layers[n], positions);
         }
 
         var logits = Head(Norm("model.norm", x)); // [B, T, V]

@@ -5,6 +5,7 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -112,22 +113,24 @@ internal sealed class MethodCheck : IDisposable
         Clex = new ClexWeights(Small("up"), Small("down"), ClexWidth),
     };
 
-    /// <summary>A spec of every method of the registry, and YaRN with every modifier.</summary>
+    /// <summary>A spec of every method of the registry, YaRN with every modifier, and layers with different methods.</summary>
     public static IReadOnlyList<string> Specs { get; } =
     [
         .. PositionMethods.All.Select(entry => entry.Example(Model.Positions)),
         .. PositionMethods.Modifiers.Select(modifier => $"{YarnMethod.Entry.Name}+{modifier.Name}"),
+        "rope@1::2=nope",
+        "rerope@0=dynamic-ntk",
     ];
 
     /// <summary>The errors of a method, on every attention path that supports it, in a row of one document and of two.</summary>
     public IReadOnlyList<MethodError> Of(string spec)
     {
-        var (parsed, method) = (PositionMethods.Parse(spec), MethodOf(spec));
-        return Compare(string.Join('+', parsed.Modifiers.Prepend(parsed.Method).Select(part => part.Entry.Name)), method, method);
+        var layers = LayersOf(spec);
+        return Compare(NameOf(PositionMethods.Parse(spec)), layers, layers);
     }
 
-    /// <summary>The errors of a method against the formulas of what it should be.</summary>
-    internal IReadOnlyList<MethodError> Compare(string name, PositionMethod method, PositionMethod expected)
+    /// <summary>The errors of methods, by layer, against the formulas of what they should be.</summary>
+    internal IReadOnlyList<MethodError> Compare(string name, LayerPlan layers, LayerPlan expected)
     {
         var errors = new List<MethodError>();
         foreach (var positions in new[] { TokenPositions.Sequential(length), Packed })
@@ -136,7 +139,7 @@ internal sealed class MethodCheck : IDisposable
             var pass = reference.Run(expected, positions, tokens, targets);
             foreach (var path in Enum.GetValues<AttentionPath>())
             {
-                if (ErrorOn(path, name, method, positions, pass) is { } error)
+                if (ErrorOn(path, name, layers, positions, pass) is { } error)
                 {
                     errors.Add(error);
                 }
@@ -146,20 +149,23 @@ internal sealed class MethodCheck : IDisposable
         return errors;
     }
 
-    /// <summary>The method of a spec for rows of the check's length.</summary>
-    internal PositionMethod MethodOf(string spec) => Model.SetupFor(PositionMethods.Parse(spec), length).Method;
+    /// <summary>The methods of a spec for rows of the check's length.</summary>
+    internal LayerPlan LayersOf(string spec) => Model.SetupFor(PositionMethods.Parse(spec), length).Layers;
+
+    private static string NameOf(PositionSpec spec) =>
+        string.Join('+', spec.Modifiers.Prepend(spec.Method).Select(part => part.Name)) + string.Concat(spec.Layers.Select(layers => $"@{layers.Layers}={NameOf(layers.Spec)}"));
 
     /// <summary>Two documents, and three tokens of padding.</summary>
     private TokenPositions Packed => TokenPositions.Packed([length / 3, length - (length / 3) - 3]).Padded(length);
 
     /// <summary>The formulas' logits and gradients for a row of one document, in the current scope.</summary>
-    internal DensePass Expected(PositionMethod method) => reference.Run(method, TokenPositions.Sequential(length), tokens, targets);
+    internal DensePass Expected(LayerPlan layers) => reference.Run(layers, TokenPositions.Sequential(length), tokens, targets);
 
     /// <inheritdoc/>
     public void Dispose() => model.Dispose();
 
     /// <summary>Null where the path does not support the method.</summary>
-    private MethodError? ErrorOn(AttentionPath path, string name, PositionMethod method, TokenPositions positions, DensePass expected)
+    private MethodError? ErrorOn(AttentionPath path, string name, LayerPlan layers, TokenPositions positions, DensePass expected)
     {
         if (path == AttentionPath.Sdpa && !AttentionChoice.HasFusedKernels(compute.Device.type == DeviceType.CUDA, compute.Dtype))
         {
@@ -171,17 +177,17 @@ internal sealed class MethodCheck : IDisposable
         var packed = positions.DocumentStarts.Length > 1;
         try
         {
-            using var plan = AttentionPlan.Create(method, positions, Model, compute.Device, path);
-            if (plan.Path != path)
+            using var plans = AttentionPlans.Create(layers, positions, Model, compute.Device, path);
+            if (plans.Path != path)
             {
                 return null;
             }
 
             var (ids, next) = (tokens.to(compute.Device), targets.to(compute.Device));
             model.Parameters.Gradients.zero_();
-            backprop.Run(ids, next, plan, 1.0 / tokens.numel());
+            backprop.Run(ids, next, plans, 1.0 / tokens.numel());
             using var noGrad = no_grad();
-            var logits = model.Network.Logits(model.Network.Hidden(ids, plan));
+            var logits = model.Network.Logits(model.Network.Hidden(ids, plans));
             return MethodError.Of(name, path, packed, expected, logits, model.Parameters.GradientView, bound);
         }
         catch (ExternalException failure)

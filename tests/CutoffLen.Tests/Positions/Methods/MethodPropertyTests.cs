@@ -12,7 +12,7 @@ public sealed class MethodPropertyTests
     private const int Long = 200;
 
     /// <summary>The small model that the specs are made for.</summary>
-    internal static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Clex = ClexGoldenTests.Weights(16) };
+    internal static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Layers = 2, Clex = ClexGoldenTests.Weights(16) };
 
     private static readonly TokenPositions LongRow = TokenPositions.Sequential(Long);
 

@@ -24,6 +24,11 @@ public sealed class PositionSpecTests
     [InlineData("longrope:long=1/1.50/2e0,short=1/1/1", "longrope:long=1/1.5/2,short=1/1/1")]
     [InlineData("auto", "auto")]
     [InlineData("auto+logn", "auto+logn")]
+    [InlineData("rope @ 3::4 = nope", "rope@3::4=nope")]
+    [InlineData("auto@5:=nope+temperature:form=llama4", "auto@5:=nope+temperature:form=llama4")]
+    [InlineData("ntk:factor=2@:2=pi:factor=8@5:6=rope@7::1=alibi+logn", "ntk:factor=2@0:2=linear:factor=8@5=rope@7:=alibi+logn")]
+    [InlineData("rope@1,3,8:12:2=nope", "rope@1,3,8:12:2=nope")]
+    [InlineData("Entropy_ABF", "abf:base=500000+logn:original=4096@0:2=abf:base=500000")]
     public void Specs_have_one_canonical_text(string written, string canonical)
     {
         var spec = PositionMethods.Parse(written);
@@ -53,6 +58,16 @@ public sealed class PositionSpecTests
     [InlineData("linear:factor=4=5", "not '4=5'")]
     [InlineData("linear:factor=4,factor=4", "linear is given the key factor twice")]
     [InlineData("rope+logn+logn", "the modifier logn is given twice")]
+    [InlineData("rope@3", "'@3' names no method; write @LAYERS=SPEC")]
+    [InlineData("rope@=nope", "layers '' must be numbers and slices start:stop:step of layers counted from 0, such as 5, 0:2 or 3::4")]
+    [InlineData("rope@-1=nope", "layers '-1' must be")]
+    [InlineData("rope@1:2:0=nope", "layers '1:2:0' must be")]
+    [InlineData("rope@1:2:3:4=nope", "layers '1:2:3:4' must be")]
+    [InlineData("rope@1,,2=nope", "layers '1,,2' must be")]
+    [InlineData("rope@1=auto", "'@1=auto': auto is the method of a whole checkpoint, so it comes first")]
+    [InlineData("rope@1=nop", "unknown method 'nop' (did you mean nope?)")]
+    [InlineData("rope@1=nope:factor=2", "nope has no key 'factor'")]
+    [InlineData("entropy-abf@1=nope", "entropy-abf says the method of every layer; it is abf:base=500000+logn:original=4096@0:2=abf:base=500000")]
     [InlineData("yarn:original=0", "yarn's original must be a whole number of tokens from 1 to 16777216, not '0'")]
     [InlineData("yarn:original=2.5", "not '2.5'")]
     [InlineData("yarn:truncate=yes", "yarn's truncate must be true or false, not 'yes'")]

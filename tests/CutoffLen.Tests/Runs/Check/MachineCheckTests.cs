@@ -37,16 +37,21 @@ public sealed class MachineCheckTests
         Assert.Throws<OperationCanceledException>(() => MachineCheck.Run(Cpu, stop: new CancellationToken(canceled: true)));
 
     [Fact]
-    public void It_has_every_method_and_every_modifier() => Assert.Equal(
-        PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => entry.Name)).Order(),
-        MethodCheck.Specs.Select(PositionMethods.Parse).Select(spec => spec.Modifiers.LastOrDefault(spec.Method).Entry.Name).Order());
+    public void It_has_every_method_and_every_modifier_and_layers_with_different_ones()
+    {
+        var byLayers = MethodCheck.Specs.Select(PositionMethods.Parse).ToLookup(spec => spec.Layers.Count > 0);
+        Assert.NotEmpty(byLayers[true]);
+        Assert.Equal(
+            PositionMethods.All.Select(entry => entry.Name).Concat(PositionMethods.Modifiers.Select(entry => entry.Name)).Order(),
+            byLayers[false].Select(spec => spec.Modifiers.LastOrDefault(spec.Method).Entry.Name).Order());
+    }
 
     [Fact]
     public void A_wrong_method_is_off_on_every_path_and_named()
     {
         using var scope = NewDisposeScope();
         using var check = new MethodCheck(Cpu);
-        var errors = check.Compare("yarn", check.MethodOf("yarn:factor=4"), check.MethodOf("yarn:factor=4.01"));
+        var errors = check.Compare("yarn", check.LayersOf("yarn:factor=4"), check.LayersOf("yarn:factor=4.01"));
         Assert.Equal(["blocked", "sdpa", "blocked", "sdpa"], errors.Select(error => error.Attention));
         Assert.All(errors, error => Assert.True(error.IsOff, $"{error}"));
         Assert.StartsWith("yarn, attention sdpa, two packed documents: the logits are ", errors[^1].Describe());
@@ -58,11 +63,11 @@ public sealed class MachineCheckTests
     {
         using var scope = NewDisposeScope();
         using var check = new MethodCheck(Cpu);
-        var rope = check.Expected(check.MethodOf("rope"));
+        var rope = check.Expected(check.LayersOf("rope"));
         foreach (var spec in MethodCheck.Specs.Where(spec => spec != "rope"))
         {
             using var step = NewDisposeScope();
-            var pass = check.Expected(check.MethodOf(spec));
+            var pass = check.Expected(check.LayersOf(spec));
             var error = MethodError.Of(spec, AttentionPath.Blocked, packed: false, pass, rope.Logits, name => rope.Gradients[name], MethodCheck.BFloat16Bound);
             Assert.True(error.IsOff, $"{error}");
         }
@@ -73,7 +78,7 @@ public sealed class MachineCheckTests
     {
         using var scope = NewDisposeScope();
         using var check = new MethodCheck(Cpu);
-        var expected = check.Expected(check.MethodOf("rope"));
+        var expected = check.Expected(check.LayersOf("rope"));
         const string wrong = "model.layers.1.self_attn.v_proj.weight";
 
         Assert.False(Compare(1).IsOff);
@@ -94,7 +99,7 @@ public sealed class MachineCheckTests
         using var scope = NewDisposeScope();
         using var check = new MethodCheck(new DeviceAndDtype(CPU, ScalarType.BFloat16, ""));
         Assert.All(check.Of("rope"), error => Assert.True(!error.IsOff && error.Gradients > 1e-3, $"{error}"));
-        Assert.All(check.Compare("linear", check.MethodOf("rope"), check.MethodOf("linear")), error => Assert.True(error.IsOff, $"{error}"));
+        Assert.All(check.Compare("linear", check.LayersOf("rope"), check.LayersOf("linear")), error => Assert.True(error.IsOff, $"{error}"));
     }
 
     [Theory]
