@@ -14,12 +14,12 @@ internal sealed partial class SpecGrammar(
     /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
     public PositionSpec Parse(string text) => Named(text, () =>
     {
-        var parts = text.Trim().Split('@');
-        if (presets.FirstOrDefault(preset => preset.Name == Canonical(parts[0])) is { } named)
+        if (presets.FirstOrDefault(preset => preset.Name == Canonical(text.Split('@', ':', '+')[0])) is { } named)
         {
-            return parts.Length == 1 ? Parse(named.Spec) : throw new UserException($"{named.Name} says the method of every layer; it is {named.Spec}");
+            return Canonical(text) == named.Name ? Parse(named.Spec) : throw new UserException($"{named.Name} is the whole spec {named.Spec}; write that to change it");
         }
 
+        var parts = text.Trim().Split('@');
         var others = OfLayers(parts[0]);
         return parts.Length == 1 ? others : new PositionSpec(others.Method, others.Modifiers, [.. parts.Skip(1).Select(Layers)]);
     });
