@@ -65,23 +65,38 @@ internal sealed class DocumentsKind(string name, DataFormat format) : DamagedKin
     }
 }
 
-/// <summary>Compressed lines. Both formats have checksums, so what is read is what was written.</summary>
+/// <summary>
+/// Compressed lines. Both formats have checksums, so what is read is what was written. One in eight is whole, with a member of no
+/// bytes behind it.
+/// </summary>
 internal sealed class CompressedKind(DataCompression compression)
     : DamagedKind(compression == DataCompression.Gzip ? "gzip" : "zstandard", compression == DataCompression.Gzip ? "data.jsonl.gz" : "data.jsonl.zst")
 {
     public override void Prepare(TemporaryFolder folder)
     {
-        using var file = File.Create(folder[FileName]);
-        using Stream stream = compression == DataCompression.Gzip ? new GZipStream(file, CompressionLevel.Fastest) : Checked(file);
-        stream.Write(Encoding.UTF8.GetBytes(string.Join('\n', Enumerable.Range(0, 40).Select(n => JsonSerializer.Serialize(new { text = $"line {n * n}" })))));
+        var lines = string.Join('\n', Enumerable.Range(0, 40).Select(n => JsonSerializer.Serialize(new { text = $"line {n * n}" })));
+        File.WriteAllBytes(folder[FileName], Compressed(Encoding.UTF8.GetBytes(lines)));
     }
 
-    public override DamagedFile Damaged(byte[] original, Damage damage) => damage.Binary(original);
+    public override DamagedFile Damaged(byte[] original, Damage damage) =>
+        damage.Choose(8) == 0 ? new([.. original, .. Compressed([])]) : damage.Binary(original);
 
     public override Meaning Read(TemporaryFolder folder) =>
         Meaning.Of(string.Join('\n', Documents.Read(DataFiles.Find([folder[FileName]])).Select(piece => piece.Text)));
 
     public override string? Contradiction(byte[] damaged, Meaning found, Meaning original) => original.DifferenceFrom(found);
+
+    private byte[] Compressed(byte[] bytes)
+    {
+        using var file = new MemoryStream();
+        using (Stream stream = compression == DataCompression.Gzip ? new GZipStream(file, CompressionLevel.Fastest) : Checked(file))
+        {
+            stream.Write(bytes);
+            stream.Flush();
+        }
+
+        return file.ToArray();
+    }
 
     private static CompressionStream Checked(Stream file)
     {
