@@ -130,7 +130,7 @@ internal static class RopeCommand
 
         if (report.Theory is { } theory)
         {
-            output.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {theory.ExtrapolationBound:0} tokens (arXiv 2310.05209)");
+            output.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {(double.IsFinite(theory.ExtrapolationBound) ? $"{theory.ExtrapolationBound:0} tokens" : "none")} (arXiv 2310.05209)");
             output.WriteLine($"least base for {report.Length} tokens {theory.LeastBase:0} (arXiv 2405.14591); {100 * theory.ShareWithoutFullTurn:0}% of the pairs never turn once in {model.NativeLength} tokens");
             Plot(report, model, output);
         }
