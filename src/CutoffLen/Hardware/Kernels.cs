@@ -194,8 +194,7 @@ public static class Kernels
     public static void LogSoftmaxInPlace(Tensor x) => Run("log_softmax_", x);
 
     /// <summary>
-    /// Attention with the factor 1/sqrt(D) (FlashAttention, arXiv 2205.14135). Grouped query heads need no repeated keys on a
-    /// CPU.
+    /// Attention with the factor 1/sqrt(D) (FlashAttention, arXiv 2205.14135). Grouped query heads need no repeated keys.
     /// </summary>
     /// <param name="queries">[B, H, T, D].</param>
     /// <param name="keys">[B, K, S, D].</param>
@@ -254,7 +253,7 @@ public static class Kernels
     /// </summary>
     private static string AttentionKernel(Tensor queries, Tensor keys) =>
         queries.device.type != DeviceType.CUDA ? FlashCpu
-        : HasFastCudnn.Value[queries.device.index] && queries.shape[2] % CudnnLengths == 0 && keys.shape[2] % CudnnLengths == 0 && queries.shape[3] <= CudnnHeadDim ? "cudnn"
+        : HasFastCudnn.Value.ElementAtOrDefault(queries.device.index) && queries.shape[2] % CudnnLengths == 0 && keys.shape[2] % CudnnLengths == 0 && queries.shape[3] <= CudnnHeadDim ? "cudnn"
         : "flash_cuda";
 
     private static object? Run(string function, params object?[] arguments)

@@ -1,7 +1,6 @@
 using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
-using TorchSharp;
 using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
@@ -25,7 +24,7 @@ internal static class HeadLoss
     {
         using var scope = NewDisposeScope();
         var sum = zeros([], ScalarType.Float64, hidden.device);
-        var step = TokenLikelihood.ChunkTokens(model.Config.VocabSize, hidden.device.type != DeviceType.CPU);
+        var step = TokenLikelihood.ChunkTokens(model);
         for (long at = 0; at < hidden.shape[0]; at += step)
         {
             using var chunk = NewDisposeScope();

@@ -17,8 +17,10 @@ public static class TokenLikelihood
     private const long FewestTokens = 128;
     private const long MostTokens = 4096;
 
-    /// <summary>Tokens of a chunk for a vocabulary of this size.</summary>
-    internal static long ChunkTokens(long vocabulary, bool onGpu) =>
+    /// <summary>Tokens of a chunk of a model's logits.</summary>
+    internal static long ChunkTokens(LlamaForCausalLM model) => ChunkTokens(model.Config.VocabSize, model.Device.type != DeviceType.CPU);
+
+    private static long ChunkTokens(long vocabulary, bool onGpu) =>
         Math.Clamp((onGpu ? LogitsOnGpu : LogitsOnCpu) / vocabulary, FewestTokens, MostTokens);
 
     /// <summary>
@@ -45,7 +47,7 @@ public static class TokenLikelihood
         using var scope = NewDisposeScope();
         var count = hidden.shape[0];
         var nll = empty([count], ScalarType.Float32, hidden.device);
-        var step = ChunkTokens(model.Config.VocabSize, hidden.device.type != DeviceType.CPU);
+        var step = ChunkTokens(model);
         for (long at = 0; at < count; at += step)
         {
             using var chunk = NewDisposeScope();
