@@ -1,3 +1,4 @@
+using System.Globalization;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 
@@ -76,6 +77,49 @@ public sealed class RelativePositionTests
         }
     }
 
+    /// <summary>As the authors' code computes them: queries at i // s + window - window / s, keys at j // s (LuLuLuyi/DPE, dpe_for_llama.py).</summary>
+    [Theory]
+    [InlineData("2/8/4/1", 8)]
+    [InlineData("1/3", 6)]
+    [InlineData("5", 10)]
+    [InlineData("16/1.5/2/2/32/4/1/3", 12)]
+    public void Dpe_scales_the_positions_of_each_group_of_pairs(string factors, int window)
+    {
+        var groups = factors.Split('/').Select(factor => double.Parse(factor, CultureInfo.InvariantCulture)).ToArray();
+        var bands = Create($"dpe:scale_factors={factors},local_window={window}", Longest).Bands(TokenPositions.Sequential(Longest));
+        for (var i = 0; i < Longest; i++)
+        {
+            for (var j = 0; j <= i; j++)
+            {
+                var band = bands.Single(band => band.First[i] <= j && j <= band.Last[i]);
+                for (var pair = 0; pair < 8; pair++)
+                {
+                    var s = groups[pair * groups.Length / 8];
+                    var distance = i - j < window ? i - j : Math.Floor(i / s) + window - (window / s) - Math.Floor(j / s);
+                    var angle = Angle(band.Queries, i, pair) - Angle(band.Keys, j, pair) - (distance * Math.Pow(500_000, -pair / 8.0));
+                    Assert.Equal(0, Math.IEEERemainder(angle, 2 * Math.PI), 1e-5);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("grouped:group=3", 3, int.MaxValue)]
+    [InlineData("grouped:group=1", 1, int.MaxValue)]
+    [InlineData("recurrent:original=7", 1, 7)]
+    public void Grouped_and_recurrent_positions_are_shared_within_a_document(string spec, int group, int period)
+    {
+        var band = Assert.Single(Create(spec, Longest).Bands(TokenPositions.Packed([20, 12])));
+        for (var i = 0; i < Longest; i++)
+        {
+            var id = i < 20 ? i : i - 20;
+            var angle = Angle(band.Queries, i, 0) - (id / group % period);
+            Assert.Equal(0, Math.IEEERemainder(angle, 2 * Math.PI), 1e-5);
+        }
+
+        Assert.True(band.SharesRotation);
+    }
+
     /// <summary>
     /// m by remap_uselen(l, "llama3") of the authors' code (scar-on/LaMPE, llama_cache1.py, commit 4e3c91f), whose L is 6204.4;
     /// for the defaults of a model of 8192 tokens the same function with L = 6144.
@@ -108,15 +152,15 @@ public sealed class RelativePositionTests
     /// <summary>The angle between query i and key j in the slowest pair, in tokens.</summary>
     private static int Distance(Band band, int i, int j)
     {
-        static double Angle(PositionEncoding encoding, int token)
-        {
-            var rotation = (Rotation)encoding;
-            var at = ((token + 1) * rotation.HalfDim) - 1;
-            return Math.Atan2(rotation.Sin[at], rotation.Cos[at]);
-        }
-
-        var distance = (Angle(band.Queries, i) - Angle(band.Keys, j)) * Math.Pow(500_000, 14.0 / 16);
+        var distance = (Angle(band.Queries, i, 7) - Angle(band.Keys, j, 7)) * Math.Pow(500_000, 14.0 / 16);
         Assert.Equal(Math.Round(distance), distance, 0.1);
         return (int)Math.Round(distance);
+    }
+
+    private static double Angle(PositionEncoding encoding, int token, int pair)
+    {
+        var rotation = (Rotation)encoding;
+        var at = (token * rotation.HalfDim) + pair;
+        return Math.Atan2(rotation.Sin[at], rotation.Cos[at]);
     }
 }
