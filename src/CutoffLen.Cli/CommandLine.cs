@@ -28,6 +28,7 @@ internal static class CommandLine
             PlanCommand.Create(),
             FinetuneCommand.Create(),
             VerifyResumeCommand.Create(),
+            RunsCommand.Create(),
             MergeCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),

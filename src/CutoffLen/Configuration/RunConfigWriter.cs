@@ -19,12 +19,15 @@ public static partial class RunConfigWriter
             yaml.Append(yaml.Length > 0 ? "\n" : "").Append("# ").Append(section.Key).Append('\n');
             foreach (var key in section)
             {
-                yaml.Append(key.Name).Append(": ").Append(Write(key.Format(key.Get(config)))).Append('\n');
+                yaml.Append(key.Name).Append(": ").Append(Value(key, config)).Append('\n');
             }
         }
 
         return yaml.ToString();
     }
+
+    /// <summary>The value of a key as it is written.</summary>
+    internal static string Value(ConfigKey key, RunConfig config) => Write(key.Format(key.Get(config)));
 
     private static string Write(ConfigText text) =>
         text.IsNull ? "null" : text.IsList ? $"[{string.Join(", ", text.Items.Select(Write))}]" : Write(text.Items[0]);

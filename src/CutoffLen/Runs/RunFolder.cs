@@ -13,10 +13,12 @@ namespace CutoffLen.Runs;
 public sealed class RunFolder(string path)
 {
     private const string CheckpointPrefix = "checkpoint-";
-    private const string LogFile = "log.jsonl";
 
     /// <summary>The file with every key of the configuration.</summary>
     public const string ConfigFile = "config.yaml";
+
+    /// <summary>The file with a line for each logged step and each measurement.</summary>
+    public const string LogFile = "log.jsonl";
 
     /// <summary>The file that says what became of the data.</summary>
     public const string LedgerFile = "ledger.json";
@@ -104,6 +106,9 @@ public sealed class RunFolder(string path)
     public IEnumerable<JsonObject> Lines() =>
         !File.Exists(In(LogFile)) ? [] : File.ReadLines(In(LogFile)).Select(Parse).OfType<JsonObject>();
 
+    /// <summary>The lines of log.jsonl with this key.</summary>
+    public IReadOnlyList<T> Lines<T>(string key) => [.. Lines().Where(line => line.ContainsKey(key)).Select(line => line.Deserialize<T>(OneLine)!)];
+
     /// <summary>The steps that have a line with this key in log.jsonl.</summary>
     public IReadOnlySet<long> Logged(string key) => Lines().Where(line => line.ContainsKey(key)).Select(StepOf).ToHashSet();
 
@@ -113,7 +118,7 @@ public sealed class RunFolder(string path)
     /// </summary>
     public (double Seconds, double? Loss)? Logged()
     {
-        var lines = Lines().Where(line => line.ContainsKey("loss")).Select(line => line.Deserialize<LogLine>(OneLine)!).ToList();
+        var lines = Lines<LogLine>("loss");
         if (lines.Count == 0)
         {
             return null;
@@ -121,7 +126,7 @@ public sealed class RunFolder(string path)
 
         // Each start counts from zero: its last line has its time.
         var seconds = lines.Where((line, n) => n == lines.Count - 1 || lines[n + 1].Seconds < line.Seconds).Sum(line => line.Seconds);
-        return (seconds, lines.FindLast(line => line.Loss is not null)?.Loss);
+        return (seconds, lines.LastOrDefault(line => line.Loss is not null)?.Loss);
     }
 
     /// <summary>Removes the lines of log.jsonl after the step that the run is resumed from.</summary>

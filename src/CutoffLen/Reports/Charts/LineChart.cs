@@ -33,7 +33,7 @@ internal sealed record Series(string Label, IReadOnlyList<ChartPoint> Points)
 internal sealed record Reference(double X, string Label, bool IsPrediction);
 
 /// <summary>
-/// Lines over a logarithmic axis of token counts, with shaded intervals, reference lines and labels at the lines' ends.
+/// Lines over a logarithmic axis of token counts, or a linear one, with shaded intervals, reference lines and labels at the lines' ends.
 /// A line that explodes leaves the chart at the top with an arrow, so the others keep their room.
 /// </summary>
 /// <param name="Label">The text for screen readers.</param>
@@ -52,6 +52,9 @@ internal sealed record LineChart(
     private const double Top = 44;
     private const double Bottom = 46;
     private const double LabelHeight = 15;
+
+    /// <summary>Whether the horizontal axis is linear.</summary>
+    public bool IsLinearX { get; init; }
 
     /// <summary>Draws at a size. A narrow chart has a legend above instead of labels at the lines' ends.</summary>
     public XElement Draw(double width, double height, string style)
@@ -74,10 +77,10 @@ internal sealed record LineChart(
     // A bold label at 12 px takes about 7.4 px a character. The label of a line that leaves the chart has its last value too.
     private double LabelWidth() => Math.Clamp(26 + (7.4 * Series.Max(s => s.Label.Length)), 90, 260);
 
-    private TokenScale XScale(PlotArea plot)
+    private Scale XScale(PlotArea plot)
     {
         var xs = Series.SelectMany(s => s.Points).Select(p => p.X).ToList();
-        return new TokenScale(xs.Min(), xs.Max(), plot.Left, plot.Right);
+        return IsLinearX ? new LinearScale(xs.Min(), xs.Max(), plot.Left, plot.Right) : new TokenScale(xs.Min(), xs.Max(), plot.Left, plot.Right);
     }
 
     private Scale YScale(PlotArea plot)
@@ -96,7 +99,7 @@ internal sealed record LineChart(
         return new LinearScale(Math.Max(0, low - room), high + room, plot.Bottom, plot.Top);
     }
 
-    private static XElement? DrawReference(PlotArea plot, TokenScale x, Reference reference, int index)
+    private static XElement? DrawReference(PlotArea plot, Scale x, Reference reference, int index)
     {
         var at = x[reference.X];
         if (at < plot.Left - 0.5 || at > plot.Right + 0.5)
