@@ -54,13 +54,13 @@ internal static class Inspection
             ("checkpoint", $"{report.Checkpoint}: {(report.Files is { } files ? $"{files.Count} file{(files.Count == 1 ? "" : "s")}, {Size(files.Bytes)}, {files.Dtype}" : "a configuration without weights")}"),
             ("model", $"{model.ModelType}, {model.Parameters:N0} parameters{tied}"),
             ("layers", $"{model.NumHiddenLayers} of width {model.HiddenSize}, MLP {model.IntermediateSize}{Biases(model)}"),
-            ("heads", $"{model.NumAttentionHeads} for queries, {model.NumKeyValueHeads} for keys and values, dimension {model.HeadDim}"),
+            ("heads", $"{model.NumAttentionHeads} for queries, {model.NumKeyValueHeads} for keys and values, dimension {model.HeadDim}{Rotated(model)}{Windows(model)}"),
             ("vocabulary", $"{model.VocabSize} tokens"),
             ("tokenizer", report.Tokenizer?.Description ?? "none in this folder"),
             ("cache", $"{Size(model.CacheBytesPerToken)} a token in bf16, {Size(model.CacheBytesPerToken * positions.NativeLength)} at the native length"),
             ("positions", $"{positions.Method}, base {positions.RopeTheta:N0}"),
             ("context", $"native {positions.NativeLength} tokens, max_position_embeddings {positions.MaxPositionEmbeddings}"),
-            ("theory", $"critical dimension {theory.CriticalDimension} of {model.HeadDim} (arXiv 2310.05209)"),
+            ("theory", $"critical dimension {theory.CriticalDimension} of {model.RotaryDim} (arXiv 2310.05209)"),
             ("", $"extrapolation bound of these positions: {Tokens(theory.ExtrapolationBound)} (arXiv 2310.05209)"),
             ("", $"least base for the native length: {theory.LeastBase:N0}{(theory.LeastBase > positions.RopeTheta ? ", above this model's" : "")} (arXiv 2405.14591)"),
             ("", $"{theory.ShareWithoutFullTurn * 100:0}% of the rotary pairs make no full turn within the native length; the slowest takes {Tokens(theory.LongestWavelength)}"),
@@ -69,6 +69,11 @@ internal static class Inspection
 
     private static string Whole(Adapters adapters) =>
         adapters.ModulesToSave.Count == 0 ? "" : $"; {string.Join(", ", adapters.ModulesToSave)} trained whole";
+
+    private static string Rotated(Architecture model) => model.RotaryDim == model.HeadDim ? "" : $", of which {model.RotaryDim} encode positions";
+
+    private static string Windows(Architecture model) =>
+        model.Windows?.OfType<int>().ToList() is { } windows ? $"; sliding window of {windows[0]} tokens in {windows.Count} of {model.NumHiddenLayers} layers" : "";
 
     private static string Biases(Architecture model) => (model.QkvBias, model.OutputBias, model.MlpBias) switch
     {
@@ -109,6 +114,8 @@ internal static class Inspection
         int NumAttentionHeads,
         int NumKeyValueHeads,
         int HeadDim,
+        int RotaryDim,
+        IReadOnlyList<int?>? Windows,
         int VocabSize,
         bool TieWordEmbeddings,
         bool QkvBias,
@@ -126,6 +133,8 @@ internal static class Inspection
                 config.NumAttentionHeads,
                 config.NumKeyValueHeads,
                 config.HeadDim,
+                config.RotaryDim,
+                config.Windows,
                 config.VocabSize,
                 config.TieWordEmbeddings,
                 config.QkvBias,
@@ -154,13 +163,13 @@ internal static class Inspection
     public sealed record Theory(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, double LongestWavelength)
     {
         public Theory(LlamaConfig config)
-            : this(RopeTheory.CriticalDimension(config.HeadDim, config.RopeTheta, config.NativeLength), config, new Frequencies(config.Positions.InverseFrequencies())) { }
+            : this(RopeTheory.CriticalDimension(config.RotaryDim, config.RopeTheta, config.NativeLength), config, new Frequencies(config.Positions.InverseFrequencies())) { }
 
         private Theory(int critical, LlamaConfig config, Frequencies vanilla)
             : this(
                 critical,
                 InForce(config).DefaultIfEmpty(vanilla).Min(frequencies => RopeTheory.ExtrapolationBound(frequencies, critical)),
-                RopeTheory.LeastBase(config.HeadDim, config.NativeLength),
+                RopeTheory.LeastBase(config.RotaryDim, config.NativeLength),
                 RopeTheory.ShareWithoutFullTurn(vanilla, config.NativeLength),
                 RopeTheory.Wavelengths(vanilla).Max()) { }
 

@@ -8,15 +8,14 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// config.json to <see cref="LlamaConfig"/>. Supported model types are llama, mistral, ministral3, qwen2 (biases on q, k,
-/// v) and smollm3 (layers without RoPE), all without an effective sliding window. Each key is used, or changes nothing at its value
-/// (<see cref="UnusedKeys"/>), or is named in the error.
+/// config.json to <see cref="LlamaConfig"/>, for the model types of <see cref="LlamaFamily"/>. Each key is used, or changes
+/// nothing at its value (<see cref="UnusedKeys"/>), or is named in the error.
 /// </summary>
 internal static class LlamaConfigFile
 {
     private const int MostTokens = 1 << 30;
     private const int MostUnits = 1 << 24;
-    private const string PartialRotary = "1: rotating a part of each head is not supported";
+    private const string PartialRotaryKey = "partial_rotary_factor";
 
     private static readonly string[] PositionKeys =
     [
@@ -30,16 +29,17 @@ internal static class LlamaConfigFile
     {
         var reader = new JsonKeys(json);
         var type = reader.Text("model_type") ?? "";
-        if (type is not ("llama" or "mistral" or Llama4Scaling.ModelType or "qwen2" or SmolLm3Layers.ModelType))
+        if (LlamaFamily.Find(type) is not { } family)
         {
-            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are llama, mistral, ministral3, qwen2 and smollm3");
+            reader.Problems.Add($"\"model_type\" is {JsonFile.Show(type)}; supported are {string.Join(", ", LlamaFamily.All.Select(known => known.ModelType))}");
             problems.AddRange(reader.Problems);
-            return Architecture(reader, "llama");
+            return Architecture(reader, LlamaFamily.All[0]);
         }
 
-        var config = ReadPositions(reader, json, Architecture(reader, type));
+        var config = ReadPositions(reader, json, Architecture(reader, family));
+        config = config with { PartialRotaryFactor = PartialRotaryFactor(reader, config) };
         RefuseOtherNetworks(reader, config);
-        RefuseSlidingWindow(reader, json, config);
+        config = config with { Windows = SlidingWindowKeys.Read(reader, json, config) };
         if (reader.Unread.Where(key => !UnusedKeys.ChangesNothing(key, json[key])).ToList() is { Count: > 0 } unknown)
         {
             reader.Problems.Add(
@@ -51,31 +51,31 @@ internal static class LlamaConfigFile
         return config;
     }
 
-    private static LlamaConfig Architecture(JsonKeys reader, string type)
+    private static LlamaConfig Architecture(JsonKeys reader, LlamaFamily family)
     {
         var vocabulary = reader.Int("vocab_size", 1, MostTokens);
         // Not a second complaint about token ids when the size itself is wrong.
         var ids = reader.Problems.Count == 0 ? vocabulary : MostTokens;
         var hidden = reader.Int("hidden_size", 1, MostUnits);
         var heads = reader.Int("num_attention_heads", 1, MostUnits);
-        // Hugging Face's default is "as many" for llama only; for the others it is a fixed number nobody relies on.
-        var keyHeads = reader.Int("num_key_value_heads", 1, MostUnits, absent: type == "llama" ? heads : null);
-        var attentionBias = reader.Flag("attention_bias", type == "qwen2");
+        // The other families' default is a fixed number nobody relies on.
+        var keyHeads = reader.Int("num_key_value_heads", 1, MostUnits, absent: family.KeyHeadsMayBeAbsent ? heads : null);
+        var attentionBias = reader.Flag("attention_bias", family.AttentionBias ?? false);
         return new LlamaConfig
         {
-            ModelType = type,
+            ModelType = family.ModelType,
             VocabSize = vocabulary,
             HiddenSize = hidden,
             IntermediateSize = reader.Int("intermediate_size", 1, MostUnits),
             NumHiddenLayers = reader.Int("num_hidden_layers", 1, MostUnits),
             NumAttentionHeads = heads,
             NumKeyValueHeads = keyHeads,
-            HeadDim = HeadDim(reader, hidden, heads, keyHeads),
+            HeadDim = HeadDim(reader, family, hidden, heads, keyHeads),
             MaxPositionEmbeddings = 1,
-            RmsNormEps = reader.Positive("rms_norm_eps", 1e-6),
-            TieWordEmbeddings = reader.Flag("tie_word_embeddings", type == SmolLm3Layers.ModelType),
+            RmsNormEps = reader.Positive("rms_norm_eps", family.RmsNormEps),
+            TieWordEmbeddings = reader.Flag("tie_word_embeddings", family.TieWordEmbeddings),
             QkvBias = attentionBias,
-            OutputBias = attentionBias && type is "llama" or SmolLm3Layers.ModelType,
+            OutputBias = attentionBias && family.HasOutputBias,
             MlpBias = reader.Flag("mlp_bias", false),
             InitializerRange = reader.Positive("initializer_range", 0.02),
             BosTokenId = reader.TokenIds("bos_token_id", ids) is [var bos, ..] ? bos : null,
@@ -102,15 +102,15 @@ internal static class LlamaConfigFile
         }
     }
 
-    private static int HeadDim(JsonKeys reader, int hidden, int heads, int keyHeads)
+    private static int HeadDim(JsonKeys reader, LlamaFamily family, int hidden, int heads, int keyHeads)
     {
         if (heads % keyHeads != 0)
         {
             reader.Problems.Add($"\"num_attention_heads\" ({heads}) is not a multiple of \"num_key_value_heads\" ({keyHeads})");
         }
 
-        var dim = reader.Int("head_dim", 1, 1 << 16, absent: hidden / heads);
-        if (reader.Node("head_dim") is null && hidden % heads != 0)
+        var dim = reader.Int("head_dim", 1, 1 << 16, absent: family.HeadDim ?? hidden / heads);
+        if (reader.Node("head_dim") is null && family.HeadDim is null && hidden % heads != 0)
         {
             reader.Problems.Add($"\"hidden_size\" ({hidden}) is not a multiple of \"num_attention_heads\" ({heads}), and \"head_dim\" is missing");
         }
@@ -127,12 +127,6 @@ internal static class LlamaConfigFile
     {
         Require(reader, "hidden_act", "silu (the network's only activation)", node => node.AsText() is "silu" or "swish");
         Require(reader, "attention_dropout", "0 (dropout is not supported)", node => node.AsNumber() == 0);
-        Require(reader, "partial_rotary_factor", PartialRotary, node => node.AsNumber() == 1);
-        if (config.RopeScaling?["partial_rotary_factor"] is { } within && within.AsNumber() != 1)
-        {
-            reader.Wrong("partial_rotary_factor", within, PartialRotary, 0);
-        }
-
         if (config.ModelType != Llama4Scaling.ModelType && config.RopeScaling?[Llama4Scaling.Key] is { } beta && beta.AsNumber() != 0)
         {
             reader.Wrong(Llama4Scaling.Key, beta, $"0 in {config.ModelType}: transformers reads it in ministral3 only. Remove it, and give --rope auto+temperature if it is meant", 0);
@@ -143,53 +137,49 @@ internal static class LlamaConfigFile
             reader.Problems.Add("\"rope_parameters\" is missing, for which transformers has a method of its own in ministral3; write what is meant");
         }
 
+        if (config is { ModelType: "phi3", RopeScaling: { } block, OriginalMaxPositionEmbeddings: null } && block.ContainsKey("long_factor") && !block.ContainsKey(PositionConfig.OriginalKey))
+        {
+            reader.Problems.Add($"\"{PositionConfig.OriginalKey}\" is missing, for which transformers takes 4096 in phi3; write what is meant");
+        }
+
         Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
         Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
         // Granite's and Gemma's names for the factor of the scores.
         var scale = 1 / Math.Sqrt(config.HeadDim);
         Require(reader, "attention_multiplier", $"1 / sqrt(head_dim) = {SpecKey.Text(scale)}", node => Math.Abs(node.AsNumber() / scale - 1 ?? 1) < 1e-6);
         Require(reader, "query_pre_attn_scalar", $"head_dim = {config.HeadDim}", node => node.AsNumber() == config.HeadDim);
-        Require(reader, "layer_types", "a list of \"full_attention\"", node =>
-            node is JsonArray layers && layers.All(layer => layer.AsText() == "full_attention"));
-        if (config.ModelType is "mistral" or Llama4Scaling.ModelType)
+        if (config.Family.AttentionBias is { } bias)
         {
-            Require(reader, "attention_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
-        }
-        else if (config.ModelType == "qwen2")
-        {
-            Require(reader, "attention_bias", "true in qwen2", node => node.AsFlag() == true);
+            Require(reader, "attention_bias", $"{(bias ? "true" : "false")} in {config.ModelType}", node => node.AsFlag() == bias);
         }
 
-        if (config.ModelType is not ("llama" or SmolLm3Layers.ModelType))
+        if (!config.Family.HasMlpBias)
         {
             Require(reader, "mlp_bias", $"false in {config.ModelType}", node => node.AsFlag() == false);
         }
     }
 
-    /// <summary>
-    /// A window shorter than the context, on any layer. transformers takes a missing one for 4096 in mistral and qwen2, for none
-    /// in ministral3. qwen2 and smollm3 mean their window only with use_sliding_window, qwen2 only from layer max_window_layers on,
-    /// smollm3 on layers without RoPE. llama has none in transformers, but vLLM obeys the keys.
-    /// </summary>
-    private static void RefuseSlidingWindow(JsonKeys reader, JsonObject json, LlamaConfig config)
+    /// <summary>The share of a head that is rotated; beside the position block, or in it as version 5 has it.</summary>
+    private static double PartialRotaryFactor(JsonKeys reader, LlamaConfig config)
     {
-        const double absent = 4096;
-        var isQwen = config.ModelType == "qwen2";
-        reader.Ignore(["sliding_window", "use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
-        var isOn = config.ModelType is "mistral" or Llama4Scaling.ModelType || reader.Flag("use_sliding_window", config.ModelType == "llama");
-        if (!isOn || (isQwen && reader.Int("max_window_layers", 0, MostUnits, absent: 28) >= config.NumHiddenLayers))
+        var (beside, within) = (reader.Node(PartialRotaryKey), config.RopeScaling?[PartialRotaryKey]);
+        if (beside is not null && within is not null && beside.AsNumber() != within.AsNumber())
         {
-            return;
+            reader.Problems.Add($"\"{PartialRotaryKey}\" is {beside.ToJsonString()}, but {within.ToJsonString()} in the position block; keep one");
         }
 
-        var isDefault = config.ModelType is "mistral" or "qwen2" && !json.ContainsKey("sliding_window");
-        if ((isDefault ? absent : json["sliding_window"]) is { } window && !(window.AsNumber() >= config.MaxPositionEmbeddings))
+        if ((within ?? beside) is not { } node)
         {
-            reader.Wrong(
-                "sliding_window", window,
-                $"null, or at least max_position_embeddings ({config.MaxPositionEmbeddings}): attention over a shorter window is not supported"
-                + (isDefault ? $". The key is missing, which means {absent} in {config.ModelType}" : ""), 0);
+            return 1;
         }
+
+        var factor = node.AsNumber() ?? 0;
+        var rotated = (int)(config.HeadDim * factor);
+        return factor == 1 || (config.Family.HasPartialRotary && factor is > 0 and < 1 && rotated > 0 && rotated % 2 == 0)
+            ? factor
+            : reader.Wrong(PartialRotaryKey, node, config.Family.HasPartialRotary
+                ? $"a share up to 1 that rotates an even count of the {config.HeadDim} numbers of a head"
+                : $"1 in {config.ModelType}, whose code in transformers rotates whole heads", 1.0);
     }
 
     private static void Require(JsonKeys reader, string key, string allowed, Func<JsonNode, bool> accept)
@@ -211,7 +201,7 @@ internal static class LlamaConfigFile
     {
         var json = new JsonObject
         {
-            ["architectures"] = new JsonArray(Architectures(config)),
+            ["architectures"] = new JsonArray(config.Family.Architecture),
             ["model_type"] = config.ModelType,
             ["hidden_act"] = "silu",
             ["vocab_size"] = config.VocabSize,
@@ -230,7 +220,7 @@ internal static class LlamaConfigFile
             ["torch_dtype"] = dtype,
             ["use_cache"] = true,
         };
-        foreach (var (key, value) in BiasesAndWindow(config))
+        foreach (var (key, value) in OfFamily(config).Concat(SlidingWindowKeys.Write(config)))
         {
             json[key] = value;
         }
@@ -253,15 +243,6 @@ internal static class LlamaConfigFile
         return json;
     }
 
-    private static string Architectures(LlamaConfig config) => config.ModelType switch
-    {
-        "mistral" => "MistralForCausalLM",
-        Llama4Scaling.ModelType => "Ministral3ForCausalLM",
-        SmolLm3Layers.ModelType => "SmolLM3ForCausalLM",
-        "qwen2" => "Qwen2ForCausalLM",
-        _ => "LlamaForCausalLM",
-    };
-
     private static JsonNode? EosTokenId(LlamaConfig config) => config.EosTokenIds switch
     {
         [] => null,
@@ -269,12 +250,28 @@ internal static class LlamaConfigFile
         var several => new JsonArray([.. several.Select(id => (JsonNode)id)]),
     };
 
-    private static IEnumerable<(string Key, JsonNode? Value)> BiasesAndWindow(LlamaConfig config) =>
-        (config.ModelType, config.QkvBias, config.OutputBias, config.MlpBias) switch
+    /// <summary>Keys that only some families have.</summary>
+    private static IEnumerable<(string Key, JsonNode? Value)> OfFamily(LlamaConfig config)
+    {
+        var family = config.Family;
+        if (config.QkvBias != (family.AttentionBias ?? config.QkvBias) || config.OutputBias != (config.QkvBias && family.HasOutputBias) || (config.MlpBias && !family.HasMlpBias))
         {
-            ("llama" or SmolLm3Layers.ModelType, var qkv, var output, var mlp) when qkv == output => [("attention_bias", qkv), ("mlp_bias", mlp)],
-            ("mistral" or Llama4Scaling.ModelType, false, false, false) => [("sliding_window", null)],
-            ("qwen2", true, false, false) => [("use_sliding_window", false)],
-            _ => throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config)),
-        };
+            throw new ArgumentException($"Hugging Face has no {config.ModelType} with these biases", nameof(config));
+        }
+
+        if (family.AttentionBias is null)
+        {
+            yield return ("attention_bias", config.QkvBias);
+        }
+
+        if (family.HasMlpBias)
+        {
+            yield return ("mlp_bias", config.MlpBias);
+        }
+
+        if (family.HasPartialRotary)
+        {
+            yield return (PartialRotaryKey, config.PartialRotaryFactor);
+        }
+    }
 }

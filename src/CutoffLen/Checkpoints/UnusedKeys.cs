@@ -65,11 +65,11 @@ internal static class UnusedKeys
         "loss_type",
     ];
 
-    /// <summary>Multipliers of other families (Granite, Cohere, MiniCPM, GPT-NeoX), where 1 is this network.</summary>
+    /// <summary>Multipliers of other families (Granite, Cohere, MiniCPM, GPT-NeoX, Phi-4's remote code), where 1 is this network.</summary>
     private static readonly string[] NothingAtOne =
     [
         "embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale", "lm_head_multiplier", "scale_emb",
-        "embedding_scale", "rotary_pct", "rotary_emb_fraction",
+        "embedding_scale", "rotary_pct", "rotary_emb_fraction", "full_attn_mod", "interpolate_factor",
     ];
 
     /// <summary>Shares, caps and counts of other families, where 0 is none. OLMo's clip_qkv is not one: its 0 clips all to 0.</summary>

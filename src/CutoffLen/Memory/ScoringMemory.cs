@@ -36,8 +36,9 @@ public sealed class ScoringMemory
         bytesPerToken = (width * ((2 * hidden) + heads + queries)) // stream, scored rows of it, heads, attention's result
             + (path == AttentionPath.Sdpa && bands.IsPlain ? attention.FusedForward() : attention.BlockedForward())
             + bands.TableBytesPerToken + bands.HostBytesPerToken + TokenBytes;
-        // A chunk's norm, projection, stream after attention, gate, up and their product; the norm's square in float32.
-        var chunk = TokenRange.Most(onGpu: false) * ((width * ((2 * hidden) + queries + (3 * inner))) + (Float32 * hidden));
+        // A chunk's norm, projection, stream after attention, gate, up and their product; the norm's square in float32. A result and its norm.
+        var results = config.Family.NormsAfter ? 2 * hidden : 0;
+        var chunk = TokenRange.Most(onGpu: false) * ((width * ((2 * hidden) + results + queries + (3 * inner))) + (Float32 * hidden));
         var logits = TokenLikelihood.ChunkBytes(long.MaxValue, config.VocabSize, width, onGpu: false);
         fixedBytes = Spare + chunk + logits + (size.Scores * (Float32 + (width < Float32 ? width : 0)));
     }

@@ -105,12 +105,15 @@ internal sealed class TrainingMemory
     /// <summary>
     /// Memory per token of a chunk: norms with two float32 steps of their backward pass, a projection before its rotation, the
     /// MLP's activation and its gradient, what is computed again, and an adapter's result with the inputs that dropout left.
+    /// Norms of queries and keys, and of results, have their inputs again, and the gradients of these.
     /// </summary>
     private long OfChunk()
     {
         var again = settings.Recompute switch { Recompute.None => 0, Recompute.Mlp => 2 * inner, _ => hidden + (2 * inner) };
         var adapter = settings.Lora is { } lora ? Width * inner * (lora.LoraDropout > 0 ? 3 : 1) : 0;
-        return (Width * ((2 * hidden) + Math.Max(queries, keys) + (2 * inner) + again)) + (2 * Float32 * hidden)
+        var (normsHeads, normsAfter) = (config.Family.QueryKeyNorm != QueryKeyNorm.None, config.Family.NormsAfter);
+        var moreNorms = (normsHeads ? 2 * queries : 0) + (normsAfter ? 3 * hidden : 0);
+        return (Width * ((2 * hidden) + Math.Max(queries, keys) + (2 * inner) + again + moreNorms)) + (2 * Float32 * (normsHeads ? Math.Max(hidden, queries) : hidden))
             + (Width < Float32 ? Float32 * queries : 0) + adapter;
     }
 

@@ -27,7 +27,7 @@ public static class PositionProbe
         using var scope = NewDisposeScope();
         // Distinct tokens from the whole vocabulary.
         var tokens = tensor([.. Enumerable.Range(0, count).Select(i => i * 2654435761L % model.Config.VocabSize)]).to(model.Device).view(1, -1); // [1, T]
-        var difference = (Logits(model, setup.Layers, positions, tokens) - Logits(model, new RopeMethod(setup.Model), positions, tokens))
+        var difference = (Logits(model, setup.Layers, positions, tokens) - Logits(model, setup.Vanilla, positions, tokens))
             .abs().max().item<float>();
         proof.Check(difference);
         return (proof, difference);

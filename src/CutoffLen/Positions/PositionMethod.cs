@@ -74,7 +74,7 @@ public abstract class FrequencyMethod : PositionMethod
 }
 
 /// <summary>The properties of a model that position methods use.</summary>
-/// <param name="HeadDim">D, even.</param>
+/// <param name="HeadDim">Numbers of a head that methods encode, even: D, or the first of them (partial_rotary_factor).</param>
 /// <param name="Base">rope_theta.</param>
 /// <param name="NativeLength">Tokens the model was trained at (original_max_position_embeddings where given).</param>
 /// <param name="Heads">H, query heads.</param>
@@ -83,6 +83,12 @@ public sealed record PositionModel(int HeadDim, double Base, int NativeLength, i
 {
     /// <summary>Decoder layers; 0 where they are not known, and then all layers have one method.</summary>
     public int Layers { get; init; }
+
+    /// <summary>Numbers of a head after <see cref="HeadDim"/>, which nothing encodes.</summary>
+    public int UnencodedDim { get; init; }
+
+    /// <summary>The sliding window of each layer, in tokens, null for a layer without; null where no layer has one.</summary>
+    public IReadOnlyList<int?>? Windows { get; init; }
 
     /// <summary>The weights of CLEX's equation, in checkpoints trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }

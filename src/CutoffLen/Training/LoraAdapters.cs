@@ -107,11 +107,12 @@ public sealed class LoraAdapters : IDisposable
         Check("modules_to_save", adapters.ModulesToSave.Where(name => name != WeightTying.Head || !Config.EnsureWeightTying), name => Tensors.ModulesToSave.Any(saved => saved.Name.Contains(name + '.', StringComparison.Ordinal)));
         Check("lora_target_modules", adapters.TargetModules.Names, name => Tensors.TargetModules.Any(module => ModuleSelection.IsSuffix(name, module.Name)));
 
-        static void Check(string key, IEnumerable<string> names, Func<string, bool> isFound)
+        void Check(string key, IEnumerable<string> names, Func<string, bool> isFound)
         {
             if (names.Where(name => !isFound(name)).ToList() is { Count: > 0 } missing)
             {
-                throw new UserException($"{key}: this model has no {string.Join(", ", missing)} to train");
+                var known = LlamaParameters.Of(config).Select(parameter => parameter.Name.Split('.')[^2]).Distinct();
+                throw new UserException($"{key}: this model has no {string.Join(", ", missing)} to train; its modules are {string.Join(", ", known)}");
             }
         }
     }
@@ -135,20 +136,20 @@ public sealed class LoraAdapters : IDisposable
     {
         // a [r, in], b [out, r]
 
-        public void AddForward(Tensor x, Tensor output, long firstToken)
+        public void AddForward(Tensor x, Tensor output, long firstToken, OutputRange outputs)
         {
             using var scope = NewDisposeScope();
             var reduced = dropout.Apply(x, number, firstToken).mm(a.t()).mul_(Kept(scale)); // [n, r]
-            Kernels.MatmulAdded(output, reduced, b.t(), output);
+            Kernels.MatmulAdded(output, reduced, outputs.Of(b).t(), output);
         }
 
-        public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken)
+        public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken, OutputRange outputs)
         {
             using var scope = NewDisposeScope();
             var dropped = dropout.Apply(x, number, firstToken); // [n, in]
             var reduced = dropped.mm(a.t()); // [n, r]
-            b.grad!.add_(gradient.t().mm(reduced), Kept(scale));
-            var reducedGradient = gradient.mm(b).mul_(Kept(scale)); // [n, r]
+            outputs.Of(b.grad!).add_(gradient.t().mm(reduced), Kept(scale));
+            var reducedGradient = gradient.mm(outputs.Of(b)).mul_(Kept(scale)); // [n, r]
             a.grad!.add_(reducedGradient.t().mm(dropped));
             inputGradient.add_(dropout.Apply(reducedGradient.mm(a), number, firstToken));
         }

@@ -65,8 +65,8 @@ public sealed class LlamaConfigFileTests
         Assert.Equal(("SmolLM3ForCausalLM", "[1,1,1,0]"), ((string?)written["architectures"]![0], written["no_rope_layers"]!.ToJsonString()));
         var again = Read(written.ToJsonString());
         Assert.Equal(config.PositionConfig.ToSpec(), again.PositionConfig.ToSpec());
-        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"smollm3\"", "sliding_window", "32", "use_sliding_window", "true"))));
-        Read(Edit("model_type", "\"smollm3\"", "sliding_window", "32"));
+        Assert.Equal([null, null, null, 32], Read(Edit("model_type", "\"smollm3\"", "sliding_window", "32", "use_sliding_window", "true")).Windows);
+        Assert.Null(Read(Edit("model_type", "\"smollm3\"", "sliding_window", "32")).Windows);
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class LlamaConfigFileTests
         Assert.Equal("Ministral3ForCausalLM", (string?)written["architectures"]![0]);
         Assert.True(JsonNode.DeepEquals(Parse(block), written["rope_parameters"]), written.ToJsonString());
         Assert.False(written.ContainsKey("rope_scaling"));
-        Assert.Contains("\"sliding_window\" is 32", Fault("sliding_window", "32"));
+        Assert.Equal(1e-5, config.RmsNormEps);
         Assert.Contains("\"attention_bias\"", Fault("attention_bias", "true"));
         Assert.Contains("\"rope_parameters\" is missing", Assert.Single(Problems(Edit("model_type", "\"ministral3\""))));
 
@@ -127,24 +127,70 @@ public sealed class LlamaConfigFileTests
     public void A_key_that_changes_nothing_at_its_value_is_accepted(string key, string value) => Read(Edit(key, value));
 
     [Theory]
-    [InlineData("false", "32", "3")]
+    [InlineData("false", "32", "3", null)]
     // transformers gives the window to layers from max_window_layers on, of which there are none.
-    [InlineData("true", "32", "4")]
-    [InlineData("true", "64", "3")]
-    [InlineData("true", "null", "3")]
-    public void Qwen2s_window_counts_only_where_it_is_switched_on(string use, string window, string layer) =>
-        Read(Edit("model_type", "\"qwen2\"", "attention_bias", null, "use_sliding_window", use, "sliding_window", window, "max_window_layers", layer));
+    [InlineData("true", "32", "4", null)]
+    [InlineData("true", "null", "3", null)]
+    [InlineData("true", "32", "3", 32)]
+    [InlineData("true", null, "3", 4096)]
+    public void Qwens_window_counts_only_where_it_is_switched_on(string use, string? window, string layer, int? last)
+    {
+        foreach (var type in new[] { "qwen2", "qwen3" })
+        {
+            var config = Read(Edit("model_type", $"\"{type}\"", "attention_bias", null, "use_sliding_window", use, "sliding_window", window, "max_window_layers", layer));
+            Assert.Equal(last is null ? null : [null, null, null, last], config.Windows);
+            AssertWritten(config);
+        }
+    }
 
     [Fact]
     public void A_window_that_is_missing_is_that_of_transformers()
     {
-        Read(Edit("model_type", "\"mistral\"", "max_position_embeddings", "4096"));
-        Assert.Contains("which means 4096 in mistral", Assert.Single(Problems(Edit("model_type", "\"mistral\"", "max_position_embeddings", "4097"))));
-        Assert.Contains("\"sliding_window\" is 32", Assert.Single(Problems(Edit("model_type", "\"mistral\"", "use_sliding_window", "false", "sliding_window", "32"))));
+        Assert.Equal([4096, 4096, 4096, 4096], Read(Edit("model_type", "\"mistral\"")).Windows);
+        Assert.Equal([32, 32, 32, 32], Read(Edit("model_type", "\"mistral\"", "use_sliding_window", "false", "sliding_window", "32")).Windows);
+        Assert.Null(Read(Edit("model_type", "\"phi3\"")).Windows);
+    }
+
+    [Fact]
+    public void Every_family_is_written_as_it_is_read()
+    {
+        foreach (var family in LlamaFamily.All)
+        {
+            var config = Read(Edit("model_type", $"\"{family.ModelType}\"", "attention_bias", null, "head_dim", "16", "rope_scaling", null, "rope_theta", null,
+                "rope_parameters", """{"rope_type":"default","rope_theta":5000.0}"""));
+            AssertWritten(config);
+            Assert.Equal(family.Architecture, (string?)LlamaConfigFile.Write(config, "bfloat16", null)["architectures"]![0]);
+        }
+    }
+
+    [Fact]
+    public void Phi3_rotates_a_part_of_each_head()
+    {
+        var config = Read(Edit("model_type", "\"phi3\"", "partial_rotary_factor", "0.75"));
+        Assert.Equal((16, 12, 4), (config.HeadDim, config.Positions.HeadDim, config.Positions.UnencodedDim));
+        AssertWritten(config);
+        Assert.Equal(12, Read(Edit("model_type", "\"phi3\"", "rope_theta", null, "rope_scaling", null, "rope_parameters", """{"rope_type":"default","rope_theta":10000.0,"partial_rotary_factor":0.75}""")).RotaryDim);
     }
 
     [Theory]
-    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral, ministral3, qwen2 and smollm3")]
+    [InlineData("phi3", "partial_rotary_factor", "0.7", "an even count of the 16 numbers")]
+    [InlineData("qwen3", "partial_rotary_factor", "0.75", "1 in qwen3")]
+    [InlineData("phi3", "rope_scaling", """{"type":"longrope","short_factor":[1],"long_factor":[2]}""", "\"original_max_position_embeddings\" is missing")]
+    [InlineData("phi3", "embd_pdrop", "0.1", "unknown keys: 'embd_pdrop'")]
+    [InlineData("phi3", "attention_bias", "true", "false in phi3")]
+    [InlineData("olmo2", "mlp_bias", "true", "false in olmo2")]
+    [InlineData("olmo2", "clip_qkv", "8", "unknown keys: 'clip_qkv'")]
+    [InlineData("olmo2", "sliding_window", "32", "\"sliding_window\" is 32")]
+    [InlineData("mistral", "layer_types", """["full_attention","full_attention","full_attention","full_attention"]""", "\"layer_types\"")]
+    [InlineData("qwen3", "layer_types", """["sliding_attention","full_attention","full_attention","full_attention"]""", "\"layer_types\"")]
+    [InlineData("smollm3", "layer_types", """["chunked_attention","full_attention","full_attention","full_attention"]""", "\"layer_types\"")]
+    [InlineData("mistral", "sliding_window", "0", "\"sliding_window\" is 0")]
+    [InlineData("mistral", "rope_parameters", """{"full_attention":{"rope_type":"default"},"sliding_attention":{"rope_type":"linear","factor":2}}""", "another block for sliding_attention")]
+    public void What_a_familys_network_lacks_is_named(string type, string key, string value, string fault) =>
+        Assert.Contains(fault, Assert.Single(Problems(Edit("model_type", $"\"{type}\"", key == "attention_bias" ? "bos_token_id" : "attention_bias", key == "attention_bias" ? "1" : null, key, value))), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("model_type", "\"mixtral\"", "supported are llama, mistral, ministral3, qwen2, qwen3, smollm3, phi3, olmo2")]
     [InlineData("model_type", "7", "\"model_type\" is 7")]
     [InlineData("model_type", null, "\"model_type\" is ''")]
     [InlineData("vocab_size", null, "\"vocab_size\" is missing")]
@@ -252,6 +298,16 @@ public sealed class LlamaConfigFileTests
         }
 
         return json.ToJsonString()[..^1] + more + "}";
+    }
+
+    /// <summary>What is written is read as the same.</summary>
+    private static void AssertWritten(LlamaConfig config)
+    {
+        var again = Read(LlamaConfigFile.Write(config, "bfloat16", null).ToJsonString());
+        Assert.Equal(config.Windows, again.Windows);
+        Assert.Equal(config.PositionConfig.ToSpec(), again.PositionConfig.ToSpec());
+        // Lists are equal by reference only.
+        Assert.Equal(config with { Windows = null, RopeScaling = null, NoRopeLayers = null, EosTokenIds = again.EosTokenIds }, again with { Windows = null, RopeScaling = null, NoRopeLayers = null });
     }
 
     private static List<string> Problems(string json)

@@ -29,13 +29,13 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     }
 
     /// <inheritdoc/>
-    public void AddForward(Tensor x, Tensor output, long firstToken)
+    public void AddForward(Tensor x, Tensor output, long firstToken, OutputRange outputs)
     {
         using var scope = NewDisposeScope();
-        Add(x.to(ScalarType.Float32).mm(a.t()), gain is null ? null : x.mm(weight.t()), output);
+        Add(x.to(ScalarType.Float32).mm(a.t()), gain is null ? null : x.mm(outputs.Of(weight).t()), output, outputs);
         if (bias is not null)
         {
-            output.add_(bias);
+            output.add_(outputs.Of(bias));
         }
     }
 
@@ -43,11 +43,11 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     public void AddForward(Tensor tokens, Tensor output)
     {
         using var scope = NewDisposeScope();
-        Add(a.index_select(1, tokens).t(), gain is null ? null : weight.index_select(1, tokens).t(), output);
+        Add(a.index_select(1, tokens).t(), gain is null ? null : weight.index_select(1, tokens).t(), output, default);
     }
 
     /// <inheritdoc/>
-    public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken) => throw Frozen();
+    public void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken, OutputRange outputs) => throw Frozen();
 
     /// <inheritdoc/>
     public void AddBackward(Tensor tokens, Tensor gradient) => throw Frozen();
@@ -60,10 +60,11 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     /// <param name="reduced">[n, r] A x.</param>
     /// <param name="projected">[n, out] W x, with DoRA.</param>
     /// <param name="output">[n, out].</param>
-    private void Add(Tensor reduced, Tensor? projected, Tensor output)
+    /// <param name="outputs">Which outputs they are.</param>
+    private void Add(Tensor reduced, Tensor? projected, Tensor output, OutputRange outputs)
     {
-        var added = reduced.mm(b.t());
-        output.add_(projected is null ? added : (projected * (gain! - Kept(1.0))) + (added * gain!));
+        var added = reduced.mm(outputs.Of(b).t());
+        output.add_(projected is null ? added : (projected * (outputs.Of(gain!) - Kept(1.0))) + (added * outputs.Of(gain!)));
     }
 
     /// <summary>The norm of each row of W + B A: ||w||^2 + 2 b (A w) + b (A A^T) b^T.</summary>

@@ -183,7 +183,7 @@ internal sealed class AttentionTiling(
     {
         var spans = new List<(int Start, int Rows)>();
         int[] ends = [.. documentStarts.Where(s => s > firstQuery && s < length), length];
-        var (start, document) = (firstQuery, documentStarts.LastOrDefault(s => s <= firstQuery));
+        var start = firstQuery;
         for (var d = 0; d < ends.Length; d++)
         {
             if (d + 1 < ends.Length && ends[d + 1] - start <= size.MostRows)
@@ -193,11 +193,9 @@ internal sealed class AttentionTiling(
 
             for (int rows; start < ends[d]; start += rows)
             {
-                rows = Math.Min(mostRows(start - document), ends[d] - start);
+                rows = Math.Min(mostRows(start - bands.Min(band => band.First[start])), ends[d] - start); // keys before a window do not count
                 spans.Add((start, rows));
             }
-
-            document = ends[d];
         }
 
         return spans;

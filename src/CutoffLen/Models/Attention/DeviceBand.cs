@@ -90,15 +90,20 @@ internal sealed class DeviceScale(double scale) : DeviceEncoding
     public override void Dispose() { }
 }
 
-/// <summary>Rotates the two halves of each vector, as Hugging Face pairs them.</summary>
+/// <summary>
+/// Rotates the two halves of each vector, as Hugging Face pairs them. A table narrower than D/2 rotates the first numbers of
+/// each vector, and the others are scaled only (partial_rotary_factor).
+/// </summary>
 internal sealed class DeviceRotation : DeviceEncoding
 {
-    private readonly Tensor cos; // [T, D/2] float32
+    private readonly Tensor cos; // [T, R/2] float32
     private readonly Tensor sin;
+    private readonly DeviceScale ofOthers;
 
     public DeviceRotation(Rotation rotation, double scale, Device device)
     {
         using var scope = NewDisposeScope();
+        ofOthers = new DeviceScale(scale);
         long[] shape = [rotation.Cos.Length / rotation.HalfDim, rotation.HalfDim];
         cos = (tensor(rotation.Cos, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
         sin = (tensor(rotation.Sin, shape) * Kept(scale)).to(device).DetachFromDisposeScope();
@@ -118,11 +123,19 @@ internal sealed class DeviceRotation : DeviceEncoding
     {
         using var scope = NewDisposeScope();
         var float32 = output.dtype == ScalarType.Float32 ? output : workspace.Take("rotation", ScalarType.Float32, x.device, x.shape);
-        Kernels.Rotate(x, cos.narrow(0, start, x.shape[2]), sin.narrow(0, start, x.shape[2]), direction, float32);
+        var (width, rotated) = (x.shape[^1], 2 * cos.shape[1]);
+        Kernels.Rotate(First(x), cos.narrow(0, start, x.shape[2]), sin.narrow(0, start, x.shape[2]), direction, First(float32));
+        if (rotated < width)
+        {
+            ofOthers.Apply(x.narrow(-1, rotated, width - rotated), start, float32.narrow(-1, rotated, width - rotated), workspace);
+        }
+
         if (!ReferenceEquals(float32, output))
         {
             output.copy_(float32);
         }
+
+        Tensor First(Tensor vectors) => rotated == width ? vectors : vectors.narrow(-1, 0, rotated);
     }
 }
 

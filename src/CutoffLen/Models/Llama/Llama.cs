@@ -170,7 +170,7 @@ internal sealed class LlamaModel : Module
         var built = Enumerable.Range(0, config.NumHiddenLayers).Select(n => new LlamaDecoderLayer(config, n, weights));
         layers = new ModuleList<LlamaDecoderLayer>([.. built]);
         Layers = [.. layers];
-        norm = new RmsNorm("model.norm", config, weights);
+        norm = new RmsNorm("model.norm", config.HiddenSize, config, weights);
         RegisterComponents();
     }
 
@@ -187,16 +187,20 @@ internal sealed class LlamaModel : Module
 public sealed class LlamaDecoderLayer : Module
 {
     [ComponentName(Name = "input_layernorm")]
-    private readonly RmsNorm inputNorm;
+    private readonly RmsNorm? inputNorm;
 
     [ComponentName(Name = "self_attn")]
     private readonly LlamaAttention attention;
 
+    // Hugging Face has one name for the norm of the MLP's input (LLaMA) and of attention's result (OLMo 2).
     [ComponentName(Name = "post_attention_layernorm")]
-    private readonly RmsNorm outputNorm;
+    private readonly RmsNorm middleNorm;
 
     [ComponentName(Name = "mlp")]
     private readonly LlamaMlp mlp;
+
+    [ComponentName(Name = "post_feedforward_layernorm")]
+    private readonly RmsNorm? outputNorm;
 
     private readonly LlamaConfig config;
 
@@ -205,12 +209,19 @@ public sealed class LlamaDecoderLayer : Module
     {
         this.config = config;
         var name = $"model.layers.{index}";
-        inputNorm = new RmsNorm($"{name}.input_layernorm", config, weights);
-        attention = new LlamaAttention($"{name}.self_attn", config, weights);
-        outputNorm = new RmsNorm($"{name}.post_attention_layernorm", config, weights);
-        mlp = new LlamaMlp($"{name}.mlp", config, weights);
+        var normsAfter = config.Family.NormsAfter;
+        inputNorm = normsAfter ? null : Norm("input_layernorm");
+        var attendedNorm = normsAfter ? Norm("post_attention_layernorm") : null;
+        attention = new LlamaAttention($"{name}.self_attn", config, weights, attendedNorm);
+        middleNorm = attendedNorm ?? Norm("post_attention_layernorm");
+        outputNorm = normsAfter ? Norm("post_feedforward_layernorm") : null;
+        mlp = new LlamaMlp($"{name}.mlp", config, weights, outputNorm);
         RegisterComponents();
+
+        RmsNorm Norm(string norm) => new($"{name}.{norm}", config.HiddenSize, config, weights, normsAfter ? "branch " : "");
     }
+
+    private RmsNorm? MlpNorm => outputNorm is null ? middleNorm : null;
 
     /// <summary>The whole layer on a residual stream [B, T, C], in place.</summary>
     internal void Forward(Tensor x, AttentionPlan plan, LayerCache? cache, Workspace workspace)
@@ -233,7 +244,7 @@ public sealed class LlamaDecoderLayer : Module
         foreach (var chunk in TokenRange.Chunks(x, encoding.Length))
         {
             using var scope = NewDisposeScope();
-            var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
+            var h = Normed(inputNorm, chunk.Of(x), workspace); // [n, C]
             attention.Project(h, heads.Of(chunk), encoding, chunk, workspace);
         }
     }
@@ -250,10 +261,10 @@ public sealed class LlamaDecoderLayer : Module
         {
             using var scope = NewDisposeScope();
             var dense = kept?.Of(chunk) ?? DenseActivations.Take(workspace, "", config, chunk.Of(x));
-            attention.o_proj.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, chunk.Start);
-            var h = outputNorm.Forward(dense.Middle, workspace); // [n, C]
+            attention.Output.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, workspace, chunk.Start);
+            var h = Normed(MlpNorm, dense.Middle, workspace); // [n, C]
             var activated = mlp.Activate(h, dense, workspace, chunk.Start); // [n, I]
-            mlp.down_proj.ForwardAdded(dense.Middle, activated, chunk.Of(output), chunk.Start);
+            mlp.Output.ForwardAdded(dense.Middle, activated, chunk.Of(output), workspace, chunk.Start);
         }
     }
 
@@ -272,14 +283,14 @@ public sealed class LlamaDecoderLayer : Module
             var dense = kept?.Of(chunk) ?? DenseActivations.Take(workspace, "", config, chunk.Of(x));
             if (kept is null)
             {
-                attention.o_proj.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, chunk.Start);
+                attention.Output.ForwardAdded(chunk.Of(x), chunk.Of(attended), dense.Middle, workspace, chunk.Start);
             }
 
-            var h = outputNorm.Forward(dense.Middle, workspace); // [n, C]
+            var h = Normed(MlpNorm, dense.Middle, workspace); // [n, C]
             var dY = chunk.Of(gradient);
             var dH = mlp.Backward(h, dense, kept?.Gate is not null, dY, workspace, chunk.Start); // [n, C]
-            outputNorm.Backward(dH, dense.Middle, dY, workspace);
-            attention.o_proj.Backward(chunk.Of(attended), dY, chunk.Of(attendedGradient), add: false, chunk.Start);
+            AddInputGradient(MlpNorm, dH, dense.Middle, dY, workspace);
+            attention.Output.Backward(chunk.Of(attended), dY, chunk.Of(attendedGradient), workspace, chunk.Start);
         }
     }
 
@@ -294,9 +305,24 @@ public sealed class LlamaDecoderLayer : Module
         foreach (var chunk in TokenRange.Chunks(x, encoding.Length))
         {
             using var scope = NewDisposeScope();
-            var h = inputNorm.Forward(chunk.Of(x), workspace); // [n, C]
+            var h = Normed(inputNorm, chunk.Of(x), workspace); // [n, C]
             var dH = attention.ProjectBackward(h, headGradients.Of(chunk), encoding, chunk, workspace);
-            inputNorm.Backward(dH, chunk.Of(x), chunk.Of(gradient), workspace);
+            AddInputGradient(inputNorm, dH, chunk.Of(x), chunk.Of(gradient), workspace);
+        }
+    }
+
+    /// <summary>The input [n, C] of attention or of the MLP: the stream, normed where a norm is before it.</summary>
+    private static Tensor Normed(RmsNorm? norm, Tensor x, Workspace workspace) => norm?.Forward(x, workspace) ?? x;
+
+    private static void AddInputGradient(RmsNorm? norm, Tensor gradient, Tensor x, Tensor inputGradient, Workspace workspace)
+    {
+        if (norm is null)
+        {
+            inputGradient.add_(gradient);
+        }
+        else
+        {
+            norm.Backward(gradient, x, inputGradient, workspace);
         }
     }
 }

@@ -11,8 +11,11 @@ namespace CutoffLen.Models.Llama;
 /// <summary>The architecture of a LLaMA-type model, under the names of Hugging Face's config.json.</summary>
 public sealed record LlamaConfig : IAttentionShape
 {
-    /// <summary>Hugging Face's model_type: "llama", "mistral", "ministral3", "qwen2" or "smollm3".</summary>
+    /// <summary>Hugging Face's model_type, one of <see cref="LlamaFamily.All"/>.</summary>
     public string ModelType { get; init; } = "llama";
+
+    /// <summary>What the network has beside LLaMA's.</summary>
+    public LlamaFamily Family => LlamaFamily.Find(ModelType) ?? throw new InvalidOperationException($"there is no model type {ModelType}");
 
     /// <summary>V, tokens in the vocabulary.</summary>
     public required int VocabSize { get; init; }
@@ -34,6 +37,12 @@ public sealed record LlamaConfig : IAttentionShape
 
     /// <summary>D, even; hidden_size / num_attention_heads where config.json does not say.</summary>
     public required int HeadDim { get; init; }
+
+    /// <summary>The share of a head that position methods encode, its first numbers (partial_rotary_factor).</summary>
+    public double PartialRotaryFactor { get; init; } = 1;
+
+    /// <summary>The sliding window of each layer, in tokens, null for a layer without; null where no layer has one.</summary>
+    public IReadOnlyList<int?>? Windows { get; init; }
 
     /// <summary>Tokens; with rope_scaling of yarn or longrope the extended length.</summary>
     public required int MaxPositionEmbeddings { get; init; }
@@ -83,8 +92,17 @@ public sealed record LlamaConfig : IAttentionShape
     /// <summary>Tokens the model was trained at before any extension.</summary>
     public int NativeLength => PositionConfig.NativeLength;
 
+    /// <summary>Numbers of a head that position methods encode, rounded down as in transformers.</summary>
+    public int RotaryDim => (int)(HeadDim * PartialRotaryFactor);
+
     /// <summary>What position methods need to know of this model.</summary>
-    public PositionModel Positions => new(HeadDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads) { Layers = NumHiddenLayers, Clex = Clex };
+    public PositionModel Positions => new(RotaryDim, RopeTheta, NativeLength, NumAttentionHeads, NumKeyValueHeads)
+    {
+        UnencodedDim = HeadDim - RotaryDim,
+        Layers = NumHiddenLayers,
+        Windows = Windows,
+        Clex = Clex,
+    };
 
     /// <summary>The keys of config.json that are about positions.</summary>
     public PositionConfig PositionConfig => new()

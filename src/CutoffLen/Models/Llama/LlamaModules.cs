@@ -20,53 +20,88 @@ internal sealed class TokenEmbedding : Module
     public Tensor Weight => weight; // [V, C]
 }
 
-/// <summary>Root-mean-square norm; see <see cref="Kernels.RmsNorm"/>.</summary>
+/// <summary>Root-mean-square norm over its width W: the hidden size C, a head, or a projection. See <see cref="Kernels.RmsNorm"/>.</summary>
 internal sealed class RmsNorm : Module
 {
-    private readonly Parameter weight;
+    private readonly Parameter weight; // [W]
     private readonly double epsilon;
+    private readonly long width;
+    private readonly string scratch;
 
-    public RmsNorm(string name, LlamaConfig config, WeightSource weights)
+    /// <param name="name">Of the module.</param>
+    /// <param name="width">W.</param>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">Hands out the weight.</param>
+    /// <param name="scratch">Before the names of scratch buffers: "" for inputs, another for norms that run before an input norm's backward pass.</param>
+    public RmsNorm(string name, long width, LlamaConfig config, WeightSource weights, string scratch = "")
         : base(nameof(RmsNorm))
     {
-        weight = new Parameter(weights($"{name}.weight", [config.HiddenSize]), requires_grad: false);
-        epsilon = config.RmsNormEps;
+        weight = new Parameter(weights($"{name}.weight", [width]), requires_grad: false);
+        (epsilon, this.width, this.scratch) = (config.RmsNormEps, width, scratch);
         RegisterComponents();
     }
 
-    /// <summary>The norm of [n, C], in the workspace.</summary>
+    /// <summary>The norm of [n, W], in the workspace.</summary>
     public Tensor Forward(Tensor x, Workspace workspace)
     {
-        var output = workspace.Take("normed", x.dtype, x.device, x.shape);
+        var output = workspace.Take(scratch + "normed", x.dtype, x.device, x.shape);
         Forward(x, output, workspace);
         return output;
     }
 
-    /// <summary>The norm of [..., C] into <paramref name="output"/>, which may be x.</summary>
-    public void Forward(Tensor x, Tensor output, Workspace workspace) => Kernels.RmsNorm(x, weight, epsilon, Inverse(x, workspace), output);
+    /// <summary>The norm of [..., W] into <paramref name="output"/>, which may be x. A row may hold several heads: [n, H*W].</summary>
+    public void Forward(Tensor x, Tensor output, Workspace workspace) =>
+        Kernels.RmsNorm(Rows(x), weight, epsilon, Inverse(Rows(x), workspace), Rows(output));
 
     /// <summary>Adds the gradients of the forward pass that was the last in this workspace.</summary>
-    /// <param name="gradient">[n, C] the gradient of the result.</param>
-    /// <param name="x">[n, C] the input.</param>
-    /// <param name="inputGradient">[n, C] added to.</param>
+    /// <param name="gradient">[n, W] the gradient of the result.</param>
+    /// <param name="x">[n, W] the input.</param>
+    /// <param name="inputGradient">[n, W] added to.</param>
     /// <param name="workspace">Where the forward pass left one over the root mean square.</param>
-    public void Backward(Tensor gradient, Tensor x, Tensor inputGradient, Workspace workspace) => Kernels.RmsNormBackward(
-        gradient, x, weight, Inverse(x, workspace),
-        (workspace.Take("norm 1", ScalarType.Float32, x.device, x.shape), workspace.Take("norm 2", ScalarType.Float32, x.device, x.shape)),
-        weight.grad, inputGradient);
+    public void Backward(Tensor gradient, Tensor x, Tensor inputGradient, Workspace workspace)
+    {
+        var rows = Rows(x);
+        Kernels.RmsNormBackward(
+            Rows(gradient), rows, weight, Inverse(rows, workspace),
+            (workspace.Take("norm 1", ScalarType.Float32, x.device, rows.shape), workspace.Take("norm 2", ScalarType.Float32, x.device, rows.shape)),
+            weight.grad, Rows(inputGradient));
+    }
 
-    private static Tensor Inverse(Tensor x, Workspace workspace) =>
-        workspace.Take("inverse", ScalarType.Float32, x.device, [.. x.shape[..^1], 1]);
+    /// <summary>The gradient of the input x alone, in the workspace; the forward pass is run again.</summary>
+    public Tensor Backward(Tensor gradient, Tensor x, Workspace workspace)
+    {
+        var inputGradient = workspace.Take(scratch + "norm input gradient", x.dtype, x.device, x.shape);
+        Forward(x, inputGradient, workspace);
+        Backward(gradient, x, inputGradient.zero_(), workspace);
+        return inputGradient;
+    }
+
+    /// <summary>[n, H*W] to [n*H, W], a view.</summary>
+    private Tensor Rows(Tensor x) => x.shape[^1] == width ? x : x.view(-1, width);
+
+    private Tensor Inverse(Tensor x, Workspace workspace) =>
+        workspace.Take(scratch + "inverse", ScalarType.Float32, x.device, [.. x.shape[..^1], 1]);
 }
 
 /// <summary>What is added to a projection: <see cref="Linear.Adapter"/>.</summary>
 public interface ILinearAdapter
 {
-    /// <summary>Adds the adapter's result for inputs [n, in] to <paramref name="output"/> [n, out].</summary>
-    void AddForward(Tensor x, Tensor output, long firstToken);
+    /// <summary>Adds the adapter's result for inputs [n, in] to <paramref name="output"/>: [n, out], or some outputs of it.</summary>
+    void AddForward(Tensor x, Tensor output, long firstToken, OutputRange outputs = default);
 
     /// <summary>Adds the gradients of the adapter's parameters, and of its inputs to <paramref name="inputGradient"/> [n, in].</summary>
-    void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken);
+    void AddBackward(Tensor x, Tensor gradient, Tensor inputGradient, long firstToken, OutputRange outputs = default);
+}
+
+/// <summary>
+/// Consecutive outputs of a linear module, as queries are of Phi-3's qkv_proj; all of them by default.
+/// </summary>
+/// <param name="Start">The first.</param>
+/// <param name="Count">How many; 0 for all.</param>
+public readonly record struct OutputRange(long Start, long Count)
+{
+    /// <summary>Their rows of a tensor [out, ...].</summary>
+    public Tensor Of(Tensor x) => Count == 0 ? x : x.narrow(0, Start, Count);
 }
 
 /// <summary>What is added to the embedding's rows: <see cref="LlamaForCausalLM.EmbeddingAdapter"/>.</summary>
@@ -100,17 +135,17 @@ public sealed class Linear : Module
     public ILinearAdapter? Adapter { get; set; }
 
     /// <summary>The projection of [n, in] into <paramref name="output"/> [n, out]; the first row is token <paramref name="firstToken"/>.</summary>
-    internal void Forward(Tensor x, Tensor output, long firstToken)
+    internal void Forward(Tensor x, Tensor output, long firstToken, OutputRange outputs = default)
     {
-        Kernels.Matmul(x, weight.t(), output);
-        Finish(x, output, firstToken);
+        Kernels.Matmul(x, outputs.Of(weight).t(), output);
+        Finish(x, output, firstToken, outputs);
     }
 
     /// <summary>The same plus <paramref name="addend"/> [n, out].</summary>
     internal void ForwardAdded(Tensor addend, Tensor x, Tensor output, long firstToken)
     {
         Kernels.MatmulAdded(addend, x, weight.t(), output);
-        Finish(x, output, firstToken);
+        Finish(x, output, firstToken, default);
     }
 
     /// <summary>Adds the gradients of the parameters to those they hold, where they are trained.</summary>
@@ -119,147 +154,79 @@ public sealed class Linear : Module
     /// <param name="inputGradient">[n, in] receives the gradient of the input.</param>
     /// <param name="add">Whether it is added to what is there.</param>
     /// <param name="firstToken">The token of the first row.</param>
-    internal void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken)
+    /// <param name="outputs">The outputs that the forward pass computed.</param>
+    internal void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken, OutputRange outputs = default)
     {
-        if (weight.grad is { } weightGradient)
+        if (weight.grad is { } wholeGradient)
         {
+            var weightGradient = outputs.Of(wholeGradient);
             Kernels.MatmulAdded(weightGradient, gradient.t(), x, weightGradient);
         }
 
-        bias?.grad?.add_(gradient.sum([0]));
+        if (bias?.grad is { } biasGradient)
+        {
+            outputs.Of(biasGradient).add_(gradient.sum([0]));
+        }
+
         if (add)
         {
-            Kernels.MatmulAdded(inputGradient, gradient, weight, inputGradient);
+            Kernels.MatmulAdded(inputGradient, gradient, outputs.Of(weight), inputGradient);
         }
         else
         {
-            Kernels.Matmul(gradient, weight, inputGradient);
+            Kernels.Matmul(gradient, outputs.Of(weight), inputGradient);
         }
 
-        Adapter?.AddBackward(x, gradient, inputGradient, firstToken);
+        Adapter?.AddBackward(x, gradient, inputGradient, firstToken, outputs);
     }
 
-    private void Finish(Tensor x, Tensor output, long firstToken)
+    private void Finish(Tensor x, Tensor output, long firstToken, OutputRange outputs)
     {
         if (bias is not null)
         {
-            output.add_(bias);
+            output.add_(outputs.Of(bias));
         }
 
-        Adapter?.AddForward(x, output, firstToken);
+        Adapter?.AddForward(x, output, firstToken, outputs);
     }
 }
 
-/// <summary>The projections around attention, grouped-query (arXiv 2305.13245).</summary>
-internal sealed class LlamaAttention : Module
+/// <summary>A projection: a linear module of its own, or some outputs of one that checkpoints store fused.</summary>
+internal sealed record Projection(Linear Linear, OutputRange Outputs = default)
 {
-    internal readonly Linear q_proj;
-    internal readonly Linear k_proj;
-    internal readonly Linear v_proj;
-    internal readonly Linear o_proj;
+    public void Forward(Tensor x, Tensor output, long firstToken) => Linear.Forward(x, output, firstToken, Outputs);
 
-    public LlamaAttention(string name, LlamaConfig config, WeightSource weights)
-        : base(nameof(LlamaAttention))
-    {
-        var queries = config.NumAttentionHeads * config.HeadDim;
-        var keys = config.NumKeyValueHeads * config.HeadDim;
-        q_proj = new Linear($"{name}.q_proj", config.HiddenSize, queries, config.QkvBias, weights);
-        k_proj = new Linear($"{name}.k_proj", config.HiddenSize, keys, config.QkvBias, weights);
-        v_proj = new Linear($"{name}.v_proj", config.HiddenSize, keys, config.QkvBias, weights);
-        o_proj = new Linear($"{name}.o_proj", queries, config.HiddenSize, config.OutputBias, weights);
-        RegisterComponents();
-    }
-
-    public void Project(Tensor h, LayerHeads heads, RowEncoding encoding, TokenRange chunk, Workspace workspace)
-    {
-        Encoded(q_proj, heads.Queries);
-        Encoded(k_proj, heads.Keys);
-        v_proj.Forward(h, heads.Values, chunk.Start);
-
-        void Encoded(Linear projection, Tensor output)
-        {
-            var projected = encoding.Encoding is null ? output : workspace.Take("projected", output.dtype, output.device, output.shape);
-            projection.Forward(h, projected, chunk.Start);
-            if (encoding.Encoding is not null)
-            {
-                encoding.Apply(chunk, projected, output, workspace);
-            }
-        }
-    }
-
-    /// <summary>The gradient [n, C] of the projections' input.</summary>
-    public Tensor ProjectBackward(Tensor h, LayerHeads gradients, RowEncoding encoding, TokenRange chunk, Workspace workspace)
-    {
-        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
-        q_proj.Backward(h, Decoded(gradients.Queries), dH, add: false, chunk.Start);
-        k_proj.Backward(h, Decoded(gradients.Keys), dH, add: true, chunk.Start);
-        v_proj.Backward(h, gradients.Values, dH, add: true, chunk.Start);
-        return dH;
-
-        Tensor Decoded(Tensor encoded)
-        {
-            if (encoding.Encoding is null)
-            {
-                return encoded;
-            }
-
-            var decoded = workspace.Take("projected", encoded.dtype, encoded.device, encoded.shape);
-            encoding.ApplyTransposed(chunk, encoded, decoded, workspace);
-            return decoded;
-        }
-    }
+    public void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken) =>
+        Linear.Backward(x, gradient, inputGradient, add, firstToken, Outputs);
 }
 
-/// <summary>SwiGLU (arXiv 2002.05202): down(silu(gate(h)) * up(h)).</summary>
-internal sealed class LlamaMlp : Module
+/// <summary>The last projection of attention or of the MLP, whose result is added to the residual stream; normed before, where there is a norm.</summary>
+internal sealed record BranchOutput(Linear Linear, RmsNorm? Norm)
 {
-    internal readonly Linear gate_proj;
-    internal readonly Linear up_proj;
-    internal readonly Linear down_proj;
-
-    public LlamaMlp(string name, LlamaConfig config, WeightSource weights)
-        : base(nameof(LlamaMlp))
+    /// <summary>The stream [n, C] plus the result for inputs [n, in], into <paramref name="output"/> [n, C].</summary>
+    public void ForwardAdded(Tensor stream, Tensor x, Tensor output, Workspace workspace, long firstToken)
     {
-        var (hidden, inner) = (config.HiddenSize, config.IntermediateSize);
-        gate_proj = new Linear($"{name}.gate_proj", hidden, inner, config.MlpBias, weights);
-        up_proj = new Linear($"{name}.up_proj", hidden, inner, config.MlpBias, weights);
-        down_proj = new Linear($"{name}.down_proj", inner, hidden, config.MlpBias, weights);
-        RegisterComponents();
+        if (Norm is null)
+        {
+            Linear.ForwardAdded(stream, x, output, firstToken);
+        }
+        else
+        {
+            output.copy_(stream).add_(Norm.Forward(Projected(stream, x, workspace, firstToken), workspace));
+        }
     }
 
-    /// <summary>The input [n, I] of the down projection; gate and up are left in <paramref name="dense"/>.</summary>
-    public Tensor Activate(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
+    /// <summary>Adds the gradients of the parameters; <paramref name="inputGradient"/> [n, in] receives that of the inputs.</summary>
+    public void Backward(Tensor x, Tensor gradient, Tensor inputGradient, Workspace workspace, long firstToken)
     {
-        var (gate, up) = GateAndUp(h, dense, workspace, firstToken);
-        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
-        Kernels.SwiGlu(gate, up, activated);
-        return activated;
+        var projectedGradient = Norm?.Backward(gradient, Projected(gradient, x, workspace, firstToken), workspace) ?? gradient; // [n, C]
+        Linear.Backward(x, projectedGradient, inputGradient, add: false, firstToken);
     }
 
-    /// <summary>The gradient [n, C] of the MLP's input, from that of its result.</summary>
-    public Tensor Backward(Tensor h, DenseActivations dense, bool isKept, Tensor gradient, Workspace workspace, long firstToken)
+    private Tensor Projected(Tensor like, Tensor x, Workspace workspace, long firstToken)
     {
-        var (gate, up) = isKept ? (dense.Gate!, dense.Up!) : GateAndUp(h, dense, workspace, firstToken);
-        var activated = workspace.Take("activated", h.dtype, h.device, gate.shape);
-        var dActivated = workspace.Take("activated gradient", h.dtype, h.device, gate.shape);
-        Kernels.SwiGlu(gate, up, activated);
-        down_proj.Backward(activated, gradient, dActivated, add: false, firstToken);
-
-        var (dGate, dUp) = (dActivated, activated);
-        Kernels.SwiGluBackward(dActivated, gate, up, dUp);
-        var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
-        gate_proj.Backward(h, dGate, dH, add: false, firstToken);
-        up_proj.Backward(h, dUp, dH, add: true, firstToken);
-        return dH;
-    }
-
-    private (Tensor Gate, Tensor Up) GateAndUp(Tensor h, DenseActivations dense, Workspace workspace, long firstToken)
-    {
-        long[] shape = [h.shape[0], gate_proj.Weight.shape[0]];
-        var gate = dense.Gate ?? workspace.Take("gate", h.dtype, h.device, shape);
-        var up = dense.Up ?? workspace.Take("up", h.dtype, h.device, shape);
-        gate_proj.Forward(h, gate, firstToken);
-        up_proj.Forward(h, up, firstToken);
-        return (gate, up);
+        var projected = workspace.Take("branch", like.dtype, like.device, like.shape);
+        Linear.Forward(x, projected, firstToken);
+        return projected;
     }
 }

@@ -43,21 +43,33 @@ public static class LlamaParameters
     private static IEnumerable<(string Name, long[] Shape)> OfLayer(LlamaConfig config)
     {
         long hidden = config.HiddenSize, inner = config.IntermediateSize;
+        var (family, norm) = (config.Family, new long[] { hidden });
         var queries = (long)config.NumAttentionHeads * config.HeadDim;
         var keys = (long)config.NumKeyValueHeads * config.HeadDim;
         return
         [
-            ("input_layernorm.weight", [hidden]),
-            .. Projection("self_attn.q_proj", queries, hidden, config.QkvBias),
-            .. Projection("self_attn.k_proj", keys, hidden, config.QkvBias),
-            .. Projection("self_attn.v_proj", keys, hidden, config.QkvBias),
+            .. If(!family.NormsAfter, ("input_layernorm.weight", norm)),
+            .. family.FusedProjections ? Projection("self_attn.qkv_proj", queries + (2 * keys), hidden, config.QkvBias) :
+            [
+                .. Projection("self_attn.q_proj", queries, hidden, config.QkvBias),
+                .. Projection("self_attn.k_proj", keys, hidden, config.QkvBias),
+                .. Projection("self_attn.v_proj", keys, hidden, config.QkvBias),
+            ],
             .. Projection("self_attn.o_proj", hidden, queries, config.OutputBias),
-            ("post_attention_layernorm.weight", [hidden]),
-            .. Projection("mlp.gate_proj", inner, hidden, config.MlpBias),
-            .. Projection("mlp.up_proj", inner, hidden, config.MlpBias),
+            .. If(family.QueryKeyNorm == QueryKeyNorm.Head, ("self_attn.q_norm.weight", [config.HeadDim]), ("self_attn.k_norm.weight", [config.HeadDim])),
+            .. If(family.QueryKeyNorm == QueryKeyNorm.Projection, ("self_attn.q_norm.weight", [queries]), ("self_attn.k_norm.weight", [keys])),
+            ("post_attention_layernorm.weight", norm),
+            .. family.FusedProjections ? Projection("mlp.gate_up_proj", 2 * inner, hidden, config.MlpBias) :
+            [
+                .. Projection("mlp.gate_proj", inner, hidden, config.MlpBias),
+                .. Projection("mlp.up_proj", inner, hidden, config.MlpBias),
+            ],
             .. Projection("mlp.down_proj", hidden, inner, config.MlpBias),
+            .. If(family.NormsAfter, ("post_feedforward_layernorm.weight", norm)),
         ];
     }
+
+    private static (string Name, long[] Shape)[] If(bool condition, params (string Name, long[] Shape)[] parameters) => condition ? parameters : [];
 
     private static IEnumerable<(string Name, long[] Shape)> Projection(string name, long outputs, long inputs, bool bias)
     {

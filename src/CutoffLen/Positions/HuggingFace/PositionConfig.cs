@@ -156,7 +156,9 @@ public sealed record PositionConfig
             _ => Form(setup.Spec) ?? ours,
         };
 
-        PositionConfig? Form(PositionSpec spec) => InFormOfHuggingFace(spec, model, plain);
+        // transformers refuses every other type in phi3, and takes yarn for longrope.
+        PositionConfig? Form(PositionSpec spec) =>
+            InFormOfHuggingFace(spec, model, plain) is { } form && (modelType != "phi3" || form.RopeScaling is null || spec.Method.Entry == LongRopeMethod.Entry) ? form : null;
     }
 
     /// <summary>Replaces the position keys of a config.json; version 5's layout is kept where it is found.</summary>

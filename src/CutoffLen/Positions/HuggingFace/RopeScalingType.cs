@@ -19,15 +19,15 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
     private const string Truncate = "truncate";
 
     // original_max_position_embeddings is read by some types only, and is the native length for all. The temperature's beta goes
-    // with any type.
-    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey, Llama4Scaling.Key];
+    // with any type. The share of a head that rotates is the architecture's.
+    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey, Llama4Scaling.Key, "partial_rotary_factor"];
 
     // In texts the three position ids of M-RoPE are equal, so their split over the pairs changes nothing (arXiv 2409.12191,
     // section 2.1).
     private static readonly string[] OnlyForImages = ["mrope_section", "mrope_interleaved"];
 
     // Factors that only other types, or other programs (vLLM, the authors' code), read.
-    private static readonly string[] OneChangesNothing = ["factor", "attention_factor", "attn_factor", "extrapolation_factor", "partial_rotary_factor"];
+    private static readonly string[] OneChangesNothing = ["factor", "attention_factor", "attn_factor", "extrapolation_factor"];
 
     private static readonly JsonSerializerOptions OnOneLine = new() { WriteIndented = false };
 

@@ -41,7 +41,7 @@ public sealed class ResonanceMethod(FrequencyMethod inner) : FrequencyMethod
 /// Blockwise causal attention (A Length-Extrapolatable Transformer, arXiv 2212.10554 section 3.3; torchscale). Positions are
 /// cut into blocks of half a window, and a query sees its own block and the previous one.
 /// </summary>
-public sealed class BlockwiseCausalMethod(PositionMethod inner, int window) : PositionMethod
+public sealed class BlockwiseCausalMethod(PositionMethod inner, int window) : WindowMethod(inner)
 {
     /// <summary>The registry's line.</summary>
     public static ModifierEntry Entry { get; } = new(
@@ -62,23 +62,10 @@ public sealed class BlockwiseCausalMethod(PositionMethod inner, int window) : Po
     };
 
     /// <inheritdoc/>
-    public override bool DependsOnLength => inner.DependsOnLength;
-
-    /// <inheritdoc/>
-    public override bool SameAt(int length, int other) => inner.SameAt(length, other);
-
-    /// <inheritdoc/>
-    public override Frequencies? RotaryFrequencies(int length) => inner.RotaryFrequencies(length);
-
-    /// <inheritdoc/>
-    public override IReadOnlyList<Band> Bands(TokenPositions positions)
+    protected override int[] First(TokenPositions positions)
     {
         var half = window / 2;
         var within = positions.WithinDocument();
-        var first = positions.FirstAtLeast(token => ((within[token] / half) - 1) * half);
-        return [.. inner.Bands(positions)
-            .Select(band => band with { First = [.. band.First.Zip(first, Math.Max)] })
-            // A band of distant pairs may have none left.
-            .Where((band, number) => number == 0 || band.First.Zip(band.Last).Any(range => range.First <= range.Second))];
+        return positions.FirstAtLeast(token => ((within[token] / half) - 1) * half);
     }
 }

@@ -32,6 +32,7 @@ public sealed class NopeMethod(PositionModel model, double logitScale) : Frequen
         ],
         (part, model) => new NopeMethod(model, 1 + (part.Number("coefficient") * Math.Log(part.Number("factor")))))
     {
+        EncodesWholeHeads = true,
         Vanilla = null,
         Exceptions = NoRotation,
     };

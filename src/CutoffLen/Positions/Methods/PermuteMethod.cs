@@ -37,6 +37,7 @@ public sealed class PermuteMethod : PositionMethod
         Create)
     {
         AltersAttention = true,
+        EncodesWholeHeads = true,
         Vanilla = null,
         Exceptions = new Dictionary<PositionProperty, string> { [PositionProperty.VanillaAtFactorOne] = "it reorders instead of rotating" },
     };

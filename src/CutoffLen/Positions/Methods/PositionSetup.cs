@@ -26,7 +26,8 @@ public sealed class PositionSetup
 
         (Model, TargetLength) = (model, targetLength ?? model.NativeLength);
         Spec = spec.Resolve(model, TargetLength);
-        Layers = Spec.Layers.Count == 0 ? Create(Spec) : ByLayer();
+        RefuseWholeHeads();
+        Layers = Spec.Layers.Count == 0 ? WithWindows(Create(Spec)) : ByLayer();
     }
 
     /// <summary>The spec with every default filled in.</summary>
@@ -39,6 +40,9 @@ public sealed class PositionSetup
     /// <exception cref="InvalidOperationException">Layers have different methods.</exception>
     public PositionMethod Method => Layers.OfEveryLayer ?? throw new InvalidOperationException($"'{Spec}' gives layers different methods");
 
+    /// <summary>Vanilla RoPE in every layer of the model.</summary>
+    public LayerPlan Vanilla => WithWindows(new RopeMethod(Model));
+
     /// <summary>The model that it is for.</summary>
     public PositionModel Model { get; }
 
@@ -49,6 +53,31 @@ public sealed class PositionSetup
     {
         var method = ((MethodEntry)spec.Method.Entry).Create(spec.Method, Model);
         return spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, Model, inner));
+    }
+
+    private void RefuseWholeHeads()
+    {
+        var parts = Spec.Layers.Select(layers => layers.Spec).Prepend(Spec.WithoutLayers()).SelectMany(spec => spec.Modifiers.Prepend(spec.Method));
+        if (Model.UnencodedDim > 0 && parts.FirstOrDefault(part => part.Entry.EncodesWholeHeads) is { } whole)
+        {
+            throw new UserException(
+                $"'{whole}' encodes whole heads, but this model's partial_rotary_factor leaves {Model.UnencodedDim} of the {Model.HeadDim + Model.UnencodedDim} numbers of a head as they are");
+        }
+    }
+
+    private LayerPlan WithWindows(PositionMethod ofEveryLayer) => Model.Windows is null ? ofEveryLayer : WithWindows(_ => ofEveryLayer);
+
+    /// <summary>Methods by layer, under the sliding windows of their layers. Equal ones are one object.</summary>
+    private LayerPlan WithWindows(Func<int, PositionMethod> methodOf)
+    {
+        var windowed = new Dictionary<(PositionMethod, int), PositionMethod>();
+        return new LayerPlan([.. Enumerable.Range(0, Model.Layers).Select(layer =>
+        {
+            var method = methodOf(layer);
+            return Model.Windows?[layer] is not { } window ? method
+                : windowed.TryGetValue((method, window), out var known) ? known
+                : windowed[(method, window)] = new SlidingWindowMethod(method, window);
+        })]);
     }
 
     private LayerPlan ByLayer()
@@ -66,7 +95,7 @@ public sealed class PositionSetup
 
         // Equal specs are one method.
         var created = new Dictionary<PositionSpec, PositionMethod>();
-        return new LayerPlan([.. all.Select(SpecOf).Select(spec => created.TryGetValue(spec, out var known) ? known : created[spec] = Create(spec))]);
+        return WithWindows(layer => SpecOf(layer) is var spec && created.TryGetValue(spec, out var known) ? known : created[spec] = Create(spec));
     }
 
     private PositionSpec SpecOf(int layer)

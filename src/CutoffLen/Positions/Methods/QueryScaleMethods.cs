@@ -67,6 +67,7 @@ public sealed class LogNMethod(PositionMethod inner, PositionModel model, int or
         (part, model, inner) => new LogNMethod(inner, model, part.Tokens("original")))
     {
         AltersAttention = true,
+        EncodesWholeHeads = true,
         Exceptions = LateQueriesGrow,
     };
 
@@ -100,6 +101,7 @@ public sealed class TemperatureMethod(PositionMethod inner, PositionModel model,
         (part, model, inner) => new TemperatureMethod(inner, model, part.Number("beta"), part.Tokens("original"), part.Word("form") == Llama4 ? 1 : 0))
     {
         AltersAttention = true,
+        EncodesWholeHeads = true,
         Exceptions = LateQueriesGrow,
     };
 

@@ -34,6 +34,9 @@ public abstract record SpecEntry(string Name, string Summary, string Paper, IRea
     /// <summary>Whether it needs more than rotations under one causal mask: other masks, several bands, biases, magnitudes.</summary>
     public bool AltersAttention { get; init; }
 
+    /// <summary>Whether it scales or reorders all numbers of a head. A model that rotates a part of each head has no place for it.</summary>
+    public bool EncodesWholeHeads { get; init; }
+
     /// <summary>The properties that it lacks, each with the reason.</summary>
     public IReadOnlyDictionary<PositionProperty, string> Exceptions { get; init; } = new Dictionary<PositionProperty, string>();
 

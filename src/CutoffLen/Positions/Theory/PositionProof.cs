@@ -7,7 +7,7 @@ namespace CutoffLen.Positions.Theory;
 
 /// <summary>
 /// The proof, printed and logged by every run, that a position method is applied: a hash of all tables, ranges and biases
-/// that attention uses, and the hash for vanilla RoPE.
+/// that attention uses, and the hash for vanilla RoPE under the same sliding windows.
 /// </summary>
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Hash">First 16 hex digits of SHA-256 over tables, ranges and biases.</param>
@@ -19,7 +19,7 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
 
     /// <summary>The proof for a row of positions.</summary>
     public static PositionProof Of(PositionSetup setup, TokenPositions positions) => new(
-        setup.Spec.ToString(), HashOf(setup.Layers, positions), HashOf(new RopeMethod(setup.Model).Bands(positions)));
+        setup.Spec.ToString(), HashOf(setup.Layers, positions), HashOf(setup.Vanilla, positions));
 
     /// <summary>Fails when tables differ from vanilla RoPE's and the model's answers do not.</summary>
     /// <param name="largestLogitDifference">From vanilla RoPE's logits, on a probe at the same positions.</param>

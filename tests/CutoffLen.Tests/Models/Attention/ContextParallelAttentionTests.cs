@@ -25,6 +25,14 @@ public sealed class ContextParallelAttentionTests
         AssertEqualsDense(method, TokenPositions.Packed([5, 40, 1, 26]), TinyModels.ForEveryMethod, 2, AttentionPath.Blocked, ManyPieces);
     }
 
+    [Fact]
+    public void Blocked_attention_of_two_ranks_equals_dense_under_a_sliding_window()
+    {
+        var method = new SlidingWindowMethod(new RopeMethod(TinyModels.Config().Positions), 11);
+        AssertEqualsDense(method, TokenPositions.Sequential(72), TinyModels.Config(), 2, AttentionPath.Blocked, ManyPieces);
+        AssertEqualsDense(method, TokenPositions.Packed([5, 40, 1, 26]), TinyModels.Config(), 2, AttentionPath.Blocked, ManyPieces);
+    }
+
     [Theory]
     [InlineData(2, new[] { 1040 })] // chunks are longer than a causal part of the kernel
     [InlineData(4, new[] { 320 })]
