@@ -57,6 +57,7 @@ internal static class EvalPplCommand
             Delta,
             LongPplLength,
             ResolutionLength,
+            CommonOptions.PositionOffset,
             EvaluationOptions.BatchTokens,
             EvaluationOptions.Out,
             CommonOptions.Device,
@@ -72,7 +73,12 @@ internal static class EvalPplCommand
         var protocols = (parsed.GetValue(Protocols) is { Length: > 0 } names ? names : [PerplexityProtocols.Default])
             .Select(name => PerplexityProtocols.Parse(name, parsed.GetValue(Stride))).DistinctBy(p => p.Name).ToList();
         var specs = parsed.Specs();
-        var lengths = parsed.GetValue(LengthsOption)!;
+        var (lengths, offset) = (parsed.GetValue(LengthsOption)!, parsed.GetValue(CommonOptions.PositionOffset));
+        if (offset > 0 && (parsed.GetValue(LongPplLength) ?? parsed.GetValue(ResolutionLength)) is not null)
+        {
+            throw new UserException("--position-offset is for perplexity; --longppl and --attention-resolution begin at position 0");
+        }
+
         var folder = parsed.PrepareFolder();
         var (compute, ranks) = (parsed.GetCompute(), parsed.Ranks());
         var started = Stopwatch.StartNew();
@@ -92,7 +98,7 @@ internal static class EvalPplCommand
             var documents = EvaluationDocuments.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
             (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
             var plan = new PerplexityPlan(protocols, lengths, special);
-            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks);
+            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks, offset);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));

@@ -102,6 +102,9 @@ public sealed record DataConfig
     /// <summary>How documents become sequences: documents, concat or pad.</summary>
     public Packing Packing { get; init; } = Packing.Documents;
 
+    /// <summary>Whether records of prompt and completion are trained on the completion alone; texts are learned whole in any case.</summary>
+    public bool CompletionOnlyLoss { get; init; } = true;
+
     /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.</summary>
     [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.")]
     public string Positions { get; init; } = "plain";

@@ -28,6 +28,8 @@ public static class RunConfigReader
         ["fp16"] = "dtype: bf16",
         ["rope_scaling"] = "rope: yarn:factor=4",
         ["sample_packing"] = "packing: documents",
+        ["train_on_inputs"] = "completion_only_loss: false",
+        ["train_on_prompt"] = "completion_only_loss: false",
         ["resume_from_checkpoint"] = "--resume auto on the command line",
     };
 

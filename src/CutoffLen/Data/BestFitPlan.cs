@@ -4,7 +4,8 @@ using CutoffLen.Common;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Best-fit packing (Ding et al., arXiv 2404.10830). Documents are split only where they are longer than the row. Pieces
+/// Best-fit packing (Ding et al., arXiv 2404.10830). Documents are split only where they are longer than the row; records with
+/// a prompt end there (<see cref="TokenizedDocuments.Kept"/>). Pieces
 /// are placed from the longest to the shortest, each into the row with the least room that still holds it.
 /// The number of rows depends on the lengths alone, so every epoch has the same. Pieces of one length are shuffled by the
 /// epoch's random numbers, so every epoch has other rows.
@@ -45,15 +46,15 @@ internal sealed class BestFitPlan : RowPlan
         return spans;
     }
 
-    private int Length(int piece) => (int)Math.Min(cutoff, documents.Length(document[piece]) - ((long)part[piece] * cutoff));
+    private int Length(int piece) => (int)Math.Min(cutoff, documents.Kept(document[piece], cutoff) - ((long)part[piece] * cutoff));
 
-    private int Parts(int index) => (int)((documents.Length(index) + cutoff - 1) / cutoff);
+    private int Parts(int index) => (int)((documents.Kept(index, cutoff) + cutoff - 1) / cutoff);
 
     /// <summary>All pieces, sorted by counting; those of one length in random order.</summary>
     private (int[] Document, int[] Part) PiecesByLength(ref KeyedRandom random)
     {
         var end = new long[cutoff + 1]; // by length, from the longest: where its pieces end in the order
-        for (var d = 0; d < documents.Count; d++)
+        foreach (var d in Enumerable.Range(0, documents.Count).Where(d => Parts(d) > 0))
         {
             end[cutoff] += Parts(d) - 1;
             end[LastLength(d)]++;
@@ -89,7 +90,7 @@ internal sealed class BestFitPlan : RowPlan
         return (Array.ConvertAll(pieces, piece => piece.Document), Array.ConvertAll(pieces, piece => piece.Part));
     }
 
-    private int LastLength(int index) => (int)(documents.Length(index) - ((Parts(index) - 1L) * cutoff));
+    private int LastLength(int index) => (int)(documents.Kept(index, cutoff) - ((Parts(index) - 1L) * cutoff));
 
     /// <summary>The row of each piece.</summary>
     private int[] BestFit(out int rows)

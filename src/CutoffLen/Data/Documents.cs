@@ -23,7 +23,7 @@ public static class Documents
         foreach (var piece in files.SelectMany(Read))
         {
             yield return piece;
-            hasText = hasText || !string.IsNullOrWhiteSpace(piece.Text);
+            hasText = hasText || !piece.Learned.IsWhiteSpace();
             if (piece.Ends)
             {
                 count += hasText ? 1 : 0;
@@ -32,6 +32,27 @@ public static class Documents
                 {
                     yield break;
                 }
+            }
+        }
+    }
+
+    /// <summary>The values of fields that every line of .jsonl files has as strings, line by line with file and line for messages.</summary>
+    /// <exception cref="UserException">
+    /// While enumerating: a file that is no .jsonl or cannot be read, or a line without the fields.
+    /// </exception>
+    public static IEnumerable<(string Source, string[] Values)> ReadFields(IReadOnlyList<DataFile> files, IReadOnlyList<string> fields)
+    {
+        foreach (var file in files)
+        {
+            if (file.Format != DataFormat.JsonLines)
+            {
+                throw new UserException($"{file.Path}: a .jsonl file is needed, whose lines have the fields {string.Join(" and ", fields)}");
+            }
+
+            using var lines = JsonLinesFile.ReadFields(file, fields).GetEnumerator();
+            while (Next(file, lines))
+            {
+                yield return lines.Current;
             }
         }
     }
@@ -45,11 +66,11 @@ public static class Documents
         }
     }
 
-    private static bool Next(DataFile file, IEnumerator<TextPiece> pieces)
+    private static bool Next<T>(DataFile file, IEnumerator<T> items)
     {
         try
         {
-            return pieces.MoveNext();
+            return items.MoveNext();
         }
         catch (DecoderFallbackException fault)
         {

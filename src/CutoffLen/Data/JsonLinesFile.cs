@@ -5,7 +5,10 @@ using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
-/// <summary>Reads a .jsonl file: every line an object with a string <c>text</c>; blank lines are passed over.</summary>
+/// <summary>
+/// Reads a .jsonl file: every line an object with a string <c>text</c>, or with a <c>prompt</c> and a <c>completion</c> as in
+/// TRL's data sets; blank lines are passed over.
+/// </summary>
 internal static class JsonLinesFile
 {
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
@@ -14,12 +17,13 @@ internal static class JsonLinesFile
     {
         foreach (var (number, line) in Lines(file))
         {
-            if (line.Span.IndexOfAnyExcept(" \t\r"u8) < 0)
+            var (text, prompt) = Parsed(line, file, number, FindDocument, "a string 'text', or strings 'prompt' and 'completion'");
+            if (prompt is not null)
             {
+                yield return new TextPiece(index, number, text, Begins: true, Ends: true, prompt);
                 continue;
             }
 
-            var text = TextOf(line.Span, file, number);
             var start = 0;
             while (text.Length - start > 2 * TextPiece.LongPiece && CutAfter(text, start) is var end and > 0)
             {
@@ -29,6 +33,19 @@ internal static class JsonLinesFile
 
             yield return new TextPiece(index, number, text[start..], Begins: start == 0, Ends: true);
         }
+    }
+
+    /// <summary>The values of fields that every line has as strings, with file and line.</summary>
+    public static IEnumerable<(string Source, string[] Values)> ReadFields(DataFile file, IReadOnlyList<string> fields)
+    {
+        var wanted = $"strings {string.Join(" and ", fields.Select(field => $"'{field}'"))}";
+        foreach (var (number, line) in Lines(file))
+        {
+            yield return ($"{file.Path} line {number}", Parsed(line, file, number, Values, wanted));
+        }
+
+        string[] Values(ReadOnlyMemory<byte> line) =>
+            [.. fields.Select(field => FindString(line.Span, field) ?? throw new InvalidDataException($"the object has no field '{field}'"))];
     }
 
     /// <summary>
@@ -48,9 +65,9 @@ internal static class JsonLinesFile
         }
     }
 
-    private static string TextOf(ReadOnlySpan<byte> line, DataFile file, int number)
+    private static T Parsed<T>(ReadOnlyMemory<byte> line, DataFile file, int number, Func<ReadOnlyMemory<byte>, T> parse, string wanted)
     {
-        if (!Utf8.IsValid(line))
+        if (!Utf8.IsValid(line.Span))
         {
             using var stream = file.Open();
             throw new UserException(StrictUtf8.DescribeFault(file.Path, stream));
@@ -58,7 +75,7 @@ internal static class JsonLinesFile
 
         try
         {
-            return FindText(line) ?? throw new UserException($"{file.Path} line {number}: the object has no field 'text'");
+            return parse(line);
         }
         catch (JsonException fault)
         {
@@ -67,12 +84,32 @@ internal static class JsonLinesFile
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidOperationException)
         {
-            throw new UserException($"{file.Path} line {number}: {fault.Message}; a line must be an object with a string 'text'", fault);
+            throw new UserException($"{file.Path} line {number}: {fault.Message}; a line must be an object with {wanted}", fault);
         }
     }
 
-    /// <summary>The value of the outermost <c>text</c>. The whole line is read, so that a fault anywhere is found.</summary>
-    private static string? FindText(ReadOnlySpan<byte> line)
+    /// <summary>The text of a line and, of a record, the characters of its prompt.</summary>
+    private static (string Text, int? Prompt) FindDocument(ReadOnlyMemory<byte> line)
+    {
+        var text = FindString(line.Span, "text");
+        if (text is not null && line.Span.IndexOf("\"completion\""u8) < 0)
+        {
+            return (text, null);
+        }
+
+        return (text, FindString(line.Span, "prompt"), FindString(line.Span, "completion")) switch
+        {
+            (null, null, null) => throw new InvalidDataException("the object has no field 'text'"),
+            (null, { } prompt, { } completion) => (prompt + completion, prompt.Length),
+            ({ } alone, null, _) => (alone, null),
+            ({ } alone, _, null) => (alone, null),
+            (null, var prompt, _) => throw new InvalidDataException($"the object has a '{(prompt is null ? "completion" : "prompt")}' without a '{(prompt is null ? "prompt" : "completion")}'"),
+            _ => throw new InvalidDataException("the object has a 'text' beside 'prompt' and 'completion', and only one of both can be meant"),
+        };
+    }
+
+    /// <summary>The value of an outermost field. The whole line is read, so that a fault anywhere is found.</summary>
+    private static string? FindString(ReadOnlySpan<byte> line, string field)
     {
         var reader = new Utf8JsonReader(line);
         reader.Read();
@@ -84,17 +121,17 @@ internal static class JsonLinesFile
         string? text = null;
         while (reader.Read())
         {
-            if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
+            if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals(field))
             {
                 if (text is not null)
                 {
-                    throw new InvalidDataException("the field 'text' is given twice");
+                    throw new InvalidDataException($"the field '{field}' is given twice");
                 }
 
                 reader.Read();
                 text = reader.TokenType == JsonTokenType.String
                     ? reader.GetString()
-                    : throw new InvalidDataException($"the field 'text' is a JSON {Kind(reader.TokenType)}");
+                    : throw new InvalidDataException($"the field '{field}' is a JSON {Kind(reader.TokenType)}");
             }
         }
 
@@ -111,8 +148,11 @@ internal static class JsonLinesFile
         _ => "truth value",
     };
 
-    /// <summary>The lines with their numbers from 1. The bytes are valid until the next line is asked for.</summary>
-    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(DataFile file)
+    /// <summary>The lines that are not blank, with their numbers from 1. The bytes are valid until the next line is asked for.</summary>
+    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> Lines(DataFile file) =>
+        AllLines(file).Where(line => line.Line.Span.IndexOfAnyExcept(" \t\r"u8) >= 0);
+
+    private static IEnumerable<(int Number, ReadOnlyMemory<byte> Line)> AllLines(DataFile file)
     {
         using var stream = file.Open();
         var buffer = new byte[1 << 18];

@@ -6,7 +6,8 @@ namespace CutoffLen.Data;
 public enum Packing
 {
     /// <summary>
-    /// Whole documents side by side, attention kept inside each. Documents longer than the cutoff are split. Best-fit
+    /// Whole documents side by side, attention kept inside each. Documents longer than the cutoff are split, records of prompt
+    /// and completion are cut off. Best-fit
     /// packing chooses which go together, so that little is padded.
     /// </summary>
     Documents,
@@ -68,9 +69,11 @@ internal abstract class RowPlan
     /// <summary>A row a document.</summary>
     private sealed class PadPlan(TokenizedDocuments documents, int cutoff) : RowPlan
     {
-        public override int Rows => documents.Count;
+        private readonly int[] kept = [.. Enumerable.Range(0, documents.Count).Where(document => documents.Kept(document, cutoff) > 0)];
+
+        public override int Rows => kept.Length;
 
         public override IReadOnlyList<DocumentSpan> Spans(int row) =>
-            [new DocumentSpan(row, 0, (int)Math.Min(documents.Length(row), cutoff))];
+            [new DocumentSpan(kept[row], 0, (int)Math.Min(documents.Length(kept[row]), cutoff))];
     }
 }

@@ -4,7 +4,7 @@ namespace CutoffLen.Data;
 
 /// <summary>
 /// Finds the tokens that begin a unit of the text (a line, a sentence), for training positions that skip between units. A
-/// token begins a unit when the token before it, in the same document, ends one.
+/// token begins a unit when the token before it, in the same document, ends one, or is the last of a prompt.
 /// </summary>
 public sealed class TextBreaks
 {
@@ -31,9 +31,13 @@ public sealed class TextBreaks
         {
             var start = end;
             end += span.Length;
-            starts.AddRange(Enumerable.Range(start + 1, span.Length - 1).Where(t => endsUnit[sequence.Tokens[t - 1]]));
+            starts.AddRange(Enumerable.Range(start + 1, span.Length - 1).Where(t => endsUnit[sequence.Tokens[t - 1]] || EndsPrompt(sequence, t - 1, start)));
         }
 
         return [.. starts];
     }
+
+    /// <summary>Whether a token has the first target of its document after tokens without.</summary>
+    private static bool EndsPrompt(TrainingSequence sequence, int token, int start) =>
+        token > start && sequence.Targets[token] != TrainingSequence.Ignore && sequence.Targets[token - 1] == TrainingSequence.Ignore;
 }

@@ -10,10 +10,14 @@ namespace CutoffLen.Data;
 /// <param name="Text">The characters, never null; the pieces of a document joined are the document.</param>
 /// <param name="Begins">Whether this is the document's first piece.</param>
 /// <param name="Ends">Whether this is the document's last piece.</param>
-public sealed record TextPiece(int File, int Line, string Text, bool Begins, bool Ends)
+/// <param name="Prompt">Of a record of prompt and completion, one piece, the characters of the prompt; null for text.</param>
+public sealed record TextPiece(int File, int Line, string Text, bool Begins, bool Ends, int? Prompt = null)
 {
     /// <summary>Characters after which a piece is ended at the next good place.</summary>
     public const int LongPiece = 1 << 20;
+
+    /// <summary>What is learned of it: all, or the completion.</summary>
+    internal ReadOnlySpan<char> Learned => Text.AsSpan(Prompt ?? 0);
 
     /// <summary>
     /// Where a text may be cut so that the tokens of the parts are the tokens of the whole: the last place, at or after

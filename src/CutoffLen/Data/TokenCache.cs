@@ -65,10 +65,13 @@ public sealed unsafe class TokenCache : IDisposable
     /// <summary>The file and the line, from 1, where a document begins.</summary>
     public (DataFile File, int Line) Source(int document) => (files[Entry(document).File], Entry(document).Line);
 
-    /// <summary>Pieces of a document between white space, as the lm-evaluation-harness counts words.</summary>
+    /// <summary>Tokens at a document's start that are its prompt; 0 for text.</summary>
+    public long Prompt(int document) => Entry(document).Prompt;
+
+    /// <summary>Pieces of a document (of a record, its completion) between white space, as the lm-evaluation-harness counts words.</summary>
     public long Words(int document) => Entry(document).Words;
 
-    /// <summary>UTF-8 bytes of a document.</summary>
+    /// <summary>UTF-8 bytes of a document; of a record, its completion.</summary>
     public long Bytes(int document) => Entry(document).Bytes;
 
     /// <inheritdoc/>

@@ -38,18 +38,19 @@ public sealed class TokenCacheFolder(string folder)
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="progress">Told how far tokenizing is.</param>
     /// <param name="most">Only the first so many documents with text; null for all.</param>
+    /// <param name="completionEnd">The token put after a completion that does not end with it; null for none.</param>
     /// <param name="stop">Stops the work; nothing is left behind.</param>
     /// <exception cref="UserException">A file cannot be read, the folder cannot be written, or no text is in the files.</exception>
     public TokenCache Open(
         IReadOnlyList<DataFile> files, ITextEncoder encoder, Action<string>? say = null,
-        IProgress<TokenizingProgress>? progress = null, int? most = null, CancellationToken stop = default)
+        IProgress<TokenizingProgress>? progress = null, int? most = null, int? completionEnd = null, CancellationToken stop = default)
     {
         var contents = files.Select(file => FileContent.Of(file, stop)).ToList();
-        var key = Key(contents, encoder, most);
+        var key = Key(contents, encoder, most, completionEnd);
         var path = Path.Combine(folder, Convert.ToHexStringLower(key) + ".tokens");
         try
         {
-            var cache = Existing(path, key, files, say: null) ?? Make(path, key, contents, encoder, say, progress, most, stop);
+            var cache = Existing(path, key, files, say: null) ?? Make(path, key, contents, encoder, say, progress, most, completionEnd, stop);
             if (cache.Documents > 0)
             {
                 return cache;
@@ -66,9 +67,9 @@ public sealed class TokenCacheFolder(string folder)
         throw new UserException($"{files[0].Path}{others}: no text; all documents are empty");
     }
 
-    private static byte[] Key(IEnumerable<FileContent> contents, ITextEncoder encoder, int? most)
+    private static byte[] Key(IEnumerable<FileContent> contents, ITextEncoder encoder, int? most, int? completionEnd)
     {
-        var text = new StringBuilder($"tokens 2 {encoder.VocabularySize} {encoder.Fingerprint} {most}\n");
+        var text = new StringBuilder($"tokens 3 {encoder.VocabularySize} {encoder.Fingerprint} {most} {completionEnd}\n");
         foreach (var content in contents)
         {
             text.Append(content.File.Format).Append(content.File.Compression is var kind and not DataCompression.None ? $" {kind}" : "").Append(' ').Append(Convert.ToHexStringLower(content.Sha256)).Append('\n');
@@ -95,7 +96,7 @@ public sealed class TokenCacheFolder(string folder)
 
     private TokenCache Make(
         string path, byte[] key, IReadOnlyList<FileContent> contents, ITextEncoder encoder, Action<string>? say,
-        IProgress<TokenizingProgress>? progress, int? most, CancellationToken stop)
+        IProgress<TokenizingProgress>? progress, int? most, int? completionEnd, CancellationToken stop)
     {
         Directory.CreateDirectory(folder);
         using var alone = Lock(path + ".lock", say, stop);
@@ -107,7 +108,7 @@ public sealed class TokenCacheFolder(string folder)
 
         using (var writer = new TokenCacheWriter(path, encoder.VocabularySize))
         {
-            new Tokenizing(encoder, contents.Sum(content => content.Length), progress).Write(Documents.Read(files, most), writer, stop);
+            new Tokenizing(encoder, completionEnd, contents.Sum(content => content.Length), progress).Write(Documents.Read(files, most), writer, stop);
             foreach (var content in contents)
             {
                 content.ThrowIfChanged();

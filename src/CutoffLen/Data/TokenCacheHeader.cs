@@ -22,7 +22,7 @@ internal sealed record TokenCacheHeader(
     private const int ChecksumAt = Size - sizeof(uint);
 
     // Changes with the layout and with the way in which documents are read and cut.
-    private const int Version = 2;
+    private const int Version = 3;
 
     private static ReadOnlySpan<byte> Magic => "CutoffTk"u8;
 
@@ -71,10 +71,11 @@ internal sealed record TokenCacheHeader(
 /// <param name="File">Index of its file among those read.</param>
 /// <param name="Line">The line, from 1, where it begins in the file.</param>
 /// <param name="Words">Its pieces between white space.</param>
-/// <param name="Bytes">Its length in UTF-8 bytes.</param>
-internal readonly record struct CachedDocument(long Start, int File, int Line, long Words, long Bytes)
+/// <param name="Bytes">Its length in UTF-8 bytes; of a record words and bytes are those of the completion.</param>
+/// <param name="Prompt">The tokens of its prompt; 0 for text.</param>
+internal readonly record struct CachedDocument(long Start, int File, int Line, long Words, long Bytes, long Prompt)
 {
-    public const int Size = 32;
+    public const int Size = 40;
 
     public void WriteTo(Span<byte> bytes)
     {
@@ -83,6 +84,7 @@ internal readonly record struct CachedDocument(long Start, int File, int Line, l
         BinaryPrimitives.WriteInt32LittleEndian(bytes[12..], Line);
         BinaryPrimitives.WriteInt64LittleEndian(bytes[16..], Words);
         BinaryPrimitives.WriteInt64LittleEndian(bytes[24..], Bytes);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[32..], Prompt);
     }
 
     public static CachedDocument ReadFrom(ReadOnlySpan<byte> bytes) => new(
@@ -90,5 +92,6 @@ internal readonly record struct CachedDocument(long Start, int File, int Line, l
         BinaryPrimitives.ReadInt32LittleEndian(bytes[8..]),
         BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]),
         BinaryPrimitives.ReadInt64LittleEndian(bytes[16..]),
-        BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]));
+        BinaryPrimitives.ReadInt64LittleEndian(bytes[24..]),
+        BinaryPrimitives.ReadInt64LittleEndian(bytes[32..]));
 }

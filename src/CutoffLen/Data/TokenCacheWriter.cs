@@ -58,7 +58,7 @@ internal sealed class TokenCacheWriter : IDisposable
     }
 
     /// <summary>Ends the document that is being written; without tokens it is left out and counted.</summary>
-    public void EndDocument(int file, int line, long words, long bytes)
+    public void EndDocument(int file, int line, long words, long bytes, long prompt)
     {
         if (tokenCount == documentStart)
         {
@@ -66,7 +66,7 @@ internal sealed class TokenCacheWriter : IDisposable
             return;
         }
 
-        WriteEntry(new CachedDocument(documentStart, file, line, words, bytes));
+        WriteEntry(new CachedDocument(documentStart, file, line, words, bytes, prompt));
         documentStart = tokenCount;
         documentCount = checked(documentCount + 1);
     }
@@ -74,7 +74,7 @@ internal sealed class TokenCacheWriter : IDisposable
     /// <summary>Completes the file, brings it to the disk and gives it its name.</summary>
     public void Commit(byte[] key)
     {
-        WriteEntry(new CachedDocument(tokenCount, 0, 0, 0, 0));
+        WriteEntry(new CachedDocument(tokenCount, 0, 0, 0, 0, 0));
         var fill = new byte[(8 - (int)(tokenCount * tokenBytes % 8)) % 8];
         Append(fill);
         CopyDocuments();

@@ -34,11 +34,12 @@ public sealed record TokenLedger(
     /// </param>
     public static TokenLedger Of(TokenizedDocuments documents, TrainingSequences sequences, int nativeLength, int? target = null)
     {
-        var (used, longest, longer) = (0L, 0, 0L);
+        var (used, prompts, longest, longer) = (0L, 0L, 0, 0L);
         foreach (var spans in sequences.Spans())
         {
             var row = spans.Sum(span => span.Length);
             used += row;
+            prompts += spans.Sum(span => Math.Clamp(documents.Prompt(span.Document) - span.Offset, 0, span.Length));
             foreach (var length in sequences.AttentionCrosses ? [row] : spans.Select(span => span.Length))
             {
                 longest = Math.Max(longest, length);
@@ -46,14 +47,13 @@ public sealed record TokenLedger(
             }
         }
 
-        var cut = Enumerable.Range(0, documents.Count).LongCount(d => documents.Length(d) > sequences.Cutoff);
-        var pads = sequences.Packing == Packing.Pad;
+        var counts = Count(documents, sequences);
         return new TokenLedger(
             sequences.Cutoff, nativeLength, sequences.Packing,
-            new DocumentCounts(documents.Count + documents.EmptyDocuments, documents.EmptyDocuments, pads ? cut : 0, pads ? 0 : cut),
-            new TokenCounts(documents.Tokens, documents.SpecialTokens, used, documents.Tokens - used, ((long)sequences.Count * sequences.Cutoff) - used),
+            counts,
+            new TokenCounts(documents.Tokens, documents.SpecialTokens, used, documents.Tokens - used, ((long)sequences.Count * sequences.Cutoff) - used, prompts),
             new SequenceCounts(sequences.Count, longest, longer),
-            [.. Warn(documents, sequences, nativeLength, target, longest)],
+            [.. Warn(documents, sequences, nativeLength, target, longest), .. WarnOfPrompts(documents, sequences, counts)],
             TrainedCounts.None(nativeLength, target ?? sequences.Cutoff));
     }
 
@@ -63,6 +63,45 @@ public sealed record TokenLedger(
     /// <summary>The ledger that <see cref="ToJson"/> wrote.</summary>
     public static TokenLedger FromJson(string json) =>
         JsonSerializer.Deserialize<TokenLedger>(json, Json) ?? throw new JsonException("a ledger is an object");
+
+    private static DocumentCounts Count(TokenizedDocuments documents, TrainingSequences sequences)
+    {
+        var (truncated, split, withoutCompletion) = (0L, 0L, 0L);
+        foreach (var d in Enumerable.Range(0, documents.Count).Where(d => documents.Length(d) > sequences.Cutoff))
+        {
+            if (sequences.Packing == Packing.Concat || (sequences.Packing == Packing.Documents && documents.Prompt(d) == 0))
+            {
+                split++;
+            }
+            else if (documents.Kept(d, sequences.Cutoff) > 0)
+            {
+                truncated++;
+            }
+            else
+            {
+                withoutCompletion++;
+            }
+        }
+
+        return new DocumentCounts(documents.Count + documents.EmptyDocuments, documents.EmptyDocuments, truncated, split, withoutCompletion);
+    }
+
+    private static IEnumerable<string> WarnOfPrompts(TokenizedDocuments documents, TrainingSequences sequences, DocumentCounts counts)
+    {
+        if (counts.WithoutCompletion > 0)
+        {
+            var first = Enumerable.Range(0, documents.Count).First(d => documents.Kept(d, sequences.Cutoff) == 0);
+            yield return $"{counts.WithoutCompletion} of {counts.Read} records are left out, for their prompts fill cutoff_len; the first is {documents.Describe(first)}, "
+                + $"whose prompt has {documents.Prompt(first)} tokens; use a longer cutoff_len or shorter prompts";
+        }
+
+        var cut = counts.Truncated == 0 ? [] : Enumerable.Range(0, documents.Count)
+            .Where(d => documents.Prompt(d) > 0 && documents.Kept(d, sequences.Cutoff) is > 0 and var kept && kept < documents.Length(d)).ToList();
+        if (cut.Count > 0)
+        {
+            yield return $"the completions of {cut.Count} of {counts.Read} records are cut off at cutoff_len and lose {cut.Sum(d => documents.Length(d) - sequences.Cutoff)} tokens, EOS with them";
+        }
+    }
 
     private static IEnumerable<string> Warn(
         TokenizedDocuments documents, TrainingSequences sequences, int native, int? target, int longest)
@@ -87,10 +126,11 @@ public sealed record TokenLedger(
 
 /// <summary>Documents by what happened to them.</summary>
 /// <param name="Read">All.</param>
-/// <param name="Dropped">Empty or all white space.</param>
-/// <param name="Truncated">Longer than the cutoff and cut off there (packing: pad).</param>
+/// <param name="Dropped">Empty or all white space; of records, the completion.</param>
+/// <param name="Truncated">Longer than the cutoff and cut off there: all with packing: pad, records with a prompt with documents.</param>
 /// <param name="Split">Longer than the cutoff and continued in another sequence.</param>
-public sealed record DocumentCounts(long Read, long Dropped, long Truncated, long Split);
+/// <param name="WithoutCompletion">Records left out because their prompt fills the cutoff.</param>
+public sealed record DocumentCounts(long Read, long Dropped, long Truncated, long Split, long WithoutCompletion = 0);
 
 /// <summary>Tokens of one epoch by what happened to them.</summary>
 /// <param name="In">Of all documents, special tokens included.</param>
@@ -98,7 +138,8 @@ public sealed record DocumentCounts(long Read, long Dropped, long Truncated, lon
 /// <param name="Out">Standing in sequences.</param>
 /// <param name="Truncated">Cut off.</param>
 /// <param name="Padding">Padding in the sequences, not among those above.</param>
-public sealed record TokenCounts(long In, long Markers, long Out, long Truncated, long Padding);
+/// <param name="Prompts">Of those in sequences, tokens of prompts: read as context, not learned.</param>
+public sealed record TokenCounts(long In, long Markers, long Out, long Truncated, long Padding, long Prompts = 0);
 
 /// <summary>The sequences of one epoch.</summary>
 /// <param name="Count">How many.</param>

@@ -9,7 +9,8 @@ namespace CutoffLen.Data;
 /// </summary>
 /// <param name="cache">The tokens of the text.</param>
 /// <param name="special">What the tokenizer puts around every document.</param>
-public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special) : IDisposable
+/// <param name="completionOnlyLoss">Whether prompts are read and not learned.</param>
+public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special, bool completionOnlyLoss = true) : IDisposable
 {
     private readonly int[] before = [.. special.Before];
     private readonly int[] after = [.. special.After];
@@ -22,12 +23,16 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special) 
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="progress">Told how far tokenizing is.</param>
     /// <param name="most">Only the first so many documents with text; null for all.</param>
+    /// <param name="completionOnlyLoss">Whether the prompts of records are read and not learned.</param>
     /// <param name="stop">Stops the work.</param>
     /// <exception cref="UserException">What is wrong with the paths, the files or the folder.</exception>
     public static TokenizedDocuments Open(
         IEnumerable<string> paths, ITextEncoder encoder, SpecialTokens special, string? cacheFolder = null,
-        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, int? most = null, CancellationToken stop = default) =>
-        new(new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(DataFiles.Find(paths), encoder, say, progress, most, stop), special);
+        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, int? most = null, bool completionOnlyLoss = true,
+        CancellationToken stop = default) => new(
+            new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(
+                DataFiles.Find(paths), encoder, say, progress, most, special.Eos is { } eos && special.After.Contains(eos) ? null : special.Eos, stop),
+            special, completionOnlyLoss);
 
     /// <summary>Number of documents, those without text not counted.</summary>
     public int Count => cache.Documents;
@@ -38,11 +43,28 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special) 
     /// <summary>Tokens of all documents, special tokens included.</summary>
     public long Tokens => Start(Count - 1) + Length(Count - 1);
 
-    /// <summary>Special tokens around all documents together.</summary>
+    /// <summary>Special tokens around all documents together; the EOS that ends a completion is counted as the completion's.</summary>
     public long SpecialTokens => (long)Count * (before.Length + after.Length);
 
     /// <summary>Tokens of a document, special tokens included; at least 1.</summary>
     public long Length(int document) => before.Length + cache.Length(document) + after.Length;
+
+    /// <summary>
+    /// Tokens at the start of a document that are read and not learned: the prompt with the special tokens before it. 0 where all
+    /// are learned.
+    /// </summary>
+    public long Prompt(int document) => completionOnlyLoss && cache.Prompt(document) is > 0 and var prompt ? before.Length + prompt : 0;
+
+    /// <summary>
+    /// Tokens of a document that rows of <paramref name="cutoff"/> tokens hold where documents stand apart. A text is split over
+    /// rows. A record is not, for its completion means nothing without the prompt: it ends at the cutoff, and one whose prompt
+    /// leaves nothing to learn is left out.
+    /// </summary>
+    internal long Kept(int document, int cutoff) => Prompt(document) switch
+    {
+        0 => Length(document),
+        var prompt => prompt > cutoff ? 0 : Math.Min(Length(document), cutoff),
+    };
 
     /// <summary>Index of a document's first token when all documents stand one after the other.</summary>
     public long Start(int document) => cache.Start(document) + ((long)document * (before.Length + after.Length));
@@ -103,10 +125,10 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special) 
     /// <summary>The file and the line, from 1, where a document begins.</summary>
     public (DataFile File, int Line) Source(int document) => cache.Source(document);
 
-    /// <summary>Words of a document, special tokens not counted.</summary>
+    /// <summary>Words of a document (of a record, its completion), special tokens not counted.</summary>
     public long Words(int document) => cache.Words(document);
 
-    /// <summary>UTF-8 bytes of a document's text.</summary>
+    /// <summary>UTF-8 bytes of a document's text; of a record, its completion.</summary>
     public long Bytes(int document) => cache.Bytes(document);
 
     /// <summary>Closes the cache.</summary>

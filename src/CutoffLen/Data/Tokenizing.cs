@@ -7,9 +7,10 @@ namespace CutoffLen.Data;
 
 /// <summary>Turns documents into tokens on all cores, in batches of bounded size, and writes them in order.</summary>
 /// <param name="encoder">The tokenizer.</param>
+/// <param name="completionEnd">The token that ends a completion; null where none is added.</param>
 /// <param name="totalBytes">Bytes of all files, for the progress.</param>
 /// <param name="progress">Told after every batch.</param>
-internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, IProgress<TokenizingProgress>? progress)
+internal sealed partial class Tokenizing(ITextEncoder encoder, int? completionEnd, long totalBytes, IProgress<TokenizingProgress>? progress)
 {
     private const int MostPieces = 8192;
     private const int ManyCharacters = 4 * TextPiece.LongPiece;
@@ -33,7 +34,7 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
                 (spaces, bytes) = (spaces + encoded[i].Spaces, bytes + encoded[i].Bytes);
                 if (batch[i].Ends)
                 {
-                    writer.EndDocument(batch[i].File, batch[i].Line, words: spaces + 1, bytes);
+                    writer.EndDocument(batch[i].File, batch[i].Line, words: spaces + 1, bytes, encoded[i].Prompt);
                     (spaces, bytes) = (0, 0);
                 }
 
@@ -92,8 +93,7 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
         var encoded = new EncodedPiece[batch.Count];
         try
         {
-            Parallel.For(0, batch.Count, new ParallelOptions { CancellationToken = stop }, i => encoded[i] = new EncodedPiece(
-                Encode(batch[i]), WhiteSpace().Count(batch[i].Text), Encoding.UTF8.GetByteCount(batch[i].Text)));
+            Parallel.For(0, batch.Count, new ParallelOptions { CancellationToken = stop }, i => encoded[i] = Encode(batch[i]));
         }
         catch (AggregateException faults)
         {
@@ -103,14 +103,28 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
         return encoded;
     }
 
-    private IReadOnlyList<int> Encode(TextPiece piece)
+    private EncodedPiece Encode(TextPiece piece)
     {
-        if (piece is { Begins: true, Ends: true } && string.IsNullOrWhiteSpace(piece.Text))
+        var (ids, prompt) = piece is { Begins: true, Ends: true } && piece.Learned.IsWhiteSpace() ? ([], 0)
+            : piece.Prompt is { } characters ? EncodeRecord(piece.Text[..characters], piece.Text)
+            : (piece.Begins ? encoder.Encode(piece.Text) : EncodeContinuation(piece.Text), 0);
+        return new EncodedPiece(ids, prompt, WhiteSpace().Count(piece.Learned), Encoding.UTF8.GetByteCount(piece.Learned));
+    }
+
+    /// <summary>
+    /// The ids of a prompt with its completion, and how many of them are the prompt's, as TRL's SFTTrainer has them: prompt and
+    /// completion are encoded as one text, and EOS ends it. Where a token spans both, TRL warns that the prompt does not stand in
+    /// the text; here the prompt then gets the ids that it has in generation, and the completion is encoded as what follows.
+    /// </summary>
+    private (IReadOnlyList<int> Ids, int Prompt) EncodeRecord(string prompt, string whole)
+    {
+        var (front, ids) = (encoder.Encode(prompt), encoder.Encode(whole));
+        if (!ids.Take(front.Count).SequenceEqual(front))
         {
-            return [];
+            ids = [.. front, .. EncodeContinuation(whole[prompt.Length..])];
         }
 
-        return piece.Begins ? encoder.Encode(piece.Text) : EncodeContinuation(piece.Text);
+        return (completionEnd is { } end && ids.LastOrDefault(-1) != end ? [.. ids, end] : ids, front.Count);
     }
 
     /// <summary>
@@ -126,6 +140,6 @@ internal sealed partial class Tokenizing(ITextEncoder encoder, long totalBytes, 
     [GeneratedRegex(@"\s+")]
     private static partial Regex WhiteSpace();
 
-    /// <summary>A piece of a document: its ids, its runs of white space, its UTF-8 bytes. No piece ends inside a run.</summary>
-    private readonly record struct EncodedPiece(IReadOnlyList<int> Ids, long Spaces, long Bytes);
+    /// <summary>A piece of a document: its ids, those of a prompt, runs of white space and UTF-8 bytes of what is learned. No piece ends inside a run.</summary>
+    private readonly record struct EncodedPiece(IReadOnlyList<int> Ids, int Prompt, long Spaces, long Bytes);
 }

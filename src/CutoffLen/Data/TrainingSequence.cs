@@ -11,7 +11,7 @@ public readonly record struct DocumentSpan(int Document, long Offset, int Length
 /// <summary>One row of a training batch: T = the cutoff length in tokens.</summary>
 /// <param name="Tokens">[T] token ids.</param>
 /// <param name="Targets">
-/// [T] the token that follows each in its document, or <see cref="Ignore"/>. The row's last token has a target too where
+/// [T] the token that follows each in its document, or <see cref="Ignore"/>, as for the tokens of a prompt. The row's last token has a target too where
 /// its document goes on, so that cutting loses no target.
 /// </param>
 /// <param name="Positions">[T] positions and documents; padding tokens are documents of their own, at position 0.</param>

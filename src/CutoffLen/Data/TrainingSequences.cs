@@ -20,10 +20,16 @@ public sealed class TrainingSequences
     /// <param name="packing">How documents become sequences.</param>
     /// <param name="seed">Decides the order.</param>
     /// <param name="paddingToken">Fills the rest of a row; nothing attends to it and it has no loss.</param>
+    /// <exception cref="UserException">The prompt of every record fills the cutoff.</exception>
     public TrainingSequences(TokenizedDocuments documents, int cutoff, Packing packing, long seed, int paddingToken = 0)
     {
         (this.documents, Cutoff, Packing, this.seed, this.paddingToken) = (documents, cutoff, packing, seed, paddingToken);
         current = Plan(0);
+        if (Count == 0)
+        {
+            throw new UserException(
+                $"cutoff_len: {cutoff} is filled by the prompt of every record, of which the shortest has {Enumerable.Range(0, documents.Count).Min(documents.Prompt)} tokens; no completion would be learned");
+        }
     }
 
     /// <summary>T, tokens of a sequence.</summary>
@@ -89,8 +95,11 @@ public sealed class TrainingSequences
         {
             documents.Read(span.Document, span.Offset, tokens.AsSpan(used, span.Length));
             tokens.AsSpan(used + 1, span.Length - 1).CopyTo(targets.AsSpan(used));
+            targets[used + span.Length - 1] = After(span, plan.AttentionCrosses) ?? TrainingSequence.Ignore;
+            // The last token of a prompt has the first of its completion for a target.
+            var unlearned = Math.Clamp(documents.Prompt(span.Document) - 1 - span.Offset, 0, span.Length);
+            targets.AsSpan(used, (int)unlearned).Fill(TrainingSequence.Ignore);
             used += span.Length;
-            targets[used - 1] = After(span, plan.AttentionCrosses) ?? TrainingSequence.Ignore;
         }
 
         tokens.AsSpan(used).Fill(paddingToken);
@@ -107,7 +116,7 @@ public sealed class TrainingSequences
         {
             documents.Read(span.Document, end, token);
         }
-        else if (crosses && span.Document + 1 < documents.Count)
+        else if (crosses && span.Document + 1 < documents.Count && documents.Prompt(span.Document + 1) == 0)
         {
             documents.Read(span.Document + 1, 0, token);
         }

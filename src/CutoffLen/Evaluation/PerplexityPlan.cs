@@ -44,7 +44,7 @@ public sealed record PerplexityPlan(IReadOnlyList<PerplexityProtocol> Protocols,
     {
         for (var i = Lengths.Count - 1; i >= 0; i--)
         {
-            if (documents.Any(document => CurveWindows(TokensOf(document, Protocols[0]), Lengths[i]).Any()))
+            if (documents.Any(document => CurveWindows(document, Lengths[i]).Any()))
             {
                 return Lengths[i];
             }
@@ -76,14 +76,18 @@ public sealed record PerplexityPlan(IReadOnlyList<PerplexityProtocol> Protocols,
             {
                 foreach (var window in protocol.Windows(tokens, length))
                 {
-                    GroupOf(protocol, window).Add(window, new TargetSpan(protocol.Name, length, window.FirstTarget, window.TargetEnd));
+                    var first = Math.Max(window.FirstTarget, document.Prompt + tokens - document.Tokens.Length);
+                    if (first < window.TargetEnd)
+                    {
+                        GroupOf(protocol, window).Add(window, new TargetSpan(protocol.Name, length, first, window.TargetEnd));
+                    }
                 }
             }
         }
 
         if (curveLength > 0)
         {
-            foreach (var window in CurveWindows(TokensOf(document, Protocols[0]), curveLength))
+            foreach (var window in CurveWindows(document, curveLength))
             {
                 GroupOf(Protocols[0], window).CurveLength = curveLength;
             }
@@ -110,10 +114,12 @@ public sealed record PerplexityPlan(IReadOnlyList<PerplexityProtocol> Protocols,
 
     /// <summary>
     /// Whole windows of the length that the first protocol reads anyway, so the curve costs no forward of its own. Where
-    /// they overlap, a token counts at several positions: the curve compares positions over nearly the same tokens.
+    /// they overlap, a token counts at several positions: the curve compares positions over nearly the same tokens. A record
+    /// with a prompt has none, since its first positions are not scored.
     /// </summary>
-    private IEnumerable<ScoredWindow> CurveWindows(int tokens, int length) =>
-        Protocols[0].Windows(tokens, length).Where(window => window.Length == length);
+    private IEnumerable<ScoredWindow> CurveWindows(EvaluationDocument document, int length) => document.Prompt > 0
+        ? []
+        : Protocols[0].Windows(TokensOf(document, Protocols[0]), length).Where(window => window.Length == length);
 
     private int TokensOf(EvaluationDocument document, PerplexityProtocol protocol) =>
         document.Tokens.Length + (document.Prefix(protocol.DocumentStart, Special) is null ? 0 : 1);

@@ -20,6 +20,12 @@ public static class FinetuneLog
         Log.Information(
             "{Sequences} sequences of {Cutoff} tokens an epoch, from {Documents} documents with {Tokens} tokens; native context {Native}; steps {From} to {Total}",
             ledger.Sequences.Count, ledger.CutoffLen, ledger.Documents.Read, ledger.Tokens.In, ledger.NativeLength, trainer.Step, trainer.TotalSteps);
+        if (ledger.Tokens.Prompts > 0)
+        {
+            Log.Information(
+                "of {Tokens} tokens in sequences {Prompts} are of prompts, read and not learned (completion_only_loss)", ledger.Tokens.Out, ledger.Tokens.Prompts);
+        }
+
         var (groups, context) = (plan.Steps.DataParallelSize, config.Training.ContextParallelSize);
         var (plural, sharing) = (groups == 1 ? "" : "s", context == 1 ? "" : $" of {context} ranks that share each sequence");
         Log.Information(

@@ -17,10 +17,12 @@ namespace CutoffLen.Runs;
 /// <param name="display">Shows progress.</param>
 /// <param name="stop">Ctrl-C.</param>
 /// <param name="ranks">The ranks that share the documents; null for one.</param>
+/// <param name="positionOffset">The position of every window's first token.</param>
 public sealed class PerplexityRun(
-    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop, ICollectives? ranks = null)
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop, ICollectives? ranks = null,
+    int positionOffset = 0)
 {
-    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens, ranks);
+    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens, ranks, positionOffset);
 
     /// <summary>The perplexity of a model by length; nothing is kept.</summary>
     /// <param name="model">The model.</param>

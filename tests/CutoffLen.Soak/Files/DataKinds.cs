@@ -121,7 +121,7 @@ internal sealed class TokensKind() : DamagedKind("tokens", "data.tokens")
         for (var document = 0; document < 20; document++)
         {
             writer.Add([.. Enumerable.Range(document, 10 * document % 70)]);
-            writer.EndDocument(file: 0, line: document + 1, words: document, bytes: 3 * document);
+            writer.EndDocument(file: 0, line: document + 1, words: document, bytes: 3 * document, prompt: document % 2);
         }
 
         writer.Commit(key);

@@ -23,6 +23,15 @@ public sealed class TextBreaksTests
         Assert.True(ids[2] > 2 && ids[4] > ids[3] + 1 && ids[7] > 1);
     }
 
+    [Fact]
+    public void The_completion_of_a_record_begins_a_unit()
+    {
+        int[] targets = [TrainingSequence.Ignore, TrainingSequence.Ignore, 4, 1, 1, 4, TrainingSequence.Ignore];
+        var sequence = new TrainingSequence(
+            [1, 1, 1, 4, 1, 1, 4], targets, CutoffLen.Positions.TokenPositions.Packed([4, 3]), 0, [new DocumentSpan(0, 0, 4), new DocumentSpan(1, 0, 3)]);
+        Assert.Equal([3], new TextBreaks(5, _ => false).Of(sequence));
+    }
+
     [Theory]
     [InlineData(".", true)]
     [InlineData("?", true)]

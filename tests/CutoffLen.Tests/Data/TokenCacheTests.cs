@@ -29,7 +29,7 @@ public sealed class TokenCacheTests : IDisposable
         Assert.Equal(["hello \uFFFF world", "one", "three"], Texts(cache));
         Assert.Equal([0L, 13L, 16L], Enumerable.Range(0, 3).Select(cache.Start));
         Assert.Equal([files[0].Path, $"{files[1].Path} line 1", $"{files[1].Path} line 3"], Enumerable.Range(0, 3).Select(cache.Describe));
-        Assert.Equal(vocabularySize > 65_536, new FileInfo(CacheFile()).Length > 128 + 48 + (4 * 32));
+        Assert.Equal(vocabularySize > 65_536, new FileInfo(CacheFile()).Length > 128 + 48 + (4 * CachedDocument.Size));
     }
 
     [Fact]

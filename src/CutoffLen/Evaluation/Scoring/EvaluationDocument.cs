@@ -22,7 +22,8 @@ public enum DocumentStart
 /// <param name="Tokens">[T] token ids, with the special tokens that the tokenizer adds.</param>
 /// <param name="Words">Pieces between white space, counted as the lm-evaluation-harness does.</param>
 /// <param name="Bytes">Length in UTF-8 bytes.</param>
-public sealed record EvaluationDocument(string Name, int[] Tokens, long Words, long Bytes)
+/// <param name="Prompt">Tokens at its start, a prompt, that are read and not scored; words and bytes are then those of the completion.</param>
+public sealed record EvaluationDocument(string Name, int[] Tokens, long Words, long Bytes, int Prompt = 0)
 {
     private string? identity;
 

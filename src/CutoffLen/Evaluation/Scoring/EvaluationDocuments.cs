@@ -17,13 +17,14 @@ public sealed record EvaluationDocuments(IReadOnlyList<string> Sources, IReadOnl
     /// <param name="concatenate">Whether all documents become one text, each with its special tokens.</param>
     /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
+    /// <param name="completionOnlyLoss">Whether of records of prompt and completion the completion alone is scored.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UserException">Data that cannot be read, or without any text.</exception>
     public static EvaluationDocuments Read(
         IReadOnlyList<string> paths, CheckpointTokenizer tokenizer, int? most = null, bool concatenate = false, string? cacheFolder = null,
-        Action<string>? say = null, CancellationToken cancel = default)
+        Action<string>? say = null, bool completionOnlyLoss = true, CancellationToken cancel = default)
     {
-        using var documents = TokenizedDocuments.Open(paths, tokenizer, tokenizer.SpecialTokens, cacheFolder, say, most: most, stop: cancel);
+        using var documents = TokenizedDocuments.Open(paths, tokenizer, tokenizer.SpecialTokens, cacheFolder, say, most: most, completionOnlyLoss: completionOnlyLoss, stop: cancel);
         EvaluationDocument[] texts = [.. Enumerable.Range(0, documents.Count).Select(d => Read(documents, d))];
         return new EvaluationDocuments(paths, concatenate ? [Concatenated(texts)] : texts, documents.EmptyDocuments);
     }
@@ -32,9 +33,10 @@ public sealed record EvaluationDocuments(IReadOnlyList<string> Sources, IReadOnl
     {
         var (file, line) = documents.Source(document);
         var name = file.Format == DataFormat.JsonLines ? $"{file.Path}:{line}" : file.Path;
-        return new EvaluationDocument(name, documents.Read(document), documents.Words(document), documents.Bytes(document));
+        return new EvaluationDocument(name, documents.Read(document), documents.Words(document), documents.Bytes(document), (int)documents.Prompt(document));
     }
 
-    private static EvaluationDocument Concatenated(EvaluationDocument[] texts) => new(
-        $"{texts.Length} documents", [.. texts.SelectMany(text => text.Tokens)], texts.Sum(text => text.Words), texts.Sum(text => text.Bytes));
+    private static EvaluationDocument Concatenated(EvaluationDocument[] texts) => texts.FirstOrDefault(text => text.Prompt > 0) is { } record
+        ? throw new UserException($"{record.Name}: a record of prompt and completion; only texts can be joined to one")
+        : new($"{texts.Length} documents", [.. texts.SelectMany(text => text.Tokens)], texts.Sum(text => text.Words), texts.Sum(text => text.Bytes));
 }
