@@ -82,10 +82,15 @@ public sealed record ModelConfig
 /// <summary>The data and how sequences are made of it.</summary>
 public sealed record DataConfig
 {
-    /// <summary>Files (.txt, .jsonl, also .gz and .zst), folders and globs to train on.</summary>
-    [Description("Files (.txt, .jsonl, also .gz and .zst), folders or globs to train on.")]
+    /// <summary>Files (.txt, .jsonl, also .gz and .zst, .parquet), folders and globs to train on.</summary>
+    [Description("Files (.txt, .jsonl, also .gz and .zst, .parquet), folders or globs to train on.")]
     [NotCompared("compared by the tokens")]
     public IReadOnlyList<string> Data { get; init; } = [];
+
+    /// <summary>The field of .jsonl lines and the column of .parquet files with the text, in data and eval_data.</summary>
+    [Description("Field of .jsonl lines and column of .parquet files with the text.")]
+    [NotCompared("compared by the tokens")]
+    public string DatasetTextField { get; init; } = DataFile.StandardTextField;
 
     /// <summary>The cutoff length: tokens of a training sequence.</summary>
     [Description("The cutoff length: tokens of a training sequence, 8192 or 8k.")]

@@ -5,7 +5,7 @@ using CutoffLen.Files;
 
 namespace CutoffLen.Data;
 
-/// <summary>Reads a .jsonl file: every line an object with a string <c>text</c>; blank lines are passed over.</summary>
+/// <summary>Reads a .jsonl file: every line an object with a string in the text field; blank lines are passed over.</summary>
 internal static class JsonLinesFile
 {
     private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
@@ -19,31 +19,9 @@ internal static class JsonLinesFile
                 continue;
             }
 
-            var text = TextOf(line.Span, file, number);
-            var start = 0;
-            while (text.Length - start > 2 * TextPiece.LongPiece && CutAfter(text, start) is var end and > 0)
+            foreach (var piece in TextPiece.Of(index, number, TextOf(line.Span, file, number)))
             {
-                yield return new TextPiece(index, number, text[start..end], Begins: start == 0, Ends: false);
-                start = end;
-            }
-
-            yield return new TextPiece(index, number, text[start..], Begins: start == 0, Ends: true);
-        }
-    }
-
-    /// <summary>
-    /// Where the piece from <paramref name="start"/> ends: the last cut place within two pieces' length, or the first one
-    /// after it in text of very long lines. 0 when there is none.
-    /// </summary>
-    private static int CutAfter(string text, int start)
-    {
-        var window = text.AsSpan(start);
-        for (long length = 2 * TextPiece.LongPiece; ; length *= 2)
-        {
-            var place = TextPiece.CutPlace(window[..(int)Math.Min(length, window.Length)], TextPiece.LongPiece);
-            if (place > 0 || length >= window.Length)
-            {
-                return place == 0 ? 0 : start + place;
+                yield return piece;
             }
         }
     }
@@ -58,7 +36,8 @@ internal static class JsonLinesFile
 
         try
         {
-            return FindText(line) ?? throw new UserException($"{file.Path} line {number}: the object has no field 'text'");
+            return FindText(line, file.TextField) ?? throw new UserException(
+                $"{file.Path} line {number}: the object has no field '{file.TextField}'; dataset_text_field names the one with the text");
         }
         catch (JsonException fault)
         {
@@ -67,12 +46,12 @@ internal static class JsonLinesFile
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidOperationException)
         {
-            throw new UserException($"{file.Path} line {number}: {fault.Message}; a line must be an object with a string 'text'", fault);
+            throw new UserException($"{file.Path} line {number}: {fault.Message}; a line must be an object with a string '{file.TextField}'", fault);
         }
     }
 
-    /// <summary>The value of the outermost <c>text</c>. The whole line is read, so that a fault anywhere is found.</summary>
-    private static string? FindText(ReadOnlySpan<byte> line)
+    /// <summary>The value of the outermost field of a name. The whole line is read, so that a fault anywhere is found.</summary>
+    private static string? FindText(ReadOnlySpan<byte> line, string field)
     {
         var reader = new Utf8JsonReader(line);
         reader.Read();
@@ -84,17 +63,17 @@ internal static class JsonLinesFile
         string? text = null;
         while (reader.Read())
         {
-            if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals("text"u8))
+            if (reader.CurrentDepth == 1 && reader.TokenType == JsonTokenType.PropertyName && reader.ValueTextEquals(field))
             {
                 if (text is not null)
                 {
-                    throw new InvalidDataException("the field 'text' is given twice");
+                    throw new InvalidDataException($"the field '{field}' is given twice");
                 }
 
                 reader.Read();
                 text = reader.TokenType == JsonTokenType.String
                     ? reader.GetString()
-                    : throw new InvalidDataException($"the field 'text' is a JSON {Kind(reader.TokenType)}");
+                    : throw new InvalidDataException($"the field '{field}' is a JSON {Kind(reader.TokenType)}");
             }
         }
 

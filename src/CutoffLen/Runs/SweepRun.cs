@@ -63,7 +63,7 @@ public sealed partial class SweepRun : IDisposable
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
         var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, Model.Config);
-        Documents = EvaluationDocuments.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, cancel: stop);
+        Documents = EvaluationDocuments.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, textField: config.Data.DatasetTextField, cancel: stop);
         // The native length is always measured: what a method costs there is half of the question.
         Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
         Protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
