@@ -21,7 +21,7 @@ namespace CutoffLen.Cli.Commands;
 internal static class EvalPplCommand
 {
     private static readonly Option<string[]> Data = EvaluationOptions.Many(
-        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), also .gz and .zst, .parquet (a document a row), folders and globs of them.", "PATH", required: true, "-d");
+        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), also .gz and .zst, .parquet (a document a row), folders and globs of them, or hf:org/name/FILE[@revision] on the hub.", "PATH", required: true, "-d");
 
     private static readonly Option<IReadOnlyList<int>> LengthsOption = EvaluationOptions.LengthsOf("512..8k");
 
@@ -92,14 +92,16 @@ internal static class EvalPplCommand
         ModelScores? baseline = null;
         EvaluationDocuments? first = null;
         IReadOnlyList<ProtocolNote> notes = [];
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
+        var hub = parsed.Hub(interrupted);
+        string[] data = [.. parsed.GetValue(Data)!.SelectMany(hub.Data)];
         foreach (var path in folders)
         {
             using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
             var special = model.Folder.Tokenizer.SpecialTokens;
             var documents = EvaluationDocuments.Read(
-                parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), parsed.GetValue(TextField)!, cancel: interrupted);
+                data, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), parsed.GetValue(TextField)!, cancel: interrupted);
             (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
             var plan = new PerplexityPlan(protocols, lengths, special);
             var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks);
