@@ -9,7 +9,7 @@ public sealed class ArchitectureTests
 {
     private static readonly string[] Library =
     [
-        "CutoffLen.Common", "CutoffLen.Files",
+        "CutoffLen.Common", "CutoffLen.Files", "CutoffLen.Hub",
         "CutoffLen.Tokenization.Expressions", "CutoffLen.Tokenization.HuggingFace", "CutoffLen.Tokenization",
         "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
         "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",

@@ -25,7 +25,7 @@ internal static class ConfiguredSweep
         try
         {
             var started = Stopwatch.StartNew();
-            using var sweep = new SweepRun(config, batchTokens, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop);
+            using var sweep = new SweepRun(parsed.Hub(stop).Localized(config), batchTokens, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop);
             if (parsed.Ranks().Rank > 0)
             {
                 sweep.Run(); // rank 0 makes the report

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
+using CutoffLen.Data;
 using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
@@ -20,7 +21,7 @@ namespace CutoffLen.Cli.Commands;
 internal static class EvalPplCommand
 {
     private static readonly Option<string[]> Data = EvaluationOptions.Many(
-        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), also .gz and .zst, folders and globs of them.", "PATH", required: true, "-d");
+        "--data", "Text to measure on: .txt (a document a file), .jsonl (a document a line), also .gz and .zst, .parquet (a document a row), folders and globs of them, or hf:org/name/FILE[@revision] on the hub.", "PATH", required: true, "-d");
 
     private static readonly Option<IReadOnlyList<int>> LengthsOption = EvaluationOptions.LengthsOf("512..8k");
 
@@ -30,6 +31,13 @@ internal static class EvalPplCommand
     private static readonly Option<int?> Stride = CommonOptions.Parsed<int?>("--stride", "Stride of the protocol in tokens; changes the protocol's name.", "TOKENS", null, text => Lengths.ParseOne(text));
     private static readonly Option<int?> Documents = CommonOptions.Parsed<int?>("--documents", "Measure on the first N documents only.", "N", null, text => Lengths.ParseOne(text));
     private static readonly Option<bool> Concatenate = CommonOptions.Flag("Make one text of all documents, one after another.", "--concatenate");
+    private static readonly Option<string> TextField = new("--dataset-text-field")
+    {
+        Description = CommonOptions.KeyOf("dataset_text_field").Description,
+        HelpName = "NAME",
+        DefaultValueFactory = _ => DataFile.StandardTextField,
+    };
+
     private static readonly Option<string?> CacheDir = new("--cache-dir") { Description = "Folder of the token caches; the user's cache folder when not given.", HelpName = "DIR" };
     private static readonly Option<double> Delta = CommonOptions.Parsed(
         "--delta", "The rise in nats that ends the effective context. Default 0.1.", "NATS", EffectiveContext.StandardDelta,
@@ -53,6 +61,7 @@ internal static class EvalPplCommand
             Stride,
             Documents,
             Concatenate,
+            TextField,
             CacheDir,
             Delta,
             LongPplLength,
@@ -89,13 +98,16 @@ internal static class EvalPplCommand
         ModelScores? baseline = null;
         EvaluationDocuments? first = null;
         IReadOnlyList<ProtocolNote> notes = [];
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
+        var hub = parsed.Hub(interrupted);
+        string[] data = [.. parsed.GetValue(Data)!.SelectMany(hub.Data)];
         foreach (var path in folders)
         {
             using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
             var name = EvaluationOptions.NameOf(model.Folder, folders);
             var special = model.Folder.Tokenizer.SpecialTokens;
-            var documents = EvaluationDocuments.Read(parsed.GetValue(Data)!, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), cancel: interrupted);
+            var documents = EvaluationDocuments.Read(
+                data, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), parsed.GetValue(TextField)!, cancel: interrupted);
             (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
             var plan = new PerplexityPlan(protocols, lengths, special);
             var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks, offset);

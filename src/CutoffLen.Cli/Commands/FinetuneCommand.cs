@@ -18,7 +18,7 @@ internal static class FinetuneCommand
         .WithTrainingOptions()
         .RunsOnEveryRank((parsed, stop) =>
         {
-            var config = parsed.ResolveTraining();
+            var config = parsed.Hub(stop).Localized(parsed.ResolveTraining());
             using var plan = FinetunePlan.Open(config, parsed.Ranks(), stop);
             var run = new FinetuneRun(plan, parsed.GetValue(Resume), display: new RunDisplay(parsed.Terminal())) { OnEvaluation = Line };
             FinetuneLog.Ending(run, run.Run(stop));

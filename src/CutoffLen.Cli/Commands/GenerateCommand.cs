@@ -48,7 +48,7 @@ internal static class GenerateCommand
     private static void Generate(ParseResult parsed, CancellationToken interrupted)
     {
         var text = TextOf(parsed);
-        using var session = parsed.OpenModel();
+        using var session = parsed.OpenModel(interrupted);
         var tokenizer = session.Folder.Tokenizer;
         var prompt = tokenizer.Encode(text);
         if (prompt.Length == 0)

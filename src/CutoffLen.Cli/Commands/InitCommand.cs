@@ -15,7 +15,7 @@ internal static class InitCommand
 {
     private static readonly Option<string> Config = new("--config", "-c")
     {
-        Description = "Its config.json, or the folder with it; tokenizer files beside it are copied.",
+        Description = "Its config.json, the folder with it, or a model's name on the hub; tokenizer files beside it are copied.",
         HelpName = "PATH",
         Required = true,
     };
@@ -36,9 +36,9 @@ internal static class InitCommand
         {
             Config, Out, Dtype, CommonOptions.Seed, CommonOptions.Json,
         }
-        .Runs((parsed, _) =>
+        .Runs((parsed, stop) =>
         {
-            var config = HuggingFaceCheckpoint.ReadConfig(parsed.GetValue(Config)!, out var folder);
+            var config = HuggingFaceCheckpoint.ReadConfig(parsed.Hub(stop).Model(parsed.GetValue(Config)!, weights: false), out var folder);
             CheckTokenizer(folder, config);
             TorchLibrary.Require();
             using var scope = NewDisposeScope();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Checkpoints;
 using CutoffLen.Cli.Options;
 
 namespace CutoffLen.Cli.Commands;
@@ -15,5 +16,10 @@ internal static class InspectCommand
             Model,
             CommonOptions.Json,
         }
-        .Runs((parsed, _) => parsed.Print(Inspection.Of(parsed.GetValue(Model)!), Inspection.Fields));
+        .Runs((parsed, stop) =>
+        {
+            var (hub, model) = (parsed.Hub(stop), parsed.GetValue(Model)!);
+            var folder = hub.Model(model, weights: false);
+            parsed.Print(Inspection.Of(AdapterCheckpoint.ExistsIn(folder) ? hub.Model(model) : folder), Inspection.Fields);
+        });
 }

@@ -31,7 +31,9 @@ internal static class MergeCommand
         .Runs((parsed, stop) =>
         {
             var text = parsed.GetValue(TextFile) is { } path ? Utf8Text.Read(path) : null;
-            var report = MergeRun.Run(parsed.GetValue(CommonOptions.Model)!, parsed.GetValue(Out)!, parsed.GetValue(Base), text, parsed.GetCompute, stop);
+            var (hub, baseModel) = (parsed.Hub(stop), parsed.GetValue(Base));
+            var adapters = hub.Model(parsed.GetValue(CommonOptions.Model)!, withBase: baseModel is null);
+            var report = MergeRun.Run(adapters, parsed.GetValue(Out)!, baseModel is null ? null : hub.Model(baseModel), text, parsed.GetCompute, stop);
             parsed.Print(report, _ =>
             [
                 ("merged", parsed.GetValue(Out)!),

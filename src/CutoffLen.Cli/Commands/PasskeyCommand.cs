@@ -46,7 +46,7 @@ internal static class PasskeyCommand
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
         var measured = new List<MeasuredMethod>();
         foreach (var path in folders)
         {

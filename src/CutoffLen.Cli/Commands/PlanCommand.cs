@@ -27,13 +27,14 @@ internal static class PlanCommand
         .WithTrainingOptions()
         .Runs((parsed, stop) =>
         {
-            var config = parsed.ResolveTraining();
             var (probe, ranks) = (parsed.GetValue(Probe), parsed.GetValue(Ranks));
             if (ranks < 1 || (probe && ranks > 1))
             {
                 throw new UserException(ranks < 1 ? $"--ranks {ranks}: a run has one rank or more" : $"--ranks {ranks}: --probe measures one rank; leave out one of the two");
             }
 
+            var config = parsed.ResolveTraining();
+            config = parsed.Hub(stop).Localized(config, settingsOnly: !probe);
             var outlook = MemoryOutlook.Open(config, parsed.GetValue(DeviceMemory), onThisMachine: probe, ranks);
             var report = new PlanReport(outlook) { MeasuredBytes = probe ? MemoryProbe.Run(outlook, stop) : null };
             parsed.Print(report, answer => answer.Fields());

@@ -43,11 +43,11 @@ internal static class ScoreCommand
             CommonOptions.Threads,
             CommonOptions.Json,
         }
-        .Runs((parsed, _) => Score(parsed));
+        .Runs(Score);
 
-    private static void Score(ParseResult parsed)
+    private static void Score(ParseResult parsed, CancellationToken stop)
     {
-        using var session = parsed.OpenModel();
+        using var session = parsed.OpenModel(stop);
         var file = parsed.GetValue(Tokens)!;
         var ids = Checked(TokenIds.Read(file), file, session.Folder.Config);
         var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length));

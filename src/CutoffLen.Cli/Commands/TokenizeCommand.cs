@@ -36,10 +36,10 @@ internal static class TokenizeCommand
             NoSpecial,
             CommonOptions.Json,
         }
-        .Runs((parsed, _) =>
+        .Runs((parsed, stop) =>
         {
             var (input, source) = Input(parsed);
-            var tokenizer = CheckpointTokenizer.Open(parsed.GetValue(CommonOptions.Model)!);
+            var tokenizer = CheckpointTokenizer.Open(parsed.Hub(stop).Model(parsed.GetValue(CommonOptions.Model)!, weights: false));
             if (parsed.GetValue(Decode))
             {
                 var text = tokenizer.Decode(TokenIds.Parse(input, source), parsed.GetValue(NoSpecial));

@@ -23,7 +23,7 @@ internal static class VerifyResumeCommand
         .WithTrainingOptions()
         .RunsOnEveryRank((parsed, stop) =>
         {
-            var config = parsed.ResolveTraining();
+            var config = parsed.Hub(stop).Localized(parsed.ResolveTraining());
             var half = config.Training.MaxSteps ?? StandardSteps;
             Show(parsed, half, VerifyResume.Run(config, half, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop));
         });

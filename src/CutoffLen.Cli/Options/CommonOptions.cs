@@ -15,7 +15,7 @@ namespace CutoffLen.Cli.Options;
 /// </summary>
 internal static class CommonOptions
 {
-    /// <summary>A folder with a checkpoint in Hugging Face layout; required where taken.</summary>
+    /// <summary>A folder with a checkpoint in Hugging Face layout, or a name on the hub; required where taken.</summary>
     public static Option<string> Model { get; } = new("--model", "-m") { Description = KeyOf("model").Description, HelpName = "DIR", Required = true };
 
     /// <summary>A position method in the spec grammar; <c>auto</c> reads the checkpoint's own.</summary>
@@ -101,9 +101,12 @@ internal static class CommonOptions
         return compute;
     }
 
+    /// <summary>Finds models and data that are named as on the hub, and shows downloads.</summary>
+    public static HubFiles Hub(this ParseResult parsed, CancellationToken stop) => new(display: new RunDisplay(parsed.Terminal()), stop: stop);
+
     /// <summary>The model that <see cref="Model"/> names, where the options say.</summary>
-    public static ModelSession OpenModel(this ParseResult parsed) => ModelSession.Open(
-        parsed.GetValue(Model)!, parsed.GetCompute, parsed.GetResult(Attention) is null ? "auto" : parsed.GetValue(Attention)!);
+    public static ModelSession OpenModel(this ParseResult parsed, CancellationToken stop) => ModelSession.Open(
+        parsed.Hub(stop).Model(parsed.GetValue(Model)!), parsed.GetCompute, parsed.GetResult(Attention) is null ? "auto" : parsed.GetValue(Attention)!);
 
     /// <summary>A key of the configuration.</summary>
     public static ConfigKey KeyOf(string name) => ConfigKeys.Find(name)!;

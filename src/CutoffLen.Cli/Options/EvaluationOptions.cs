@@ -51,7 +51,11 @@ internal static class EvaluationOptions
 
     /// <summary>What results call the models: the folders' names, or their paths where names repeat.</summary>
     public static string NameOf(ModelFolder model, IReadOnlyList<string> folders) =>
-        folders.Count(folder => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))) == model.Name) > 1 ? model.Folder : model.Name;
+        folders.Count(folder => ModelFolder.NameOf(folder) == model.Name) > 1 ? model.Folder : model.Name;
+
+    /// <summary>The folders of <see cref="Models"/>.</summary>
+    public static IReadOnlyList<string> ModelFolders(this ParseResult parsed, CancellationToken stop) =>
+        [.. parsed.GetValue(Models)!.Select(model => parsed.Hub(stop).Model(model))];
 
     /// <summary>Makes the folder of results.</summary>
     public static string PrepareFolder(this ParseResult parsed)

@@ -3,6 +3,7 @@ using System.Text;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using CutoffLen.Hub;
 using CutoffLen.Models.Llama;
 using CutoffLen.Tokenization;
 using static TorchSharp.torch;
@@ -27,8 +28,8 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Where it is, as given.</summary>
     public string Folder { get; }
 
-    /// <summary>The folder's own name.</summary>
-    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
+    /// <summary>The folder's own name; of a snapshot in the hub's cache the model's.</summary>
+    public string Name => NameOf(Folder);
 
     /// <summary>The checkpoint with the weights: the folder itself, or the adapters' base.</summary>
     public HuggingFaceCheckpoint Checkpoint { get; }
@@ -61,6 +62,11 @@ public sealed class ModelFolder : IDisposable
     }
 
     private string TokenizerFolder => CheckpointTokenizer.ExistsIn(Folder) ? Folder : Checkpoint.Folder;
+
+    /// <summary>The name of a folder of a model.</summary>
+    public static string NameOf(string folder) => HubCache.Find(folder) is var (repository, _)
+        ? repository.Name
+        : Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 
     /// <summary>Opens a folder and checks it.</summary>
     /// <exception cref="UserException">All that is wrong with it, one line each.</exception>

@@ -3,6 +3,7 @@ using System.ComponentModel;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Hub;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -32,13 +33,13 @@ public sealed record RunConfig
     /// <summary>What a sweep compares, with 'cutoff sweep'.</summary>
     public SweepConfig Sweep { get; init; } = new();
 
-    /// <summary>The same from wherever it is read: paths are absolute.</summary>
+    /// <summary>The same from wherever it is read: paths are absolute, and what is in the hub's cache has its name with the commit.</summary>
     public RunConfig WithFullPaths() => this with
     {
-        Model = Model with { Model = FullPath(Model.Model) },
-        Data = Data with { Data = [.. Data.Data.Select(Path.GetFullPath)], CacheDir = FullPath(Data.CacheDir) },
+        Model = Model with { Model = Model.Model is null ? null : HubCache.Portable(Model.Model) },
+        Data = Data with { Data = [.. Data.Data.Select(HubCache.Portable)], CacheDir = FullPath(Data.CacheDir) },
         Training = Training with { OutputDir = FullPath(Training.OutputDir) },
-        Evaluation = Evaluation with { EvalData = [.. Evaluation.EvalData.Select(Path.GetFullPath)] },
+        Evaluation = Evaluation with { EvalData = [.. Evaluation.EvalData.Select(HubCache.Portable)] },
     };
 
     private static string? FullPath(string? path) => path is null ? null : Path.GetFullPath(path);
@@ -47,8 +48,8 @@ public sealed record RunConfig
 /// <summary>The model and where it runs.</summary>
 public sealed record ModelConfig
 {
-    /// <summary>Folder of a checkpoint in Hugging Face layout.</summary>
-    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout.")]
+    /// <summary>Folder of a checkpoint in Hugging Face layout; <c>HubFiles</c> makes one of a name.</summary>
+    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout, or its name on the hub: org/name[@revision].")]
     [Also("model_name_or_path", "base_model")]
     public string? Model { get; init; }
 
@@ -82,10 +83,15 @@ public sealed record ModelConfig
 /// <summary>The data and how sequences are made of it.</summary>
 public sealed record DataConfig
 {
-    /// <summary>Files (.txt, .jsonl, also .gz and .zst), folders and globs to train on.</summary>
-    [Description("Files (.txt, .jsonl, also .gz and .zst), folders or globs to train on.")]
+    /// <summary>Files (.txt, .jsonl, also .gz and .zst, .parquet), folders and globs to train on; <c>HubFiles</c> makes files of names.</summary>
+    [Description("Files (.txt, .jsonl, also .gz and .zst, .parquet), folders or globs to train on, or hf:org/name/FILE[@revision] on the hub.")]
     [NotCompared("compared by the tokens")]
     public IReadOnlyList<string> Data { get; init; } = [];
+
+    /// <summary>The field of .jsonl lines and the column of .parquet files with the text, in data and eval_data.</summary>
+    [Description("Field of .jsonl lines and column of .parquet files with the text.")]
+    [NotCompared("compared by the tokens")]
+    public string DatasetTextField { get; init; } = DataFile.StandardTextField;
 
     /// <summary>The cutoff length: tokens of a training sequence.</summary>
     [Description("The cutoff length: tokens of a training sequence, 8192 or 8k.")]

@@ -9,8 +9,11 @@ public enum DataFormat
     /// <summary>.txt: the file is one document.</summary>
     Text,
 
-    /// <summary>.jsonl: every line is a JSON object whose <c>text</c> is a document.</summary>
+    /// <summary>.jsonl: every line is a JSON object, a field of which is a document.</summary>
     JsonLines,
+
+    /// <summary>.parquet: every row is a document, the string in one of its columns.</summary>
+    Parquet,
 }
 
 /// <summary>How a data file is compressed.</summary>
@@ -30,8 +33,20 @@ public enum DataCompression
 /// <param name="Path">As the user may open it.</param>
 /// <param name="Format">How it holds documents.</param>
 /// <param name="Compression">How it is compressed.</param>
-public sealed record DataFile(string Path, DataFormat Format, DataCompression Compression = DataCompression.None)
+/// <param name="TextField">The field of a line, or the column, with the text.</param>
+public sealed record DataFile(string Path, DataFormat Format, DataCompression Compression = DataCompression.None, string TextField = DataFile.StandardTextField)
 {
+    /// <summary>Where most data sets have their text.</summary>
+    public const string StandardTextField = "text";
+
+    /// <summary>The document that begins at a line or row, from 1.</summary>
+    public string Describe(int line) => Format switch
+    {
+        DataFormat.JsonLines => $"{Path} line {line}",
+        DataFormat.Parquet => $"{Path} row {line}",
+        _ => Path,
+    };
+
     /// <summary>The file's bytes, decompressed as they are read. Damage is an <see cref="InvalidDataException"/> then.</summary>
     internal Stream Open()
     {
@@ -41,18 +56,20 @@ public sealed record DataFile(string Path, DataFormat Format, DataCompression Co
 }
 
 /// <summary>
-/// Finds the files that the user's paths mean: files, folders (every .txt and .jsonl below, compressed or not) and globs with
+/// Finds the files that the user's paths mean: files, folders (every .txt, .jsonl and .parquet below) and globs with
 /// <c>*</c> and <c>**</c>. The order is that of the paths, and ordinal by relative path inside a folder or glob, so it is
 /// the same on every machine. A file reached twice is taken once. Folders and globs leave out names that begin with a
 /// dot, and do not follow links to folders, which could form loops.
 /// </summary>
 public static class DataFiles
 {
-    private const string Allowed = ".txt (a document a file) and .jsonl (a document a line, field text), also as .gz and .zst";
+    private const string Allowed = ".txt (a document a file), .jsonl (a document a line), also as .gz and .zst, and .parquet (a document a row)";
 
     /// <summary>The files, in order.</summary>
+    /// <param name="paths">What the user gave.</param>
+    /// <param name="textField">The field of .jsonl lines and the column of .parquet files with the text.</param>
     /// <exception cref="UserException">A path that is not there, of another kind, or that means no file at all.</exception>
-    public static IReadOnlyList<DataFile> Find(IEnumerable<string> paths)
+    public static IReadOnlyList<DataFile> Find(IEnumerable<string> paths, string textField = DataFile.StandardTextField)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var files = new List<DataFile>();
@@ -61,7 +78,7 @@ public static class DataFiles
             files.AddRange(Expand(path).Where(file => seen.Add(Path.GetFullPath(file.Path))));
         }
 
-        return files.Count > 0 ? files : throw new UserException($"no data given; allowed are files, folders and globs of {Allowed}");
+        return files.Count > 0 ? [.. files.Select(file => file with { TextField = textField })] : throw new UserException($"no data given; allowed are files, folders and globs of {Allowed}");
     }
 
     private static List<DataFile> Expand(string path)
@@ -146,6 +163,7 @@ public static class DataFiles
         {
             ".TXT" => new DataFile(path, DataFormat.Text, compression),
             ".JSONL" => new DataFile(path, DataFormat.JsonLines, compression),
+            ".PARQUET" when compression == DataCompression.None => new DataFile(path, DataFormat.Parquet),
             _ => null,
         };
     }

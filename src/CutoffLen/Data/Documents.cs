@@ -1,11 +1,13 @@
 using System.Text;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using ParquetSharp;
 
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Reads documents in order and in constant memory: one piece of about a million characters, and the longest line.
+/// Reads documents in order and in constant memory: one piece of about a million characters, the longest line, and the text
+/// column of a row group.
 /// Text is UTF-8, with or without a byte order mark. Invalid bytes are an error that names the line. In .txt files
 /// Windows line ends (CR LF) become LF, as in Python's text mode. The strings of .jsonl lines are taken as written.
 /// </summary>
@@ -59,7 +61,12 @@ public static class Documents
 
     private static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
-        using var pieces = (file.Format == DataFormat.Text ? TextFile.Read(file, index) : JsonLinesFile.Read(file, index)).GetEnumerator();
+        using var pieces = (file.Format switch
+        {
+            DataFormat.Text => TextFile.Read(file, index),
+            DataFormat.JsonLines => JsonLinesFile.Read(file, index),
+            _ => ParquetFile.Read(file, index),
+        }).GetEnumerator();
         while (Next(file, pieces))
         {
             yield return pieces.Current;
@@ -80,6 +87,10 @@ public static class Documents
         catch (Exception fault) when (fault is IOException or InvalidDataException or UnauthorizedAccessException)
         {
             throw new UserException($"{file.Path}: cannot be read: {fault.Message}", fault);
+        }
+        catch (ParquetException fault)
+        {
+            throw new UserException($"{file.Path}: damaged or not Parquet: {ParquetFile.Words(fault)}", fault);
         }
     }
 }

@@ -6,7 +6,7 @@ using CutoffLen.Files;
 namespace CutoffLen.Data;
 
 /// <summary>
-/// Reads a .jsonl file: every line an object with a string <c>text</c>, or with a <c>prompt</c> and a <c>completion</c> as in
+/// Reads a .jsonl file: every line an object with a string in the text field, or with a <c>prompt</c> and a <c>completion</c> as in
 /// TRL's data sets; blank lines are passed over.
 /// </summary>
 internal static class JsonLinesFile
@@ -17,21 +17,17 @@ internal static class JsonLinesFile
     {
         foreach (var (number, line) in Lines(file))
         {
-            var (text, prompt) = Parsed(line, file, number, FindDocument, "a string 'text', or strings 'prompt' and 'completion'");
+            var (text, prompt) = Parsed(line, file, number, bytes => FindDocument(bytes, file.TextField), $"a string '{file.TextField}', or strings 'prompt' and 'completion'");
             if (prompt is not null)
             {
                 yield return new TextPiece(index, number, text, Begins: true, Ends: true, prompt);
                 continue;
             }
 
-            var start = 0;
-            while (text.Length - start > 2 * TextPiece.LongPiece && CutAfter(text, start) is var end and > 0)
+            foreach (var piece in TextPiece.Of(index, number, text))
             {
-                yield return new TextPiece(index, number, text[start..end], Begins: start == 0, Ends: false);
-                start = end;
+                yield return piece;
             }
-
-            yield return new TextPiece(index, number, text[start..], Begins: start == 0, Ends: true);
         }
     }
 
@@ -41,28 +37,11 @@ internal static class JsonLinesFile
         var wanted = $"strings {string.Join(" and ", fields.Select(field => $"'{field}'"))}";
         foreach (var (number, line) in Lines(file))
         {
-            yield return ($"{file.Path} line {number}", Parsed(line, file, number, Values, wanted));
+            yield return (file.Describe(number), Parsed(line, file, number, Values, wanted));
         }
 
         string[] Values(ReadOnlyMemory<byte> line) =>
             [.. fields.Select(field => FindString(line.Span, field) ?? throw new InvalidDataException($"the object has no field '{field}'"))];
-    }
-
-    /// <summary>
-    /// Where the piece from <paramref name="start"/> ends: the last cut place within two pieces' length, or the first one
-    /// after it in text of very long lines. 0 when there is none.
-    /// </summary>
-    private static int CutAfter(string text, int start)
-    {
-        var window = text.AsSpan(start);
-        for (long length = 2 * TextPiece.LongPiece; ; length *= 2)
-        {
-            var place = TextPiece.CutPlace(window[..(int)Math.Min(length, window.Length)], TextPiece.LongPiece);
-            if (place > 0 || length >= window.Length)
-            {
-                return place == 0 ? 0 : start + place;
-            }
-        }
     }
 
     private static T Parsed<T>(ReadOnlyMemory<byte> line, DataFile file, int number, Func<ReadOnlyMemory<byte>, T> parse, string wanted)
@@ -88,21 +67,20 @@ internal static class JsonLinesFile
         }
     }
 
-    /// <summary>The text of a line and, of a record, the characters of its prompt.</summary>
-    private static (string Text, int? Prompt) FindDocument(ReadOnlyMemory<byte> line)
+    /// <summary>The text of a line and, of a record, the characters of its prompt. A field that the user names is meant alone.</summary>
+    private static (string Text, int? Prompt) FindDocument(ReadOnlyMemory<byte> line, string textField)
     {
-        var text = FindString(line.Span, "text");
-        if (text is not null && line.Span.IndexOf("\"completion\""u8) < 0)
+        var text = FindString(line.Span, textField);
+        if (text is not null && (textField != DataFile.StandardTextField || line.Span.IndexOf("\"completion\""u8) < 0))
         {
             return (text, null);
         }
 
         return (text, FindString(line.Span, "prompt"), FindString(line.Span, "completion")) switch
         {
-            (null, null, null) => throw new InvalidDataException("the object has no field 'text'"),
+            (null, null, null) => throw new InvalidDataException($"the object has no field '{textField}'; dataset_text_field names the one with the text"),
             (null, { } prompt, { } completion) => (prompt + completion, prompt.Length),
-            ({ } alone, null, _) => (alone, null),
-            ({ } alone, _, null) => (alone, null),
+            ({ } alone, null, _) or ({ } alone, _, null) => (alone, null),
             (null, var prompt, _) => throw new InvalidDataException($"the object has a '{(prompt is null ? "completion" : "prompt")}' without a '{(prompt is null ? "prompt" : "completion")}'"),
             _ => throw new InvalidDataException("the object has a 'text' beside 'prompt' and 'completion', and only one of both can be meant"),
         };

@@ -6,7 +6,7 @@ namespace CutoffLen.Data;
 /// A part of a document: all of it, or a part of a long one that ends at a line's end. Pieces come in order.
 /// </summary>
 /// <param name="File">Index of the file among those read.</param>
-/// <param name="Line">The line, from 1, where the document begins.</param>
+/// <param name="Line">The line or row, from 1, where the document begins.</param>
 /// <param name="Text">The characters, never null; the pieces of a document joined are the document.</param>
 /// <param name="Begins">Whether this is the document's first piece.</param>
 /// <param name="Ends">Whether this is the document's last piece.</param>
@@ -18,6 +18,19 @@ public sealed record TextPiece(int File, int Line, string Text, bool Begins, boo
 
     /// <summary>What is learned of it: all, or the completion.</summary>
     internal ReadOnlySpan<char> Learned => Text.AsSpan(Prompt ?? 0);
+
+    /// <summary>The pieces of a document whose whole text is at hand.</summary>
+    internal static IEnumerable<TextPiece> Of(int file, int line, string text)
+    {
+        var start = 0;
+        while (text.Length - start > 2 * LongPiece && CutAfter(text, start) is var end and > 0)
+        {
+            yield return new TextPiece(file, line, text[start..end], Begins: start == 0, Ends: false);
+            start = end;
+        }
+
+        yield return new TextPiece(file, line, text[start..], Begins: start == 0, Ends: true);
+    }
 
     /// <summary>
     /// Where a text may be cut so that the tokens of the parts are the tokens of the whole: the last place, at or after
@@ -36,6 +49,23 @@ public sealed record TextPiece(int File, int Line, string Text, bool Begins, boo
         }
 
         return 0;
+    }
+
+    /// <summary>
+    /// Where the piece from <paramref name="start"/> ends: the last cut place within two pieces' length, or the first one
+    /// after it in text of very long lines. 0 when there is none.
+    /// </summary>
+    private static int CutAfter(string text, int start)
+    {
+        var window = text.AsSpan(start);
+        for (long length = 2 * LongPiece; ; length *= 2)
+        {
+            var place = CutPlace(window[..(int)Math.Min(length, window.Length)], LongPiece);
+            if (place > 0 || length >= window.Length)
+            {
+                return place == 0 ? 0 : start + place;
+            }
+        }
     }
 
     /// <summary>A buffer's next length, or the error that a line is too long to be text.</summary>

@@ -55,11 +55,11 @@ public sealed unsafe class TokenCache : IDisposable
         }
     }
 
-    /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
+    /// <summary>Where a document came from: the file, and the line or row.</summary>
     public string Describe(int document)
     {
         var (file, line) = Source(document);
-        return file.Format == DataFormat.JsonLines ? $"{file.Path} line {line}" : file.Path;
+        return file.Describe(line);
     }
 
     /// <summary>The file and the line, from 1, where a document begins.</summary>

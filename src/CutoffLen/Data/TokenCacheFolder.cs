@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using CutoffLen.Common;
+using CutoffLen.Files;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Data;
@@ -12,14 +14,12 @@ namespace CutoffLen.Data;
 public readonly record struct TokenizingProgress(long Characters, long Tokens, long TotalBytes);
 
 /// <summary>
-/// The folder of token caches. The key of a cache is a SHA-256 over the files' contents, in order, and the tokenizer's
-/// fingerprint; names and times of files don't matter. Of several runs that need a cache one makes it, the others wait.
+/// The folder of token caches. The key of a cache is a SHA-256 over the files' contents, in order, the field of their text, and
+/// the tokenizer's fingerprint; names and times of files don't matter. Of several runs that need a cache one makes it, the others wait.
 /// </summary>
 /// <param name="folder">The folder, made when needed.</param>
 public sealed class TokenCacheFolder(string folder)
 {
-    private const int WouldBlock = 11; // EAGAIN: another process holds the lock file
-
     /// <summary><c>cutoff/tokens</c> in the user's cache folder: XDG_CACHE_HOME, else <c>~/.cache</c>.</summary>
     public static string DefaultPath
     {
@@ -72,7 +72,8 @@ public sealed class TokenCacheFolder(string folder)
         var text = new StringBuilder($"tokens 3 {encoder.VocabularySize} {encoder.Fingerprint} {most} {completionEnd}\n");
         foreach (var content in contents)
         {
-            text.Append(content.File.Format).Append(content.File.Compression is var kind and not DataCompression.None ? $" {kind}" : "").Append(' ').Append(Convert.ToHexStringLower(content.Sha256)).Append('\n');
+            text.Append(content.File.Format).Append(content.File.Compression is var kind and not DataCompression.None ? $" {kind}" : "").Append(' ').Append(Convert.ToHexStringLower(content.Sha256));
+            text.Append(content.File is { Format: not DataFormat.Text, TextField: not DataFile.StandardTextField and var field } ? $" {JsonSerializer.Serialize(field)}" : "").Append('\n');
         }
 
         return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
@@ -99,7 +100,7 @@ public sealed class TokenCacheFolder(string folder)
         IProgress<TokenizingProgress>? progress, int? most, int? completionEnd, CancellationToken stop)
     {
         Directory.CreateDirectory(folder);
-        using var alone = Lock(path + ".lock", say, stop);
+        using var alone = LockFile.Hold(path + ".lock", () => say?.Invoke("another run is tokenizing the same files; waiting for it"), stop);
         DataFile[] files = [.. contents.Select(content => content.File)];
         if (Existing(path, key, files, say) is { } madeMeanwhile)
         {
@@ -119,31 +120,6 @@ public sealed class TokenCacheFolder(string folder)
 
         return TokenCache.TryOpen(path, key, files)
             ?? throw new IOException($"{path} does not read back as it was written");
-    }
-
-    /// <summary>
-    /// Holds the lock file open alone. The system releases it however the process ends. The file stays, because after
-    /// removing it a third run could lock a new one while the second still waits for the old.
-    /// </summary>
-    private static FileStream Lock(string path, Action<string>? say, CancellationToken stop)
-    {
-        for (var waited = false; ; waited = true)
-        {
-            stop.ThrowIfCancellationRequested();
-            try
-            {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
-            }
-            catch (IOException fault) when ((fault.HResult & 0xFFFF) == WouldBlock)
-            {
-                if (!waited)
-                {
-                    say?.Invoke("another run is tokenizing the same files; waiting for it");
-                }
-
-                stop.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(100));
-            }
-        }
     }
 
     /// <summary>A file, and what was in it when the run began.</summary>
@@ -166,8 +142,7 @@ public sealed class TokenCacheFolder(string folder)
 
         public void ThrowIfChanged()
         {
-            var now = new FileInfo(File.Path);
-            if (now.Length != Length || now.LastWriteTimeUtc != Written)
+            if (JsonFile.LengthOf(File.Path) != Length || System.IO.File.GetLastWriteTimeUtc(File.Path) != Written)
             {
                 throw new UserException($"{File.Path}: the file changed while it was read; start again when it is complete");
             }

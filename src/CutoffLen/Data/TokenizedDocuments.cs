@@ -20,6 +20,7 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special, 
     /// <param name="encoder">The tokenizer.</param>
     /// <param name="special">What the tokenizer puts around every document.</param>
     /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
+    /// <param name="textField">The field of .jsonl lines and the column of .parquet files with the text.</param>
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="progress">Told how far tokenizing is.</param>
     /// <param name="most">Only the first so many documents with text; null for all.</param>
@@ -28,10 +29,10 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special, 
     /// <exception cref="UserException">What is wrong with the paths, the files or the folder.</exception>
     public static TokenizedDocuments Open(
         IEnumerable<string> paths, ITextEncoder encoder, SpecialTokens special, string? cacheFolder = null,
-        Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, int? most = null, bool completionOnlyLoss = true,
-        CancellationToken stop = default) => new(
+        string textField = DataFile.StandardTextField, Action<string>? say = null, IProgress<TokenizingProgress>? progress = null, int? most = null,
+        bool completionOnlyLoss = true, CancellationToken stop = default) => new(
             new TokenCacheFolder(cacheFolder ?? TokenCacheFolder.DefaultPath).Open(
-                DataFiles.Find(paths), encoder, say, progress, most, special.Eos is { } eos && special.After.Contains(eos) ? null : special.Eos, stop),
+                DataFiles.Find(paths, textField), encoder, say, progress, most, special.Eos is { } eos && special.After.Contains(eos) ? null : special.Eos, stop),
             special, completionOnlyLoss);
 
     /// <summary>Number of documents, those without text not counted.</summary>
@@ -119,10 +120,10 @@ public sealed class TokenizedDocuments(TokenCache cache, SpecialTokens special, 
         return tokens;
     }
 
-    /// <summary>Where a document came from: the file, and in .jsonl the line.</summary>
+    /// <summary>Where a document came from: the file, and the line or row.</summary>
     public string Describe(int document) => cache.Describe(document);
 
-    /// <summary>The file and the line, from 1, where a document begins.</summary>
+    /// <summary>The file, and the line or row, from 1, where a document begins.</summary>
     public (DataFile File, int Line) Source(int document) => cache.Source(document);
 
     /// <summary>Words of a document (of a record, its completion), special tokens not counted.</summary>

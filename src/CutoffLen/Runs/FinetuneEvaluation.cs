@@ -46,7 +46,8 @@ internal sealed class FinetuneEvaluation
         var (native, target) = (positions.Model.NativeLength, positions.TargetLength);
         var lengths = evaluation.EvalLengths.Count > 0 ? evaluation.EvalLengths : [.. new SortedSet<int> { native, target, 2 * target }];
         var protocol = PerplexityProtocols.Parse(evaluation.EvalProtocol);
-        var documents = EvaluationDocuments.Read(evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir,
+        var documents = EvaluationDocuments.Read(
+            evaluation.EvalData, tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, textField: config.Data.DatasetTextField,
             completionOnlyLoss: config.Data.CompletionOnlyLoss, cancel: stop).Documents;
         var longest = documents.Max(document => document.Tokens.Length);
         if (longest < lengths[0])

@@ -130,7 +130,7 @@ public sealed class FinetunePlan : IDisposable
 
     /// <summary>The data of a configuration, tokenized.</summary>
     internal static TokenizedDocuments OpenDocuments(RunConfig config, CheckpointTokenizer tokenizer, CancellationToken stop) => TokenizedDocuments.Open(
-        config.Data.Data, tokenizer, tokenizer.SpecialTokens, config.Data.CacheDir, sentence => Log.Information("{Sentence:l}", sentence),
+        config.Data.Data, tokenizer, tokenizer.SpecialTokens, config.Data.CacheDir, config.Data.DatasetTextField, sentence => Log.Information("{Sentence:l}", sentence),
         completionOnlyLoss: config.Data.CompletionOnlyLoss, stop: stop);
 
     /// <summary>The model that a configuration trains, around its weights.</summary>

@@ -63,7 +63,8 @@ public sealed partial class SweepRun : IDisposable
         CpuThreads.Use(config.Model.Threads);
         model = ModelSession.Open(config.Model.Model!, compute, config.Model.Attention);
         var (evaluation, sweep, architecture) = (config.Evaluation, config.Sweep, Model.Config);
-        Documents = EvaluationDocuments.Read(evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir,
+        Documents = EvaluationDocuments.Read(
+            evaluation.EvalData, Model.Tokenizer, evaluation.MaxEvalDocuments, cacheFolder: config.Data.CacheDir, textField: config.Data.DatasetTextField,
             completionOnlyLoss: config.Data.CompletionOnlyLoss, cancel: stop);
         // The native length is always measured: what a method costs there is half of the question.
         Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;

@@ -51,7 +51,8 @@ public sealed class DataFilesTests : IDisposable
 
     [Fact]
     public void Formats_follow_the_extension() => Assert.Equal(
-        [DataFormat.Text, DataFormat.JsonLines], DataFiles.Find([folder["b.txt"], folder["a.jsonl"]]).Select(file => file.Format));
+        [DataFormat.Text, DataFormat.JsonLines, DataFormat.Parquet],
+        DataFiles.Find([folder["b.txt"], folder["a.jsonl"], folder.Write("more/p.PARQUET", "x")]).Select(file => file.Format));
 
     [Fact]
     public void Links_to_files_are_read_and_loops_of_folders_are_not_walked()

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using CutoffLen.Hub;
 
 namespace CutoffLen.Checkpoints.Lora;
 
@@ -69,7 +70,7 @@ public sealed record AdapterConfig(
     /// </summary>
     public bool EnsureWeightTying { get; init; }
 
-    /// <summary>The base model's folder as the file names it; empty for none.</summary>
+    /// <summary>The base model as the file names it: its folder, or its name on the hub with the revision; empty for none.</summary>
     public string BaseModel { get; init; } = "";
 
     /// <summary>What the adapters' product is multiplied by, where no pattern says otherwise.</summary>
@@ -78,13 +79,14 @@ public sealed record AdapterConfig(
     /// <summary>The scale of an alpha and a rank.</summary>
     public double ScaleOf(double alpha, int r) => alpha / (UseRslora ? Math.Sqrt(r) : r);
 
-    /// <summary>The base model's folder, which must be there.</summary>
+    /// <summary>The base model's folder, which must be there, also as a snapshot in the hub's cache.</summary>
     /// <param name="folder">The adapters' folder, for the message.</param>
     /// <exception cref="UserException">There is no such folder on this machine.</exception>
     public string BaseIn(string folder) => Directory.Exists(BaseModel)
         ? BaseModel
-        : throw new UserException(
-            $"{PathIn(folder)}: the adapters' base model (base_model_name_or_path) is {JsonFile.Show(BaseModel)}, which is no folder here; "
+        : (HubRepository.ParseModel(BaseModel) is { } named ? new HubCache(HubSettings.FromEnvironment().CacheFolder, named).Snapshot : null)
+        ?? throw new UserException(
+            $"{PathIn(folder)}: the adapters' base model (base_model_name_or_path) is {JsonFile.Show(BaseModel)}, which is no folder here and not in the hub's cache; "
             + "write the folder of the base model there, or merge with 'cutoff merge --base DIR'");
 
     /// <summary>Reads an adapter folder's file.</summary>
@@ -103,9 +105,10 @@ public sealed record AdapterConfig(
     /// <summary>The file's content, complete enough for PEFT. Adapters of ours have no patterns, layers or variants.</summary>
     public JsonObject ToJson()
     {
+        var named = HubRepository.ParseModel(BaseModel);
         var json = new JsonObject
         {
-            ["base_model_name_or_path"] = BaseModel,
+            ["base_model_name_or_path"] = named?.Name ?? BaseModel,
             ["bias"] = "none",
             ["fan_in_fan_out"] = false,
             ["inference_mode"] = true,
@@ -119,6 +122,11 @@ public sealed record AdapterConfig(
             ["task_type"] = "CAUSAL_LM",
             ["use_rslora"] = UseRslora,
         };
+        if (named is not null)
+        {
+            json["revision"] = named.Revision;
+        }
+
         if (EnsureWeightTying)
         {
             json["ensure_weight_tying"] = true; // PEFT before 0.14 refuses a key that it does not know

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Files;
+using CutoffLen.Hub;
 
 namespace CutoffLen.Checkpoints.Lora;
 
@@ -20,7 +21,7 @@ internal static class AdapterConfigKeys
     /// </summary>
     private static readonly string[] Unused =
     [
-        "base_model_class", "auto_mapping", "inference_mode", "peft_version", "revision", "runtime_config", "megatron_core",
+        "base_model_class", "auto_mapping", "inference_mode", "peft_version", "runtime_config", "megatron_core",
         "fan_in_fan_out", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "qalora_group_size",
         "lora_dtype", "lorap_lr_ratio", "lorap_emb_lr",
     ];
@@ -72,11 +73,18 @@ internal static class AdapterConfigKeys
             BaseChange = initial.Change,
             NewChangesNothing = initial.NewChangesNothing,
             EnsureWeightTying = keys.Flag("ensure_weight_tying", false),
-            BaseModel = keys.Text("base_model_name_or_path") ?? "",
+            BaseModel = BaseModel(keys),
         };
         CheckTogether(keys, config);
         RefuseVariants(keys);
         return config;
+    }
+
+    /// <summary>A name on the hub with the revision beside it, as PEFT reads them.</summary>
+    private static string BaseModel(JsonKeys keys)
+    {
+        var (name, revision) = (keys.Text("base_model_name_or_path") ?? "", keys.Text("revision"));
+        return string.IsNullOrEmpty(revision) || Directory.Exists(name) || HubRepository.ParseModel(name) is null ? name : $"{name}@{revision}";
     }
 
     private static void Only(JsonKeys keys, string key, string? absent, params string[] allowed)

@@ -16,15 +16,17 @@ public sealed record EvaluationDocuments(IReadOnlyList<string> Sources, IReadOnl
     /// <param name="most">Only the first so many documents; null for all.</param>
     /// <param name="concatenate">Whether all documents become one text, each with its special tokens.</param>
     /// <param name="cacheFolder">Folder of the token caches; null for the user's.</param>
+    /// <param name="textField">The field or column with the text.</param>
     /// <param name="say">Told in a sentence what is waited for or mended.</param>
     /// <param name="completionOnlyLoss">Whether of records of prompt and completion the completion alone is scored.</param>
     /// <param name="cancel">Stops it.</param>
     /// <exception cref="UserException">Data that cannot be read, or without any text.</exception>
     public static EvaluationDocuments Read(
         IReadOnlyList<string> paths, CheckpointTokenizer tokenizer, int? most = null, bool concatenate = false, string? cacheFolder = null,
-        Action<string>? say = null, bool completionOnlyLoss = true, CancellationToken cancel = default)
+        string textField = DataFile.StandardTextField, Action<string>? say = null, bool completionOnlyLoss = true, CancellationToken cancel = default)
     {
-        using var documents = TokenizedDocuments.Open(paths, tokenizer, tokenizer.SpecialTokens, cacheFolder, say, most: most, completionOnlyLoss: completionOnlyLoss, stop: cancel);
+        using var documents = TokenizedDocuments.Open(
+            paths, tokenizer, tokenizer.SpecialTokens, cacheFolder, textField, say, most: most, completionOnlyLoss: completionOnlyLoss, stop: cancel);
         EvaluationDocument[] texts = [.. Enumerable.Range(0, documents.Count).Select(d => Read(documents, d))];
         return new EvaluationDocuments(paths, concatenate ? [Concatenated(texts)] : texts, documents.EmptyDocuments);
     }
@@ -32,7 +34,7 @@ public sealed record EvaluationDocuments(IReadOnlyList<string> Sources, IReadOnl
     private static EvaluationDocument Read(TokenizedDocuments documents, int document)
     {
         var (file, line) = documents.Source(document);
-        var name = file.Format == DataFormat.JsonLines ? $"{file.Path}:{line}" : file.Path;
+        var name = file.Format == DataFormat.Text ? file.Path : $"{file.Path}:{line}";
         return new EvaluationDocument(name, documents.Read(document), documents.Words(document), documents.Bytes(document), (int)documents.Prompt(document));
     }
 
