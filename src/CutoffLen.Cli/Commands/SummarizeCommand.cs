@@ -69,10 +69,10 @@ internal static class SummarizeCommand
 
     private static void Prepare(ParseResult parsed, CancellationToken interrupted)
     {
-        var tokenizer = CheckpointTokenizer.Open(parsed.GetValue(CommonOptions.Model)!);
+        var tokenizer = CheckpointTokenizer.Open(parsed.Hub(interrupted).Model(parsed.GetValue(CommonOptions.Model)!, weights: false));
         var (records, cut, longest) = (0, 0, 0);
         using var file = new AtomicFile(parsed.GetValue(Out)!);
-        foreach (var example in SummarizationExample.Read(parsed.GetValue(DataPaths)!, FieldsOf(parsed), tokenizer))
+        foreach (var example in SummarizationExample.Read(FilesOf(parsed, interrupted), FieldsOf(parsed), tokenizer))
         {
             interrupted.ThrowIfCancellationRequested();
             JsonSerializer.Serialize(file.Stream, new { prompt = example.Prompt, completion = example.Completion }, RecordOptions);
@@ -103,13 +103,13 @@ internal static class SummarizeCommand
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
         var measured = new List<MeasuredMethod>();
         foreach (var path in folders)
         {
             using var session = ModelSession.Open(path, compute);
             var name = EvaluationOptions.NameOf(session.Folder, folders);
-            var examples = SummarizationExample.Read(parsed.GetValue(DataPaths)!, FieldsOf(parsed), session.Folder.Tokenizer);
+            var examples = SummarizationExample.Read(FilesOf(parsed, interrupted), FieldsOf(parsed), session.Folder.Tokenizer);
             var run = new SummarizationRun(
                 [.. parsed.GetValue(Documents) is { } most ? examples.Take(most) : examples], sampling, parsed.GetValue(MaxNewTokens));
             measured.AddRange(specs.Select(spec => display.Show($"{name} {spec}", run.Examples.Count, steps =>
@@ -133,6 +133,8 @@ internal static class SummarizeCommand
         ], measured);
         parsed.Publish(report, folder);
     }
+
+    private static string[] FilesOf(ParseResult parsed, CancellationToken interrupted) => [.. parsed.GetValue(DataPaths)!.SelectMany(parsed.Hub(interrupted).Data)];
 
     private static SummarizationFields FieldsOf(ParseResult parsed) =>
         new(parsed.GetValue(DocumentField)!, parsed.GetValue(SummaryField)!, parsed.GetValue(DocumentTokens));
