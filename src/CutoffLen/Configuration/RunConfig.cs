@@ -102,8 +102,8 @@ public sealed record DataConfig
     /// <summary>How documents become sequences: documents, concat or pad.</summary>
     public Packing Packing { get; init; } = Packing.Documents;
 
-    /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.</summary>
-    [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.")]
+    /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe, clex.</summary>
+    [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe, clex.")]
     public string Positions { get; init; } = "plain";
 
     /// <summary>Folder of the token caches; null is the user's cache folder.</summary>
