@@ -11,7 +11,7 @@ public sealed class ArchitectureTests
     [
         "CutoffLen.Common", "CutoffLen.Files", "CutoffLen.Hub",
         "CutoffLen.Tokenization.Expressions", "CutoffLen.Tokenization.HuggingFace", "CutoffLen.Tokenization",
-        "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
+        "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.Search", "CutoffLen.Positions.HuggingFace",
         "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",
         "CutoffLen.Hardware",
         "CutoffLen.Distributed",

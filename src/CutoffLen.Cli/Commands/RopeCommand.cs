@@ -10,7 +10,7 @@ using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
 
-/// <summary><c>cutoff rope list</c> and <c>cutoff rope show</c>: the position methods, and what one of them computes.</summary>
+/// <summary><c>cutoff rope list</c>, <c>show</c> and <c>search</c>: the position methods, what one of them computes, and factors for a model.</summary>
 internal static class RopeCommand
 {
     // Tables of longer rows would fill memory just to be summed up.
@@ -29,8 +29,8 @@ internal static class RopeCommand
     private static readonly Option<int?> Length = CommonOptions.Parsed<int?>("--length", "Length to look at, and the target of a missing factor; the original one when not given.", "TOKENS", null, text =>
         Lengths.ParseOne(text) is var length && length <= LongestRow ? length : throw new UserException($"'{text}' is more than {Lengths.Format(LongestRow)} tokens, the longest that is shown"));
 
-    /// <summary>The command with its two verbs.</summary>
-    public static Command Create() => new("rope", "List the position methods, or show what one of them computes.")
+    /// <summary>The command with its three verbs.</summary>
+    public static Command Create() => new("rope", "List the position methods, show what one of them computes, or search factors for a model.")
     {
         new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed)),
         new Command("show", "Exact frequencies, bands and theory of one method.")
@@ -38,6 +38,7 @@ internal static class RopeCommand
             Spec, HeadDim, Heads, Base, Original, Length, CommonOptions.Json,
         }
         .Runs((parsed, _) => Show(parsed)),
+        RopeSearchCommand.Create(),
     };
 
     private static void List(ParseResult parsed)

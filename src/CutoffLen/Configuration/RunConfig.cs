@@ -111,8 +111,8 @@ public sealed record DataConfig
     /// <summary>Whether records of prompt and completion are trained on the completion alone; texts are learned whole in any case.</summary>
     public bool CompletionOnlyLoss { get; init; } = true;
 
-    /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.</summary>
-    [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe.")]
+    /// <summary>Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe, clex.</summary>
+    [Description("Position ids in training: plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe, clex.")]
     public string Positions { get; init; } = "plain";
 
     /// <summary>Folder of the token caches; null is the user's cache folder.</summary>

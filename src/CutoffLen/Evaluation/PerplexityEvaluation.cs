@@ -47,6 +47,9 @@ public sealed class PerplexityEvaluation(
 
     private readonly ICollectives ranks = ranks ?? SingleRank.Instance;
 
+    /// <summary>Protocols and lengths.</summary>
+    public PerplexityPlan Plan => plan;
+
     /// <summary>Scores a model under its position method.</summary>
     /// <param name="model">The network under its position method.</param>
     /// <param name="identity">Names the weights: scores of another identity are not reused.</param>
@@ -132,7 +135,12 @@ public sealed class PerplexityEvaluation(
         return completed.Collect(forwards);
     }
 
-    private RunKey KeyOf(string identity, PositionSpec positions, ScalarType dtype, Device device) =>
+    /// <summary>What this evaluation's scores of a model depend on besides document and window.</summary>
+    /// <param name="identity">Names the weights.</param>
+    /// <param name="positions">The resolved position spec.</param>
+    /// <param name="dtype">Dtype of the model.</param>
+    /// <param name="device">Its device.</param>
+    public RunKey KeyOf(string identity, PositionSpec positions, ScalarType dtype, Device device) =>
         new(identity, $"{positions}{(positionOffset > 0 ? $"#{positionOffset}" : "")}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
 
     /// <summary>Several ranks make batches of about the same length at a time, so that none waits long.</summary>

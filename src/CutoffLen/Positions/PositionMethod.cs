@@ -1,3 +1,5 @@
+using CutoffLen.Common;
+
 namespace CutoffLen.Positions;
 
 /// <summary>
@@ -105,4 +107,21 @@ public sealed record PositionModel(int HeadDim, double Base, int NativeLength, i
 /// <param name="Up">[D/2, width], row-major (ode_up_proj).</param>
 /// <param name="Down">[width, D/2], row-major (ode_down_proj).</param>
 /// <param name="Width">Hidden units.</param>
-public sealed record ClexWeights(float[] Up, float[] Down, int Width);
+public sealed record ClexWeights(float[] Up, float[] Down, int Width)
+{
+    /// <summary>
+    /// New weights, always the same, as clex_layer.py draws them: Up by kaiming_uniform_ with a = sqrt(5), which is uniform within
+    /// 1 / sqrt(width), and Down zero, so that the learned part begins at zero.
+    /// </summary>
+    public static ClexWeights New(int headDim, int width)
+    {
+        var random = new KeyedRandom(0, "clex equation");
+        var up = new float[headDim / 2 * width];
+        for (var n = 0; n < up.Length; n++)
+        {
+            up[n] = (float)(((2 * random.NextUnit()) - 1) / Math.Sqrt(width));
+        }
+
+        return new ClexWeights(up, new float[up.Length], width);
+    }
+}

@@ -5,7 +5,9 @@ using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Models;
+using CutoffLen.Models.Attention;
+using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Tokenization;
 using Serilog;
@@ -60,9 +62,9 @@ internal sealed class FinetuneEvaluation
     }
 
     /// <summary>Measures the model as it is now; ranks share the documents.</summary>
-    public EvaluationSummary Measure(PositionedModel model, ICollectives ranks, CancellationToken stop)
+    public EvaluationSummary Measure(LlamaForCausalLM model, LayerPlan layers, AttentionPath path, ICollectives ranks, CancellationToken stop)
     {
-        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
+        using var scorer = new LlamaScorer(model, layers, path);
         using var log = new ResultLog();
         var scores = new PerplexityEvaluation(plan, documents, log, ranks: ranks).Run(scorer, default, cancel: stop);
         var reached = PerplexityStatistics.Perplexity(scores, 0).Lengths.Where(length => length.MeanNll is not null);

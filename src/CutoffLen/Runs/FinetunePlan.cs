@@ -6,6 +6,7 @@ using CutoffLen.Distributed;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Tokenization;
@@ -29,6 +30,7 @@ public sealed class FinetunePlan : IDisposable
     {
         (Config, Base, BaseIdentity, Compute, Ranks, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ranks, ownsInputs);
         Positions = PositionsOf(config, Model);
+        CheckClex(config, Model, Positions);
         Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Positions, stop);
         Documents = documents();
         Sequences = new TrainingSequences(Documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed, Base.Tokenizer.SpecialTokens.Eos ?? 0);
@@ -124,6 +126,9 @@ public sealed class FinetunePlan : IDisposable
     internal static PositionSetup PositionsOf(RunConfig config, LlamaConfig model) =>
         model.SetupFor(PositionMethods.Parse(config.Model.Rope), config.Data.TargetLen ?? config.Data.CutoffLen!.Value);
 
+    /// <summary>The weights of CLEX's equation before training; null under other methods.</summary>
+    internal static ClexWeights? EquationOf(PositionSetup positions) => (positions.Layers.OfEveryLayer as ClexMethod)?.Weights;
+
     /// <summary>What computes attention in training.</summary>
     internal static AttentionChoice ChooseAttention(RunConfig config, string asked, PositionSetup positions, LlamaConfig model, DeviceAndDtype compute) => AttentionChoice.Of(
         asked, positions.Layers, model, compute.Device, compute.Dtype, config.Data.CutoffLen!.Value);
@@ -134,9 +139,10 @@ public sealed class FinetunePlan : IDisposable
         completionOnlyLoss: config.Data.CompletionOnlyLoss, stop: stop);
 
     /// <summary>The model that a configuration trains, around its weights.</summary>
-    internal static TrainableModel LoadModel(RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute, ICollectives? ranks = null) =>
+    internal static TrainableModel LoadModel(
+        RunConfig config, LlamaConfig model, WeightSource weights, DeviceAndDtype compute, ClexWeights? equation, ICollectives? ranks = null) =>
         config.Training.Method == TrainingMethod.Full
-            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device, ranks)
+            ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device, ranks, equation)
             : TrainableModel.Lora(
                 model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(), config.Training.Seed, config.Lora.LoraplusLrRatio, ranks);
 
@@ -146,7 +152,8 @@ public sealed class FinetunePlan : IDisposable
         // A checkpoint of all weights replaces the base model; adapters go on top of it.
         var isFull = Config.Training.Method == TrainingMethod.Full;
         using var trained = isFull && checkpoint is not null ? HuggingFaceCheckpoint.Open(checkpoint) : null;
-        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute, Ranks);
+        var equation = EquationOf(Positions) is { } begin ? trained?.Config.Clex ?? begin : null;
+        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute, equation, Ranks);
         if (!isFull && checkpoint is not null)
         {
             model.LoadAdapters(checkpoint);
@@ -190,6 +197,25 @@ public sealed class FinetunePlan : IDisposable
         if (config.Training is { OffloadInputs: true, Recompute: Recompute.None })
         {
             throw new UserException("offload_inputs: true goes with recompute: layers; with recompute: none graphs are kept, which cannot be moved");
+        }
+    }
+
+    /// <summary>Adapters do not hold CLEX's equation, and its gradient is that of one rotation for all layers.</summary>
+    private static void CheckClex(RunConfig config, LlamaConfig model, PositionSetup positions)
+    {
+        if (!positions.Spec.ToString().Contains(ClexMethod.Entry.Name, StringComparison.Ordinal) || (model.Clex is not null && config.Training.Method == TrainingMethod.Lora))
+        {
+            return;
+        }
+
+        if (config.Training.Method == TrainingMethod.Lora)
+        {
+            throw new UserException("rope: clex with method: lora needs a checkpoint with a trained equation; method: full trains one");
+        }
+
+        if (EquationOf(positions) is null)
+        {
+            throw new UserException($"rope: {positions.Spec}: clex is trained without modifiers and in all layers");
         }
     }
 

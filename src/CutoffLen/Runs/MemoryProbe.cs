@@ -5,6 +5,7 @@ using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Memory;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Tokenization;
 using CutoffLen.Training;
@@ -32,7 +33,7 @@ public static class MemoryProbe
             var sequences = new TrainingSequences(documents, config.Data.CutoffLen!.Value, config.Data.Packing, config.Training.Seed);
             var steps = new TrainingSteps(config.Training with { MaxSteps = Steps }, sequences.Count, sequences.Cutoff);
             var attention = FinetunePlan.ChooseAttention(config, config.Model.Attention, positions, model, compute);
-            using var trainable = OpenModel(config, model, compute);
+            using var trainable = OpenModel(config, model, positions, compute);
             using var trainer = new Trainer(
                 trainable, positions.Layers, sequences, steps,
                 PositionIdSamplers.Parse(config.Data.Positions), attention.Path, config.Data.TargetLen);
@@ -62,16 +63,16 @@ public static class MemoryProbe
         return TokenizedDocuments.Open([file], new RandomTokens(model.VocabSize), SpecialTokens.None, folder, stop: stop);
     }
 
-    private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, DeviceAndDtype compute)
+    private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, PositionSetup positions, DeviceAndDtype compute)
     {
         if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
         {
             using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model);
-            return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute);
+            return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute, FinetunePlan.EquationOf(positions));
         }
 
         using var scope = NewDisposeScope();
-        return FinetunePlan.LoadModel(config, model, Random(model, compute), compute);
+        return FinetunePlan.LoadModel(config, model, Random(model, compute), compute, FinetunePlan.EquationOf(positions));
     }
 
     private static WeightSource Random(LlamaConfig model, DeviceAndDtype compute) => (_, shape) => shape.Length == 1

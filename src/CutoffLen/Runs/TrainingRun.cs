@@ -197,7 +197,7 @@ internal sealed class TrainingRun(
         }
         else
         {
-            CheckpointWriter.Save(target, saved, trainer.Model.Weights(), source: baseModel, extraFiles: extraFiles);
+            CheckpointWriter.Save(target, saved with { Clex = trainer.Model.Equation ?? saved.Clex }, trainer.Model.Weights(), source: baseModel, extraFiles: extraFiles);
         }
     }
 

@@ -39,8 +39,12 @@ public sealed class LayerwiseBackprop(
     /// <param name="targets">[B, T] int64, the token after each, -100 where none is learned.</param>
     /// <param name="plans">How attention sees positions, by layer.</param>
     /// <param name="scale">Factor of the summed loss: one over the target tokens of the whole accumulated batch.</param>
+    /// <param name="angles">
+    /// [T, D/2] float32 what the gradients of the tokens' rotation angles are added to, over rows, heads and layers; null for none. All
+    /// layers then have one rotation of queries and keys.
+    /// </param>
     /// <returns>The summed loss in nats, a float64 scalar.</returns>
-    public Tensor Run(Tensor tokens, Tensor targets, AttentionPlans plans, double scale)
+    public Tensor Run(Tensor tokens, Tensor targets, AttentionPlans plans, double scale, Tensor? angles = null)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -59,7 +63,7 @@ public sealed class LayerwiseBackprop(
 
         for (var n = layers.Length - 1; n >= 0; n--)
         {
-            Backward(model.Layers[n], layers[n], batch, plans[n], gradient);
+            Backward(model.Layers[n], layers[n], batch, plans[n], gradient, angles);
         }
 
         if (embeddingGradient is not null)
@@ -122,7 +126,7 @@ public sealed class LayerwiseBackprop(
     }
 
     /// <summary>Takes the stream's gradient [N, C] from after a layer to before it, in place.</summary>
-    private void Backward(LlamaDecoderLayer layer, LayerActivations kept, long batch, AttentionPlan plan, Tensor gradient)
+    private void Backward(LlamaDecoderLayer layer, LayerActivations kept, long batch, AttentionPlan plan, Tensor gradient, Tensor? angles)
     {
         using var scope = NewDisposeScope();
         var (stream, attended) = (Loaded(kept.Stream), Loaded(kept.Attended)); // [N, C], [N, H*D]
@@ -138,8 +142,25 @@ public sealed class LayerwiseBackprop(
         var (q, k, v) = kept.Heads.Split(batch, headDim);
         var (dq, dk, dv) = plan.Backward(
             q, k, v, LayerHeads.Split(attended, batch, headDim), kept.OfAttention, LayerHeads.Split(dAttended, batch, headDim), encoding.Encoding is not null);
+        if (angles is not null)
+        {
+            AddAngles(angles, q, dq);
+            AddAngles(angles, k, dk);
+        }
+
         layer.ProjectBackward(stream, new LayerHeads(LayerHeads.Join(dq), LayerHeads.Join(dk), LayerHeads.Join(dv)), encoding, gradient, workspace);
         kept.Dispose();
+    }
+
+    /// <summary>Adds the gradients of the angles by which vectors [B, H, T, D] were rotated, from those of the vectors.</summary>
+    private static void AddAngles(Tensor angles, Tensor rotated, Tensor gradient)
+    {
+        using var scope = NewDisposeScope();
+        var half = rotated.shape[^1] / 2;
+        var (x, dx) = (rotated.to(ScalarType.Float32), gradient.to(ScalarType.Float32));
+        // d (x1, x2) / d angle = (-x2, x1)
+        var each = (dx.narrow(-1, half, half) * x.narrow(-1, 0, half)) - (dx.narrow(-1, 0, half) * x.narrow(-1, half, half));
+        angles.add_(each.sum([0, 1]));
     }
 
     private RowEncoding Encoding(long length, AttentionPlan plan) => new(plan.SharedEncoding, length, model.Config.HeadDim);

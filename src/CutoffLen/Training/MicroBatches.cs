@@ -15,7 +15,10 @@ internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositi
 /// <param name="Targets">[B, n] int64, <see cref="TrainingSequence.Ignore"/> where no token is predicted.</param>
 /// <param name="Plans">How attention sees positions; they belong to <see cref="MicroBatches"/>.</param>
 /// <param name="TokenIndices">[B*n] the index of each token among those of all sequences; 0 for padding.</param>
-internal sealed record MicroBatch(Tensor Tokens, Tensor Targets, AttentionPlans Plans, int[] TokenIndices);
+/// <param name="PositionIds">[n] the position id of each token of a row; 0 for padding.</param>
+/// <param name="DocumentLengths">[n] the <see cref="TokenPositions.Span"/> of each token's document.</param>
+internal sealed record MicroBatch(
+    Tensor Tokens, Tensor Targets, AttentionPlans Plans, int[] TokenIndices, int[] PositionIds, int[] DocumentLengths);
 
 /// <summary>
 /// Turns sequences into the tensors and the plans of one forward pass. Rows with equal position ids share plans, which are
@@ -31,8 +34,16 @@ internal sealed record MicroBatch(Tensor Tokens, Tensor Targets, AttentionPlans 
 internal sealed class MicroBatches(LayerPlan layers, LlamaForCausalLM model, AttentionPath path, ICollectives? context = null) : IDisposable
 {
     private readonly ContextChunks? chunks = context is null ? null : ContextChunks.Of(context);
+    private LayerPlan layers = layers;
     private TokenPositions? planned;
     private AttentionPlans? plans;
+
+    /// <summary>The position method of each layer.</summary>
+    public LayerPlan Layers
+    {
+        get => layers;
+        set => (layers, planned) = (value, null);
+    }
 
     /// <summary>The pass of sequences of equal lengths.</summary>
     public MicroBatch Of(IReadOnlyList<PositionedSequence> sequences)
@@ -41,7 +52,9 @@ internal sealed class MicroBatches(LayerPlan layers, LlamaForCausalLM model, Att
         var positions = alike ? sequences[0].Positions : Join(sequences);
         int[] tokens = [.. sequences.SelectMany(one => one.Sequence.Tokens)];
         int[] targets = [.. sequences.SelectMany(one => one.Sequence.Targets)];
-        return new MicroBatch(Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlansFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0));
+        return new MicroBatch(
+            Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlansFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0),
+            Own(positions.Ids, 0), Own(positions.SpanOfDocument(), 1));
 
         Tensor Ids(int[] ofAll, int padding) =>
             tensor(Own(ofAll, padding), ScalarType.Int64).view(tokens.Length / positions.Length, -1).to(model.Device); // [B, n]
@@ -55,7 +68,7 @@ internal sealed class MicroBatches(LayerPlan layers, LlamaForCausalLM model, Att
 
     private AttentionPlans PlansFor(TokenPositions positions)
     {
-        if (plans is null || !SamePositions(positions, planned!))
+        if (plans is null || planned is null || !SamePositions(positions, planned))
         {
             plans?.Dispose();
             var padded = chunks is null ? positions : positions.Padded(chunks.PaddedLength(positions.Length));

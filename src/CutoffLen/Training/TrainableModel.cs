@@ -3,6 +3,7 @@ using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Distributed;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
 
@@ -11,8 +12,10 @@ namespace CutoffLen.Training;
 /// <summary>A model with its trained parameters in flat buffers: all of them, or adapters and modules_to_save.</summary>
 public sealed class TrainableModel : IDisposable
 {
-    private TrainableModel(LlamaForCausalLM network, FlatParameters parameters, LoraAdapters? adapters) =>
-        (Network, Parameters, Adapters) = (network, parameters, adapters);
+    private readonly int? equationWidth;
+
+    private TrainableModel(LlamaForCausalLM network, FlatParameters parameters, LoraAdapters? adapters, int? equationWidth = null) =>
+        (Network, Parameters, Adapters, this.equationWidth) = (network, parameters, adapters, equationWidth);
 
     /// <summary>The network. Its trained parameters are views of <see cref="Parameters"/>.</summary>
     public LlamaForCausalLM Network { get; }
@@ -23,16 +26,36 @@ public sealed class TrainableModel : IDisposable
     /// <summary>The adapters; null when all weights are trained.</summary>
     public LoraAdapters? Adapters { get; }
 
+    /// <summary>The weights of CLEX's equation as they are now, where they are trained; else null.</summary>
+    public ClexWeights? Equation => equationWidth is { } width ? new(Floats(WeightFiles.ClexUp), Floats(WeightFiles.ClexDown), width) : null;
+
     /// <summary>Full fine-tuning. Each weight is copied from its source into the buffer, so none is held twice.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The weights to begin with, the same on every rank.</param>
     /// <param name="dtype">Of the weights.</param>
     /// <param name="device">Where the model is.</param>
     /// <param name="ranks">The ranks that train it together; null for one.</param>
-    public static TrainableModel Full(LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, ICollectives? ranks = null)
+    /// <param name="equation">The weights of CLEX's equation, to be trained with the network's; null for none.</param>
+    public static TrainableModel Full(
+        LlamaConfig config, WeightSource weights, ScalarType dtype, Device device, ICollectives? ranks = null, ClexWeights? equation = null)
     {
         var shapes = LlamaParameters.Of(config).Select(p => new ParameterShape(p.Name, p.Shape));
-        return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks), null);
+        if (equation is null)
+        {
+            return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks), null);
+        }
+
+        long[] up = [config.HeadDim / 2, equation.Width];
+        shapes = [.. shapes, new ParameterShape(WeightFiles.ClexUp, up), new ParameterShape(WeightFiles.ClexDown, [.. up.Reverse()])];
+        var parameters = new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks);
+        using (no_grad())
+        using (NewDisposeScope())
+        {
+            parameters.View(WeightFiles.ClexUp).copy_(tensor(equation.Up).view(up));
+            parameters.View(WeightFiles.ClexDown).copy_(tensor(equation.Down).view(equation.Width, -1));
+        }
+
+        return Build(config, weights, parameters, null, equation.Width);
     }
 
     /// <summary>Low-rank adapters, which change nothing yet, and modules_to_save, trained in full.</summary>
@@ -88,7 +111,8 @@ public sealed class TrainableModel : IDisposable
         Parameters.Dispose();
     }
 
-    private static TrainableModel Build(LlamaConfig config, WeightSource weights, FlatParameters parameters, LoraAdapters? adapters)
+    private static TrainableModel Build(
+        LlamaConfig config, WeightSource weights, FlatParameters parameters, LoraAdapters? adapters, int? equationWidth = null)
     {
         using var noGrad = no_grad();
         var network = new LlamaForCausalLM(config, (name, shape) =>
@@ -104,7 +128,14 @@ public sealed class TrainableModel : IDisposable
             return view;
         });
         parameters.Attach(network.named_parameters().Select(p => (p.name, p.parameter)));
-        return new TrainableModel(network, parameters, adapters);
+        return new TrainableModel(network, parameters, adapters, equationWidth);
+    }
+
+    private float[] Floats(string name)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return Parameters.View(name).to(ScalarType.Float32).cpu().flatten().data<float>().ToArray();
     }
 
     private Tensor? Gradient(string name) => Parameters.Contains(name) ? Parameters.GradientView(name).DetachFromDisposeScope() : null;

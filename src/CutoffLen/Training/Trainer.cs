@@ -4,6 +4,7 @@ using CutoffLen.Data;
 using CutoffLen.Distributed;
 using CutoffLen.Models.Attention;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Training.Optimizers;
 using static TorchSharp.torch;
@@ -26,6 +27,7 @@ public sealed class Trainer : IDisposable
     private readonly TrainingConfig config;
     private readonly TrainingSteps steps;
     private readonly MicroBatches batches;
+    private readonly ClexTraining? clex;
     private readonly LayerwiseBackprop backprop;
     private readonly GradientSum gradients;
     private readonly int nativeLength;
@@ -50,6 +52,7 @@ public sealed class Trainer : IDisposable
         this.targetLength = targetLength ?? sequences.Cutoff;
         context = config.ContextParallelSize == 1 ? null : ranks.Split(ranks.Rank / config.ContextParallelSize);
         batches = new MicroBatches(layers, model.Network, attention, context);
+        clex = model.Equation is null ? null : new ClexTraining(model, (ClexMethod)layers.OfEveryLayer!);
         backprop = model.Backprop(config.Recompute, config.OffloadInputs);
         gradients = new GradientSum(model.Parameters, steps.AccumulationSteps);
         Optimizer = config.CreateOptimizer(model.Parameters);
@@ -61,6 +64,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The optimizer. It counts the run's steps.</summary>
     public FlatOptimizer Optimizer { get; }
+
+    /// <summary>The position method of each layer, as it is now: CLEX's is trained.</summary>
+    public LayerPlan Layers => clex?.Update() ?? batches.Layers;
 
     /// <summary>Steps made.</summary>
     public long Step => Optimizer.Steps;
@@ -81,6 +87,11 @@ public sealed class Trainer : IDisposable
         var targets = rows.Sum(row => (long)row.Sequence.TargetCount);
         var scale = 1.0 / Math.Max(1, targets);
         gradients.Clear();
+        if (clex is not null)
+        {
+            batches.Layers = clex.Update();
+        }
+
         var loss = ranks.Sum(Share(rows.Chunk(config.PerDeviceTrainBatchSize)).Sum(batch => RunBatch(batch.Rows, step, batch.Number, scale))) * scale;
         var total = gradients.Reduce(); // [shard]
         var norm = Model.Parameters.GradientNorm(total);
@@ -144,7 +155,13 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var batch = batches.Of(rows);
         using var dropout = Model.Adapters?.Dropout.For(step, (long)number * config.PerDeviceTrainBatchSize * sequences.Cutoff, batch.TokenIndices);
-        var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plans, scale).item<double>();
+        var angles = clex?.Angles(batch);
+        var loss = backprop.Run(batch.Tokens, batch.Targets, batch.Plans, scale, angles).item<double>();
+        if (angles is not null)
+        {
+            clex!.AddGradient(batch, angles);
+        }
+
         gradients.Add();
         return double.IsFinite(loss) ? loss : throw NotFinite(FormattableString.Invariant($"the loss is {loss}"), step, rows, gradients.Largest());
     }

@@ -105,6 +105,24 @@ public sealed class RopeCommandTests
     }
 
     [Fact]
+    public void Search_prints_the_spec_that_the_saved_model_has()
+    {
+        using var run = new TinyRun();
+        string[] arguments =
+        [
+            "rope", "search", "--model", run["model"], "--data", run["texts"], "--length", "128", "--documents", "1", "--population", "4", "--generations", "1",
+            "--mutations", "1", "--crossovers", "1", "--no-start-tokens", "--out", run["search"], "--dtype", "fp32", "--device", "cpu", "--threads", "1",
+        ];
+        var found = JsonNode.Parse(Cutoff.Run([.. arguments, "--json"]).Exits(0).Output)!;
+        Assert.Equal(run["search/final"], (string)found["checkpoint"]!);
+        Assert.Equal((string)found["spec"]!, (string)JsonNode.Parse(Cutoff.Run("inspect", run["search/final"], "--json").Exits(0).Output)!["positions"]!["method"]!);
+        // Again, with nothing left to measure.
+        var again = Cutoff.Run(arguments).Exits(0).Output;
+        Assert.Contains($"{(double)found["long_factors"]!["perplexity"]!:0.000} (prefix, {(int)found["long_factors"]!["candidates"]!} candidates)", again, StringComparison.Ordinal);
+        Assert.Contains("--length", Assert.Single(Cutoff.Run("rope", "search", "--model", "m", "--data", "d", "--length", "1").Exits(1).ErrorLines), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Wrong_options_are_one_line_and_exit_1()
     {
         Assert.Contains("--head-dim", Assert.Single(Cutoff.Run("rope", "show", "rope", "--head-dim", "3").Exits(1).ErrorLines), StringComparison.Ordinal);

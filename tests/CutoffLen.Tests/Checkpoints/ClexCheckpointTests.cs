@@ -39,7 +39,7 @@ public sealed class ClexCheckpointTests : IDisposable
         Assert.Equal(Config.Clex.Down, checkpoint.Config.Clex.Down);
         Assert.Equal(Config.Clex.Width, checkpoint.Config.Clex.Width);
         var spec = checkpoint.Config.PositionConfig.Resolve(PositionMethods.Parse("auto"));
-        Assert.Equal("clex:max_factor=4,original=64,time_dt=0.1,act=tanh", spec.ToString());
+        Assert.Equal("clex:max_factor=4,original=64,time_dt=0.1,act=tanh,param_factor=1", spec.ToString());
         Assert.Equal(HashOf(spec, Config.Positions), HashOf(spec, checkpoint.Config.Positions));
         Assert.NotNull(checkpoint.Load());
     }

@@ -17,7 +17,7 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
     /// </summary>
     private const string Task = "There is an important info hidden inside a lot of irrelevant text. Find it and memorize them. I will quiz you about the important information there.";
     private const string Filler = "The grass is green. The sky is blue. The sun is yellow. Here we go. There and back again.";
-    private const string Question = "What is the pass key? The pass key is";
+    internal const string Question = "What is the pass key? The pass key is";
 
     /// <summary>The longest prompt that, with its answer, has at most <paramref name="length"/> tokens.</summary>
     /// <param name="length">Tokens.</param>
@@ -65,13 +65,16 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
         return [.. keys.Select(key => Split(encode($"{Question} {key}"), question).Answer).Where(answer => answer.Length > 0 && !answer.SequenceEqual(prompt.Answer))];
     }
 
+    /// <summary>The sentences that hold a key.</summary>
+    internal static string Sentence(string key) => $"The pass key is {key}. Remember it. {key} is the pass key.";
+
     // What stands before the key's sentence, and the rest.
     private static (string Before, string After) Parts(string key, int fillers, double depth)
     {
         var above = (int)Math.Round(depth * fillers);
         return (
             string.Concat(Paragraph(Task, above)),
-            string.Concat([.. Paragraph($"The pass key is {key}. Remember it. {key} is the pass key.", fillers - above), Question]));
+            string.Concat([.. Paragraph(Sentence(key), fillers - above), Question]));
 
         static IEnumerable<string> Paragraph(string line, int count) =>
             count == 0 ? [line, "\n"] : [line, "\n", string.Join(' ', Enumerable.Repeat(Filler, count)), "\n"];

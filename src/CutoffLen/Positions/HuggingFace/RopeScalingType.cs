@@ -61,11 +61,9 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
             Required = ["factor", "low_freq_factor", "high_freq_factor"],
         },
         // From the remote code of CLEX checkpoints, not from transformers.
-        new("clex", ClexMethod.Entry, ("max_factor", "max_factor"), ("act", "act"), ("time_dt", "time_dt"), Original)
+        new("clex", ClexMethod.Entry, ("max_factor", "max_factor"), ("act", "act"), ("time_dt", "time_dt"), ("param_factor", "param_factor"), Original)
         {
             Required = ["max_factor", "act", "time_dt"],
-            // Implied by the shape of the weights.
-            WithoutEffect = ["param_factor"],
         },
     ];
 

@@ -4,38 +4,42 @@ using CutoffLen.Positions.Spec;
 namespace CutoffLen.Positions.Methods;
 
 /// <summary>
-/// CLEX (arXiv 2310.16450): the logarithms of the frequencies follow a learned differential equation in the length scale t,
-/// from vanilla RoPE at t = 1. A document of length L has t = ceil(L / original), at most max_factor. Inference only: the
-/// equation's weights come with a checkpoint that was trained with them.
+/// CLEX (arXiv 2310.16450): the logarithms of the frequencies follow a learned differential equation in the length scale t
+/// (<see cref="ClexEquation"/>), from vanilla RoPE at t = 1. A document of length L has t = ceil(L / original), at most max_factor.
+/// A checkpoint without the equation's weights gets new ones, under which the frequencies are those of NTK-aware scaling until
+/// they are trained.
 /// </summary>
 public sealed class ClexMethod : FrequencyMethod
 {
+    private readonly PositionModel model;
     private readonly int original;
+    private readonly ClexEquation equation;
+    private readonly Func<ClexWeights, ClexMethod> with;
     private readonly Frequencies[] byScale;
 
     private ClexMethod(PositionModel model, ClexWeights weights, int original, int scales, double step, bool isSilu)
     {
-        this.original = original;
-        byScale = new Frequencies[scales];
-        var logarithms = Array.ConvertAll(model.InverseFrequencies(), Math.Log);
-        for (var scale = 0; scale < scales; scale++)
-        {
-            byScale[scale] = new Frequencies(scale == 0 ? model.InverseFrequencies() : Array.ConvertAll(logarithms, Math.Exp));
-            logarithms = Integrate(new Equation(model, weights, isSilu), scale + 1, logarithms, step);
-        }
+        (this.model, this.original, Weights) = (model, original, weights);
+        with = other => new ClexMethod(model, other, original, scales, step, isSilu);
+        equation = new ClexEquation(model.HeadDim, weights, isSilu, step);
+        byScale = [.. equation.Integrate(AtScaleOne, scales).Select(logarithms => new Frequencies(Array.ConvertAll(logarithms, Math.Exp)))];
+        byScale[0] = new Frequencies(model.InverseFrequencies());
     }
 
     /// <summary>The registry's line.</summary>
     public static MethodEntry Entry { get; } = new(
-        "clex", "CLEX: frequencies follow a learned equation in the length; for checkpoints trained with it.", "2310.16450",
+        "clex", "CLEX: frequencies follow a learned equation in the length; full fine-tuning trains it.", "2310.16450",
         [
             SpecKey.Tokens("max_factor", 1, 16, "largest length scale"),
             CommonKeys.Original,
             SpecKey.Number("time_dt", 0.001, 1, 0.01, "step of the integration"),
             SpecKey.Word("act", "the equation's activation", "silu", "tanh"),
+            SpecKey.Tokens("param_factor", 1, null, "hidden units of the equation over the head dimension")
+                .DefaultsTo("the checkpoint's, else 1", (_, model, _) => (model.Clex?.Width ?? model.HeadDim) / model.HeadDim),
         ],
         (part, model) => new ClexMethod(
-            model, WeightsOf(model), part.Tokens("original"), part.Tokens("max_factor"), part.Number("time_dt"), part.Word("act") == "silu"))
+            model, WeightsOf(model, part.Tokens("param_factor")), part.Tokens("original"), part.Tokens("max_factor"), part.Number("time_dt"),
+            part.Word("act") == "silu"))
     {
         DependsOnLength = true,
         Vanilla = _ => "clex",
@@ -44,72 +48,51 @@ public sealed class ClexMethod : FrequencyMethod
     /// <inheritdoc/>
     public override bool DependsOnLength => true;
 
+    /// <summary>The equation's weights.</summary>
+    public ClexWeights Weights { get; }
+
+    private double[] AtScaleOne => Array.ConvertAll(model.InverseFrequencies(), Math.Log);
+
     /// <inheritdoc/>
-    public override Frequencies Frequencies(int length) =>
-        byScale[Math.Clamp((length + original - 1) / original, 1, byScale.Length) - 1];
+    public override Frequencies Frequencies(int length) => byScale[ScaleOf(length) - 1];
 
-    private static ClexWeights WeightsOf(PositionModel model)
+    /// <summary>The same method with other weights.</summary>
+    public ClexMethod With(ClexWeights weights) => with(weights);
+
+    /// <summary>The gradient of the weights from those of the rotation angles of tokens.</summary>
+    /// <param name="angles">[n, D/2] row-major, the angles' gradients.</param>
+    /// <param name="positions">[n] the tokens' position ids.</param>
+    /// <param name="lengths">[n] the lengths of their documents.</param>
+    public ClexWeights Backward(ReadOnlySpan<float> angles, ReadOnlySpan<int> positions, ReadOnlySpan<int> lengths)
     {
-        var weights = model.Clex ?? throw new UserException(
-            "clex needs a checkpoint that was trained with it, with the tensors ode_up_proj and ode_down_proj; this one has none");
-        var wanted = model.HeadDim / 2 * weights.Width;
-        return weights.Up.Length == wanted && weights.Down.Length == wanted
+        // An angle is position times frequency, and a frequency's derivative by its logarithm is the frequency.
+        var gradients = Array.ConvertAll(byScale, frequencies => new double[frequencies.InverseFrequencies.Length]);
+        for (int token = 0, at = 0; token < positions.Length; token++)
+        {
+            var scale = ScaleOf(lengths[token]) - 1;
+            for (var n = 0; n < gradients[scale].Length; n++, at++)
+            {
+                gradients[scale][n] += angles[at] * positions[token] * byScale[scale].InverseFrequencies[n];
+            }
+        }
+
+        var last = Array.FindLastIndex(gradients, gradient => gradient.Any(value => value != 0));
+        return equation.Backward(AtScaleOne, gradients[..Math.Max(1, last + 1)]);
+    }
+
+    private int ScaleOf(int length) => Math.Clamp((length + original - 1) / original, 1, byScale.Length);
+
+    private static ClexWeights WeightsOf(PositionModel model, int factor)
+    {
+        var width = factor * model.HeadDim;
+        if (model.Clex is not { } weights)
+        {
+            return ClexWeights.New(model.HeadDim, width);
+        }
+
+        var wanted = model.HeadDim / 2 * width;
+        return weights.Width == width && weights.Up.Length == wanted && weights.Down.Length == wanted
             ? weights
-            : throw new UserException($"clex: ode_up_proj and ode_down_proj must have {wanted} elements each for a head dimension of {model.HeadDim}, not {weights.Up.Length} and {weights.Down.Length}");
-    }
-
-    /// <summary>Integrates from t to t + 1 by the fourth-order 3/8 rule, torchdiffeq's rk4.</summary>
-    private static double[] Integrate(Equation equation, double time, double[] from, double step)
-    {
-        var steps = (int)Math.Round(1 / step);
-        var (state, h) = (from, 1.0 / steps);
-        for (var n = 0; n < steps; n++, time += h)
-        {
-            var y = state;
-            var k1 = equation.Slope(time, y);
-            var k2 = equation.Slope(time + (h / 3), At(i => y[i] + (h * k1[i] / 3)));
-            var k3 = equation.Slope(time + (2 * h / 3), At(i => y[i] + (h * (k2[i] - (k1[i] / 3)))));
-            var k4 = equation.Slope(time + h, At(i => y[i] + (h * (k1[i] - k2[i] + k3[i]))));
-            state = At(i => y[i] + (h * (k1[i] + (3 * (k2[i] + k3[i])) + k4[i]) / 8));
-        }
-
-        return state;
-
-        double[] At(Func<int, double> element) => [.. Enumerable.Range(0, from.Length).Select(element)];
-    }
-
-    /// <summary>d log(frequency) / dt: the derivative of NTK-aware scaling at alpha = 2t - 1, plus a learned one.</summary>
-    private sealed class Equation(PositionModel model, ClexWeights weights, bool isSilu)
-    {
-        public double[] Slope(double time, double[] logarithms)
-        {
-            var half = logarithms.Length;
-            var alpha = (2 * time) - 1;
-            var ntk = NtkMethod.BaseFor(model, alpha);
-            // The logarithms of the NTK-aware frequencies are added to the input, as in the published layer.
-            var input = logarithms.Select((value, n) => value - (2.0 * n / model.HeadDim * Math.Log(ntk))).ToArray();
-            var slope = new double[half];
-            for (var n = 0; n < half; n++)
-            {
-                slope[n] = -2.0 * (2 * n) / (model.HeadDim - 2) / alpha;
-            }
-
-            for (var unit = 0; unit < weights.Width; unit++)
-            {
-                var sum = 0.0;
-                for (var n = 0; n < half; n++)
-                {
-                    sum += input[n] * weights.Up[(n * weights.Width) + unit];
-                }
-
-                var active = isSilu ? sum / (1 + Math.Exp(-sum)) : Math.Tanh(sum);
-                for (var n = 0; n < half; n++)
-                {
-                    slope[n] += active * weights.Down[(unit * half) + n];
-                }
-            }
-
-            return slope;
-        }
+            : throw new UserException($"clex: ode_up_proj and ode_down_proj must have {model.HeadDim / 2} x {width} elements for a head dimension of {model.HeadDim} and param_factor={factor}, not {weights.Up.Length} and {weights.Down.Length} with a width of {weights.Width}");
     }
 }

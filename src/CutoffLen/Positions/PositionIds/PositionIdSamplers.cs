@@ -5,7 +5,7 @@ namespace CutoffLen.Positions.PositionIds;
 
 /// <summary>
 /// The samplers by name, as the key <c>positions</c> has them: <c>plain</c>, <c>pose:chunks=3</c>, <c>randomized</c>,
-/// <c>shape:max_shift=500</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>, <c>cream:sigma=3</c>, <c>longrecipe</c>.
+/// <c>shape:max_shift=500</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>, <c>cream:sigma=3</c>, <c>longrecipe</c>, <c>clex</c>.
 /// </summary>
 public static class PositionIdSamplers
 {
@@ -19,6 +19,7 @@ public static class PositionIdSamplers
         new("skip-align", "rate=0.5", values => new SkipAlignSampler(Number(values, "rate", 0.5, 1e-6, 1, whole: false))),
         new("cream", "sigma=3", values => new CreamSampler(Number(values, "sigma", 3, 1e-6, 1e6, whole: false))),
         new("longrecipe", "", _ => new LongRecipeSampler()),
+        new("clex", "", _ => new ClexSampler()),
     ];
 
     /// <summary>All names, in the order in which they are listed.</summary>
@@ -275,6 +276,29 @@ public sealed class LongRecipeSampler : PositionIdSampler
             {
                 Shift(ids[start..end], slots[sentence] - sentence);
             }
+        }
+    }
+}
+
+/// <summary>
+/// CLEX's positions (arXiv 2310.16450, section 3.3): a scale t uniform in {1, ..., target / row length}, and positions drawn
+/// without replacement below t times the row length, in order, with the first and the last always among them.
+/// </summary>
+/// <remarks>
+/// As in DAMO-NLP-SG/CLEX, CLEX/clex_layer.py, for rows of the original length; each document draws its own t here, each forward
+/// there. For rows of k times the original length the code divides positions by k; here t then begins at k.
+/// </remarks>
+public sealed class ClexSampler : PositionIdSampler
+{
+    /// <inheritdoc/>
+    protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random)
+    {
+        var extent = document.RowLength * random.Between(1, document.Target / document.RowLength);
+        if (ids.Length > 1)
+        {
+            Choose(ids[1..^1], extent - 2, ref random);
+            Shift(ids[1..^1], 1);
+            ids[^1] = extent - 1;
         }
     }
 }

@@ -68,7 +68,6 @@ internal sealed class MethodCheck : IDisposable
 
     private const int Batch = 2;
     private const int HeadDim = 64;
-    private const int ClexWidth = 8;
 
     private readonly DeviceAndDtype compute;
     private readonly DenseReference reference;
@@ -110,7 +109,7 @@ internal sealed class MethodCheck : IDisposable
         HeadDim = HeadDim,
         MaxPositionEmbeddings = 64,
         InitializerRange = 0.1,
-        Clex = new ClexWeights(Small("up"), Small("down"), ClexWidth),
+        Clex = new ClexWeights(Small("up"), Small("down"), HeadDim),
     };
 
     /// <summary>A spec of every method of the registry, YaRN with every modifier, and layers with different methods.</summary>
@@ -201,6 +200,6 @@ internal sealed class MethodCheck : IDisposable
     private static float[] Small(string purpose)
     {
         var random = new KeyedRandom(1, purpose);
-        return [.. Enumerable.Range(0, HeadDim / 2 * ClexWidth).Select(_ => (float)(0.1 * (random.NextUnit() - 0.5)))];
+        return [.. Enumerable.Range(0, HeadDim / 2 * HeadDim).Select(_ => (float)(0.1 * (random.NextUnit() - 0.5)))];
     }
 }

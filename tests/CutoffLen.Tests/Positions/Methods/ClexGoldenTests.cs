@@ -68,13 +68,74 @@ public sealed class ClexGoldenTests
         }
     }
 
-    [Fact]
-    public void Without_weights_or_with_those_of_another_model_it_is_an_error()
+    /// <summary>
+    /// The equation of clex_layer.py (commit 2e66996), written out line by line in Python's float64 with torchdiffeq's
+    /// rk4_alt_step_func: rope_theta other than 10000, and equations wider than the head dimension.
+    /// </summary>
+    [Theory]
+    [InlineData(2, 500_000.0, "silu", new[] { 1.013271914, 0.02644095762, 0.000681171887, 1.751781657e-05 }, new[] { 1.027852351, 0.02265204869, 0.0004858242629, 1.03767988e-05 })]
+    [InlineData(3, 100.0, "tanh", new[] { 1.007887657, 0.2214938895, 0.0482240885, 0.0104695935 }, new[] { 1.016427999, 0.1889416141, 0.03443594701, 0.006236566449 })]
+    public void Frequencies_of_other_bases_and_wider_equations_match(int factor, double rotaryBase, string act, double[] atTwo, double[] atThree)
     {
-        var model = new PositionModel(16, 10_000, 64, 4, 2);
-        Assert.Contains("needs a checkpoint", Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse("clex"), model).Method).Message, StringComparison.Ordinal);
-        var other = model with { Clex = Weights(32) };
+        var width = 8 * factor;
+        var weights = new ClexWeights(
+            [.. Enumerable.Range(0, 4 * width).Select(at => (float)(0.1 * Math.Sin(1 + at)))],
+            [.. Enumerable.Range(0, 4 * width).Select(at => (float)(0.02 * Math.Cos(at)))], width);
+        var model = new PositionModel(8, rotaryBase, 64, 1, 1) { Clex = weights };
+        var method = (ClexMethod)new PositionSetup(PositionMethods.Parse($"clex:max_factor=3,time_dt=0.05,act={act},param_factor={factor}"), model).Method;
+        Assert.All(atTwo.Zip(method.Frequencies(128).InverseFrequencies), pair => Assert.Equal(1, pair.Second / pair.First, 1e-6));
+        Assert.All(atThree.Zip(method.Frequencies(192).InverseFrequencies), pair => Assert.Equal(1, pair.Second / pair.First, 1e-6));
+    }
+
+    [Fact]
+    public void Without_weights_it_is_ntk_aware_scaling_by_twice_the_scale_less_one()
+    {
+        var model = new PositionModel(16, 500_000, 64, 4, 2);
+        var method = (ClexMethod)new PositionSetup(PositionMethods.Parse("clex:max_factor=4,param_factor=2"), model).Method;
+        Assert.Equal((32, 8 * 32), (method.Weights.Width, method.Weights.Up.Length));
+        Assert.All(method.Weights.Up, weight => Assert.InRange(Math.Abs(weight), 0, 1 / Math.Sqrt(32)));
+        for (var scale = 1; scale <= 4; scale++)
+        {
+            var expected = new NtkMethod(model, (2 * scale) - 1).Frequencies(0).InverseFrequencies;
+            Assert.All(expected.Zip(method.Frequencies(64 * scale).InverseFrequencies), pair => Assert.Equal(1, pair.Second / pair.First, 1e-6));
+        }
+    }
+
+    [Fact]
+    public void Weights_of_another_model_or_width_are_an_error()
+    {
+        var other = new PositionModel(16, 10_000, 64, 4, 2) { Clex = Weights(32) };
         Assert.Contains("head dimension of 16", Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse("clex"), other).Method).Message, StringComparison.Ordinal);
+        var wider = other with { Clex = Weights(16) };
+        Assert.Contains("param_factor=2", Assert.Throws<UserException>(() => new PositionSetup(PositionMethods.Parse("clex:param_factor=2"), wider).Method).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("silu")]
+    [InlineData("tanh")]
+    public void The_gradient_of_the_weights_is_that_of_finite_differences(string act)
+    {
+        var (weights, logarithms) = (Weights(8), new double[] { 0, -2, -4, -7 });
+        double[][] gradients = [[9, 9, 9, 9], [1, -2, 3, 0.5], [-0.3, 0.7, 1, 2]]; // those at t = 1 belong to no weight
+        var found = Equation(weights).Backward(logarithms, gradients);
+        var random = new Random(1);
+        foreach (var (isUp, gradient) in new[] { (true, found.Up), (false, found.Down) })
+        {
+            var direction = gradient.Select(_ => (float)(random.NextDouble() - 0.5)).ToArray();
+            var expected = (Value(1e-3f) - Value(-1e-3f)) / 2e-3;
+            var actual = gradient.Zip(direction, (one, other) => (double)one * other).Sum();
+            Assert.True(Math.Abs(expected) > 0.01);
+            Assert.Equal(expected, actual, 1e-3 * Math.Abs(expected));
+
+            double Value(float by)
+            {
+                float[] Moved(float[] values) => [.. values.Zip(direction, (value, d) => value + (by * d))];
+                var moved = isUp ? weights with { Up = Moved(weights.Up) } : weights with { Down = Moved(weights.Down) };
+                return Equation(moved).Integrate(logarithms, 3).Zip(gradients, (at, g) => at.Zip(g, (x, y) => x * y).Sum()).Sum();
+            }
+        }
+
+        ClexEquation Equation(ClexWeights of) => new(8, of, act == "silu", 0.1);
     }
 
     private static (FrequencyMethod Method, JsonNode Parameters) Create(string name)

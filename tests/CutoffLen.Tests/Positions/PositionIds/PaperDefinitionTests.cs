@@ -32,6 +32,27 @@ public sealed class PaperDefinitionTests
     }
 
     [Fact]
+    public void Clex_draws_a_scale_and_sorted_positions_with_the_first_and_the_last()
+    {
+        var (length, target) = (8, 27);
+        var scales = new int[3];
+        var second = new int[14];
+        foreach (var ids in Rows(new ClexSampler(), TokenPositions.Sequential(length), target))
+        {
+            var scale = (ids[^1] + 1) / length;
+            Assert.Equal((0, scale * length), (ids[0], ids[^1] + 1));
+            scales[scale - 1]++;
+            if (scale == 2)
+            {
+                Assert.All(ids[1..^1], id => second[id - 1]++);
+            }
+        }
+
+        Uniformity.Holds(scales);
+        Uniformity.Holds(second); // six of the fourteen positions between them, each as often as another
+    }
+
+    [Fact]
     public void Pose_draws_each_bias_uniformly_from_the_one_before_it_up()
     {
         // u1 uniform in {0..4}; given u1, u2 uniform in {u1..4}.

@@ -92,7 +92,7 @@ public sealed class PositionIdSamplerTests
     }
 
     [Theory]
-    [InlineData("plian", "plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe")]
+    [InlineData("plian", "plain, pose, randomized, shape, random-padding, skip-align, cream, longrecipe, clex")]
     [InlineData("pose:chunk=2", "'chunk'")]
     [InlineData("pose:chunks=0", "from 1 to 1000")]
     [InlineData("pose:chunks=2.5", "whole number")]
