@@ -74,7 +74,7 @@ internal static class RopeSearchCommand
 
     private static void Run(ParseResult parsed, CancellationToken interrupted)
     {
-        using var model = parsed.OpenModel();
+        using var model = parsed.OpenModel(interrupted);
         var settings = new RopeSearchSettings(parsed.GetValue(Length))
         {
             Search = new FactorSearchSettings
@@ -96,7 +96,7 @@ internal static class RopeSearchCommand
             BatchTokens = parsed.GetValue(EvaluationOptions.BatchTokens),
         };
         var result = RopeSearchRun.Run(
-            model, parsed.GetValue(Data)!, settings, parsed.GetValue(Out), new RunDisplay(parsed.Terminal()), parsed.Ranks(), interrupted);
+            model, [.. parsed.GetValue(Data)!.SelectMany(parsed.Hub(interrupted).Data)], settings, parsed.GetValue(Out), new RunDisplay(parsed.Terminal()), parsed.Ranks(), interrupted);
         parsed.Print(result, Fields);
     }
 

@@ -215,7 +215,7 @@ public sealed class FinetunePlan : IDisposable
 
         if (EquationOf(positions) is null)
         {
-            throw new UserException($"rope: {positions.Spec}: clex is trained without modifiers and in all layers");
+            throw new UserException($"rope: {positions.Spec}: clex is trained in all layers, without modifiers and sliding windows");
         }
     }
 

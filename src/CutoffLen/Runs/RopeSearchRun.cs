@@ -114,7 +114,7 @@ public sealed class RopeSearchRun
 
     private LlamaConfig Config => model.Folder.Config;
 
-    private int Pairs => Config.HeadDim / 2;
+    private int Pairs => Config.RotaryDim / 2;
 
     private double[] Ones => [.. Enumerable.Repeat(1.0, Pairs)];
 
@@ -162,7 +162,7 @@ public sealed class RopeSearchRun
 
         if (settings.CriticalPair >= Pairs)
         {
-            throw new UserException($"--critical-pair {settings.CriticalPair}: heads of dimension {Config.HeadDim} have pairs 0 to {Pairs - 1}");
+            throw new UserException($"--critical-pair {settings.CriticalPair}: heads with {Config.RotaryDim} rotated elements have pairs 0 to {Pairs - 1}");
         }
     }
 

@@ -18,7 +18,7 @@ internal sealed class ClexTraining(TrainableModel model, ClexMethod method)
     public LayerPlan Update() => current = current.With(model.Equation!);
 
     /// <summary>What a micro-batch adds the gradients of its angles to.</summary>
-    public Tensor Angles(MicroBatch batch) => zeros([batch.PositionIds.Length, model.Network.Config.HeadDim / 2], ScalarType.Float32, model.Network.Device);
+    public Tensor Angles(MicroBatch batch) => zeros([batch.PositionIds.Length, model.Network.Config.RotaryDim / 2], ScalarType.Float32, model.Network.Device);
 
     /// <summary>Adds the gradient of a micro-batch to the weights'.</summary>
     public void AddGradient(MicroBatch batch, Tensor angles)

@@ -156,7 +156,7 @@ public sealed class LayerwiseBackprop(
     private static void AddAngles(Tensor angles, Tensor rotated, Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        var half = rotated.shape[^1] / 2;
+        var half = angles.shape[1];
         var (x, dx) = (rotated.to(ScalarType.Float32), gradient.to(ScalarType.Float32));
         // d (x1, x2) / d angle = (-x2, x1)
         var each = (dx.narrow(-1, half, half) * x.narrow(-1, 0, half)) - (dx.narrow(-1, 0, half) * x.narrow(-1, half, half));

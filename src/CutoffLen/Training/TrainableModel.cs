@@ -45,7 +45,7 @@ public sealed class TrainableModel : IDisposable
             return Build(config, weights, new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks), null);
         }
 
-        long[] up = [config.HeadDim / 2, equation.Width];
+        long[] up = [config.RotaryDim / 2, equation.Width];
         shapes = [.. shapes, new ParameterShape(WeightFiles.ClexUp, up), new ParameterShape(WeightFiles.ClexDown, [.. up.Reverse()])];
         var parameters = new FlatParameters(ParameterGroup.ByShape(shapes), dtype, device, ranks);
         using (no_grad())
