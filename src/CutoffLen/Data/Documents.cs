@@ -7,7 +7,7 @@ namespace CutoffLen.Data;
 
 /// <summary>
 /// Reads documents in order and in constant memory: one piece of about a million characters, the longest line, and the text
-/// column of a row group.
+/// column of a row group, compressed.
 /// Text is UTF-8, with or without a byte order mark. Invalid bytes are an error that names the line. In .txt files
 /// Windows line ends (CR LF) become LF, as in Python's text mode. The strings of .jsonl lines are taken as written.
 /// </summary>

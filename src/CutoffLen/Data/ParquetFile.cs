@@ -5,7 +5,10 @@ using ParquetSharp;
 
 namespace CutoffLen.Data;
 
-/// <summary>Reads a .parquet file: every row is a document, the string in the text column. A page of that column is in memory at a time.</summary>
+/// <summary>
+/// Reads a .parquet file: every row is a document, the string in the text column. A row group's part of that column is in memory
+/// at a time, compressed, and one page of it as text. (Buffered streams need less memory, but believe a damaged page's size.)
+/// </summary>
 internal static class ParquetFile
 {
     private const int BatchRows = 64;
@@ -13,7 +16,6 @@ internal static class ParquetFile
     public static IEnumerable<TextPiece> Read(DataFile file, int index)
     {
         using var properties = ReaderProperties.GetDefaultReaderProperties();
-        properties.EnableBufferedStream(); // else a row group's whole column is read at once
         properties.EnablePageChecksumVerification();
         using var reader = new ParquetFileReader(file.Path, properties);
         using var schema = reader.FileMetaData;

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using CutoffLen.Files;
+using Serilog;
 
 namespace CutoffLen.Hub;
 
@@ -35,7 +36,8 @@ internal sealed partial class HubCache(string root, HubRepository repository)
     public FileStream Lock(string etag, CancellationToken stop)
     {
         var folder = Directory.CreateDirectory(Path.Combine(root, ".locks", repository.FolderName)).FullName;
-        return LockFile.Hold(Path.Combine(folder, etag + ".lock"), onWait: null, stop);
+        return LockFile.Hold(
+            Path.Combine(folder, etag + ".lock"), () => Log.Information("another process is downloading a file of {Repository:l}; waiting for it", repository), stop);
     }
 
     /// <summary>Makes a file of a snapshot: a relative link to its content, so that the cache can be moved.</summary>

@@ -44,7 +44,7 @@ internal sealed partial class HubClient : IDisposable
         http.DefaultRequestHeaders.AcceptEncoding.Add(new StringWithQualityHeaderValue("identity"));
     }
 
-    /// <summary>The commit and the files of a revision.</summary>
+    /// <summary>The commit and the files of a revision. It is repeated once only: the name may be a mistyped path.</summary>
     public Task<HubListing> List(HubRepository repository, CancellationToken stop) => Repeat(1, () => 0, async () =>
     {
         var address = $"api/{repository.Plural}/{repository.Name}/revision/{Uri.EscapeDataString(repository.Revision)}";

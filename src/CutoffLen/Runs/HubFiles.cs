@@ -19,7 +19,7 @@ namespace CutoffLen.Runs;
 /// <param name="stop">Ends a download; the next one goes on from there.</param>
 public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display = null, CancellationToken stop = default)
 {
-    private static readonly string[] Settings =
+    private static readonly string[] SettingFiles =
     [
         "config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", AdapterConfig.FileName,
     ];
@@ -152,7 +152,7 @@ public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display 
     }
 
     private static bool IsSetting(string file) =>
-        Settings.Contains(file) || (!file.Contains('/') && (file.StartsWith("tokenizer", StringComparison.Ordinal) || file.EndsWith(".model", StringComparison.Ordinal)));
+        SettingFiles.Contains(file) || (!file.Contains('/') && (file.StartsWith("tokenizer", StringComparison.Ordinal) || file.EndsWith(".model", StringComparison.Ordinal)));
 
     private static bool IsIndex(string file) => file == ShardIndex.FileName;
 

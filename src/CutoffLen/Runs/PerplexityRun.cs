@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using CutoffLen.Common;
 using CutoffLen.Distributed;
+using CutoffLen.Data;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
@@ -31,19 +32,22 @@ public sealed class PerplexityRun(
     /// <param name="rope">The position method; auto is the checkpoint's own.</param>
     /// <param name="protocol">The protocol's name.</param>
     /// <param name="documents">Only the first so many documents; null for all.</param>
+    /// <param name="textField">The field or column with the text.</param>
     /// <param name="display">Shows progress.</param>
     /// <param name="stop">Stops it between batches.</param>
     /// <exception cref="UserException">A name is unknown, data cannot be read, or no document has the shortest length.</exception>
     public static ProtocolResult Measure(
         ModelSession model, IReadOnlyList<string> data, IReadOnlyList<int> lengths, string rope = "auto",
-        string protocol = PerplexityProtocols.Default, int? documents = null, IRunDisplay? display = null, CancellationToken stop = default)
+        string protocol = PerplexityProtocols.Default, int? documents = null, string textField = DataFile.StandardTextField, IRunDisplay? display = null,
+        CancellationToken stop = default)
     {
         var tokenizer = model.Folder.Tokenizer;
         var plan = new PerplexityPlan([PerplexityProtocols.Parse(protocol)], lengths, tokenizer.SpecialTokens);
         var positioned = model.Under(model.Folder.Config.SetupFor(PositionMethods.Parse(rope), lengths[^1]));
         using var log = new ResultLog();
         var run = new PerplexityRun(
-            plan, EvaluationDocuments.Read(data, tokenizer, documents, cancel: stop).Documents, log, PerplexityEvaluation.StandardBatchTokens, display ?? RunProgress.None, stop);
+            plan, EvaluationDocuments.Read(data, tokenizer, documents, textField: textField, cancel: stop).Documents, log, PerplexityEvaluation.StandardBatchTokens,
+            display ?? RunProgress.None, stop);
         return PerplexityStatistics.Perplexity(run.Measure(model.Folder.Name, model, positioned).Scores, 0);
     }
 

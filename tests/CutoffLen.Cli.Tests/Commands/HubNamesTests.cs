@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace CutoffLen.Cli.Tests.Commands;
 
-/// <summary>A model and data by name, through the program, from a hub on this machine.</summary>
+/// <summary>A model and data by name, through the command line, from a hub on this machine.</summary>
 public sealed class HubNamesTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
@@ -22,7 +22,7 @@ public sealed class HubNamesTests : IDisposable
         }
 
         texts.Files["train.jsonl"] = Encoding.UTF8.GetBytes($"{{\"content\":\"{File.ReadAllText(folder["texts/0.txt"])}\"}}\n");
-        var data = Run(texts, "eval-ppl", "--model", folder["model"], "--data", "hf:org/texts/train.jsonl", "--dataset-text-field", "content", "--lengths", "64", "--out", folder["eval"]);
+        var data = Run(texts, "eval-ppl", "--model", folder["model"], "--data", "hf:org/texts/train.jsonl", "--dataset-text-field", "content", "--cache-dir", folder["cache"], "--lengths", "64", "--out", folder["eval"]);
         Assert.Contains("download org/texts, MB", data.Exits(0).Error);
 
         Directory.Delete(folder["model"], recursive: true);
@@ -30,7 +30,7 @@ public sealed class HubNamesTests : IDisposable
         var arguments = TinyCheckpoint.FinetuneArguments(folder, "run", more).Select(argument => argument == folder["model"] ? "org/tiny" : argument).ToArray();
         Run(models, arguments).Exits(0);
         var config = File.ReadAllText(folder["run/config.yaml"]);
-        Assert.Contains($"model: org/tiny@{LocalHub.Commit}", config);
+        Assert.Contains($"model: \"org/tiny@{LocalHub.Commit}\"", config);
         Assert.Contains($"hf:org/texts/train.jsonl@{LocalHub.Commit}", config);
         var adapters = JsonNode.Parse(File.ReadAllText(folder["run/final/adapter_config.json"]))!;
         Assert.Equal(("org/tiny", LocalHub.Commit), ((string)adapters["base_model_name_or_path"]!, (string)adapters["revision"]!));
@@ -41,10 +41,25 @@ public sealed class HubNamesTests : IDisposable
         Assert.StartsWith("cutoff: org/tyni: there is no such folder here; as a name on the hub: HF_HUB_OFFLINE", Run(null, "tokenize", "--model", "org/tyni", "x").Exits(1).Error);
     }
 
-    /// <summary>The program with a hub, or offline.</summary>
-    private CutoffResult Run(LocalHub? hub, params string[] arguments) => CutoffProcess.Run(arguments, input: null, new Dictionary<string, string?>
+    /// <summary>The command line with a hub, or offline.</summary>
+    private CutoffResult Run(LocalHub? hub, params string[] arguments)
     {
-        ["HF_HOME"] = folder["home"], ["HF_ENDPOINT"] = hub?.Endpoint.ToString(), ["HF_HUB_OFFLINE"] = hub is null ? "1" : null,
-        ["HF_HUB_CACHE"] = null, ["HF_TOKEN"] = null,
-    });
+        (string Name, string? Value)[] variables =
+        [
+            ("HF_HOME", folder["home"]), ("HF_ENDPOINT", hub?.Endpoint.ToString()), ("HF_HUB_OFFLINE", hub is null ? "1" : null), ("HF_HUB_CACHE", null), ("HF_TOKEN", null),
+        ];
+        var before = variables.Select(variable => Environment.GetEnvironmentVariable(variable.Name)).ToList();
+        Array.ForEach(variables, variable => Environment.SetEnvironmentVariable(variable.Name, variable.Value));
+        try
+        {
+            return Cutoff.Run(arguments);
+        }
+        finally
+        {
+            foreach (var (variable, value) in variables.Zip(before))
+            {
+                Environment.SetEnvironmentVariable(variable.Name, value);
+            }
+        }
+    }
 }

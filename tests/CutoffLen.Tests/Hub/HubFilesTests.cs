@@ -245,7 +245,8 @@ public sealed class HubFilesTests : IDisposable
 
         using var silence = new ManualResetEventSlim();
         hub.Before = _ => silence.Wait();
-        Assert.Contains("no answer in 0.2 s", Refused("org/tiny"));
+        var impatient = new HubFiles(Settings(hub) with { Timeout = TimeSpan.FromMilliseconds(200) });
+        Assert.Contains("no answer in 0.2 s", Assert.Throws<UserException>(() => impatient.Model("org/tiny")).Message);
         silence.Set();
         hub.Dispose();
         Assert.Contains($"{hub.Endpoint}: the connection failed 2 times in a row: Connection refused", Refused("org/tiny"));
@@ -315,7 +316,7 @@ public sealed class HubFilesTests : IDisposable
         new(Settings(hub) with { Token = token, IsOffline = offline }, display, stop);
 
     private HubSettings Settings(LocalHub of) =>
-        new(folder["hub"], of.Endpoint) { Timeout = TimeSpan.FromMilliseconds(200), RetryDelay = TimeSpan.FromMilliseconds(1) };
+        new(folder["hub"], of.Endpoint) { RetryDelay = TimeSpan.FromMilliseconds(1) };
 
     /// <summary>Gives the hub a model of 3 kB of weights, and files that nobody needs.</summary>
     private void AddModel(long maxShardBytes = long.MaxValue)
