@@ -66,7 +66,6 @@ internal static class EvalPplCommand
             Delta,
             LongPplLength,
             ResolutionLength,
-            CommonOptions.PositionOffset,
             EvaluationOptions.BatchTokens,
             EvaluationOptions.Out,
             CommonOptions.Device,
@@ -82,12 +81,7 @@ internal static class EvalPplCommand
         var protocols = (parsed.GetValue(Protocols) is { Length: > 0 } names ? names : [PerplexityProtocols.Default])
             .Select(name => PerplexityProtocols.Parse(name, parsed.GetValue(Stride))).DistinctBy(p => p.Name).ToList();
         var specs = parsed.Specs();
-        var (lengths, offset) = (parsed.GetValue(LengthsOption)!, parsed.GetValue(CommonOptions.PositionOffset));
-        if (offset > 0 && (parsed.GetValue(LongPplLength) ?? parsed.GetValue(ResolutionLength)) is not null)
-        {
-            throw new UserException("--position-offset is for perplexity; --longppl and --attention-resolution begin at position 0");
-        }
-
+        var lengths = parsed.GetValue(LengthsOption)!;
         var folder = parsed.PrepareFolder();
         var (compute, ranks) = (parsed.GetCompute(), parsed.Ranks());
         var started = Stopwatch.StartNew();
@@ -110,7 +104,7 @@ internal static class EvalPplCommand
                 data, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), parsed.GetValue(TextField)!, cancel: interrupted);
             (first, notes) = first is null ? (documents, [.. protocols.Select(p => ProtocolNote.Of(p, special))]) : (first, notes);
             var plan = new PerplexityPlan(protocols, lengths, special);
-            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks, offset);
+            var run = new PerplexityRun(plan, documents.Documents, log, parsed.GetValue(EvaluationOptions.BatchTokens), new RunDisplay(parsed.Terminal()), interrupted, ranks);
             foreach (var spec in specs)
             {
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));

@@ -27,6 +27,7 @@ internal static class ScoreCommand
         HelpName = "FILE",
     };
 
+    private static readonly Option<int> PositionOffset = CommonOptions.Whole("--position-offset", "Position of the first token.", 0, 1 << 28, 0);
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
@@ -36,7 +37,7 @@ internal static class ScoreCommand
             Tokens,
             CommonOptions.Rope,
             LogitsFile,
-            CommonOptions.PositionOffset,
+            PositionOffset,
             CommonOptions.Device,
             CommonOptions.Dtype,
             CommonOptions.Attention,
@@ -51,7 +52,7 @@ internal static class ScoreCommand
         var file = parsed.GetValue(Tokens)!;
         var ids = Checked(TokenIds.Read(file), file, session.Folder.Config);
         var model = session.Under(session.Folder.Config.SetupFor(PositionMethods.Parse(parsed.GetValue(CommonOptions.Rope)!), ids.Length));
-        var nll = Likelihoods(model, ids, parsed.GetValue(CommonOptions.PositionOffset), parsed.GetValue(LogitsFile));
+        var nll = Likelihoods(model, ids, parsed.GetValue(PositionOffset), parsed.GetValue(LogitsFile));
         var mean = nll.Average(value => (double)value);
         parsed.Print(new { Nll = nll, MeanNll = mean, Ppl = Math.Exp(mean), Run = new ModelRun(session, model) }, _ =>
         [

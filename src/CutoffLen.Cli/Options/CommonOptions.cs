@@ -36,9 +36,6 @@ internal static class CommonOptions
     /// <summary>Seed of every random draw.</summary>
     public static Option<int> Seed { get; } = Whole("--seed", KeyOf("seed").Description, 0, int.MaxValue, Default<int>("seed"));
 
-    /// <summary>The position of the first token that is read.</summary>
-    public static Option<int> PositionOffset { get; } = Whole("--position-offset", "Position of the first token.", 0, 1 << 28, 0);
-
     /// <summary>The result as one JSON value on stdout, nothing else there.</summary>
     public static Option<bool> Json { get; } = Flag("Print the result as JSON.", "--json");
 

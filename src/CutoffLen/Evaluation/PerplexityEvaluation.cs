@@ -37,10 +37,9 @@ public sealed record ModelScores(PositionSpec Spec, PerplexityScores Scores, Pos
 /// <param name="log">Keeps finished scores.</param>
 /// <param name="batchTokens">The most tokens that one batch reads; a longer window goes alone.</param>
 /// <param name="ranks">The ranks that share the work; null for one.</param>
-/// <param name="positionOffset">The position of every window's first token.</param>
 public sealed class PerplexityEvaluation(
     PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens = PerplexityEvaluation.StandardBatchTokens,
-    ICollectives? ranks = null, int positionOffset = 0)
+    ICollectives? ranks = null)
 {
     /// <summary>Tokens of a batch where nothing is said.</summary>
     public const int StandardBatchTokens = 8192;
@@ -59,7 +58,7 @@ public sealed class PerplexityEvaluation(
     public ModelScores Run(PositionedModel model, string identity, IProgress<EvaluationProgress>? progress = null, CancellationToken cancel = default)
     {
         CheckMemory(model);
-        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path, positionOffset);
+        using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         var run = KeyOf(identity, model.Spec, model.Model.Dtype, model.Model.Device);
         log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
         try
@@ -141,7 +140,7 @@ public sealed class PerplexityEvaluation(
     /// <param name="dtype">Dtype of the model.</param>
     /// <param name="device">Its device.</param>
     public RunKey KeyOf(string identity, PositionSpec positions, ScalarType dtype, Device device) =>
-        new(identity, $"{positions}{(positionOffset > 0 ? $"#{positionOffset}" : "")}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
+        new(identity, $"{positions}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
 
     /// <summary>Several ranks make batches of about the same length at a time, so that none waits long.</summary>
     private IEnumerable<IReadOnlyList<PlannedForward>> InOrder(IEnumerable<IReadOnlyList<PlannedForward>> batches) =>

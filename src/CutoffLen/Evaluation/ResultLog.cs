@@ -28,7 +28,7 @@ public sealed record CurveScore(
 
 /// <summary>What a score depends on besides its document and window. Scores of another key are not reused.</summary>
 /// <param name="Model">Identity of the weights.</param>
-/// <param name="Positions">The resolved position spec; with <c>#N</c> where windows begin at position N.</param>
+/// <param name="Positions">The resolved position spec.</param>
 /// <param name="Dtype">Dtype of the model.</param>
 /// <param name="Device">The kind of device: ranks have one each.</param>
 /// <param name="BatchTokens">The most tokens of a batch: rounding may differ between batch sizes.</param>

@@ -18,12 +18,10 @@ namespace CutoffLen.Runs;
 /// <param name="display">Shows progress.</param>
 /// <param name="stop">Ctrl-C.</param>
 /// <param name="ranks">The ranks that share the documents; null for one.</param>
-/// <param name="positionOffset">The position of every window's first token.</param>
 public sealed class PerplexityRun(
-    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop, ICollectives? ranks = null,
-    int positionOffset = 0)
+    PerplexityPlan plan, IReadOnlyList<EvaluationDocument> documents, ResultLog log, int batchTokens, IRunDisplay display, CancellationToken stop, ICollectives? ranks = null)
 {
-    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens, ranks, positionOffset);
+    private readonly PerplexityEvaluation evaluation = new(plan, documents, log, batchTokens, ranks);
 
     /// <summary>The perplexity of a model by length; nothing is kept.</summary>
     /// <param name="model">The model.</param>

@@ -40,19 +40,6 @@ public sealed class LlamaScorerTests
         Near(Dense(model, method, other), batch[1]);
     }
 
-    [Fact]
-    public void Rows_begin_at_the_position_asked_for()
-    {
-        // Log-n scaling looks at positions, not at distances alone.
-        using var model = TinyModels.Random(TinyModels.Config());
-        var method = Method(model, "rope+logn:original=16");
-        int[] row = [.. Enumerable.Range(0, 32).Select(t => t * t * 7 % model.Config.VocabSize)];
-        using var scorer = new LlamaScorer(model, method, positionOffset: 500);
-        var scored = scorer.Nll([Whole(row)])[0];
-        Near(Dense(model, method, row, offset: 500), scored);
-        Assert.True(Dense(model, method, row).Zip(scored, (one, other) => Math.Abs(one - other)).Max() > 1e-3);
-    }
-
     [Theory]
     [MemberData(nameof(Specs))]
     public void Every_protocol_is_within_1e5_nats_of_a_naive_dense_computation(string spec)
@@ -237,18 +224,18 @@ public sealed class LlamaScorerTests
 
     private static ScoringRequest Whole(int[] tokens) => new(tokens, [.. Enumerable.Range(0, tokens.Length - 1)], tokens[1..]);
 
-    private static float[] Dense(LlamaForCausalLM model, PositionMethod method, int[] tokens, int offset = 0)
+    private static float[] Dense(LlamaForCausalLM model, PositionMethod method, int[] tokens)
     {
-        var all = LogLikelihoods(model, method, tokens, offset);
+        var all = LogLikelihoods(model, method, tokens);
         return [.. Enumerable.Range(0, tokens.Length - 1).Select(p => -all[(p * model.Config.VocabSize) + tokens[p + 1]])];
     }
 
     /// <summary>[T * V] log-softmax of all logits of one row, all at once.</summary>
-    private static float[] LogLikelihoods(LlamaForCausalLM model, PositionMethod method, int[] tokens, int offset = 0)
+    private static float[] LogLikelihoods(LlamaForCausalLM model, PositionMethod method, int[] tokens)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(tokens.Length, offset), model.Config, CPU);
+        using var plan = AttentionPlan.Create(method, TokenPositions.Sequential(tokens.Length), model.Config, CPU);
         var logits = model.Logits(model.Hidden(tensor(Array.ConvertAll(tokens, id => (long)id)).view(1, -1), plan));
         return nn.functional.log_softmax(logits.to(ScalarType.Float32), -1).data<float>().ToArray();
     }

@@ -13,8 +13,7 @@ namespace CutoffLen.Evaluation.Scoring;
 /// <param name="model">The network.</param>
 /// <param name="layers">The position method of each layer.</param>
 /// <param name="path">The attention path, fused or blocked.</param>
-/// <param name="positionOffset">The position of every row's first token.</param>
-public sealed class LlamaScorer(LlamaForCausalLM model, LayerPlan layers, AttentionPath path = AttentionPath.Blocked, int positionOffset = 0) : INllScorer, IAnswerScorer, IDisposable
+public sealed class LlamaScorer(LlamaForCausalLM model, LayerPlan layers, AttentionPath path = AttentionPath.Blocked) : INllScorer, IAnswerScorer, IDisposable
 {
     private AttentionPlans? lastPlans;
 
@@ -82,7 +81,7 @@ public sealed class LlamaScorer(LlamaForCausalLM model, LayerPlan layers, Attent
         if (lastPlans?.Length != length)
         {
             lastPlans?.Dispose();
-            lastPlans = AttentionPlans.Create(layers, TokenPositions.Sequential(length, positionOffset), model.Config, model.Device, path, workspace: model.Workspace);
+            lastPlans = AttentionPlans.Create(layers, TokenPositions.Sequential(length), model.Config, model.Device, path, workspace: model.Workspace);
         }
 
         return lastPlans;

@@ -122,8 +122,8 @@ public sealed class RandomizedSampler : PositionIdSampler
 /// </summary>
 /// <remarks>
 /// In the authors' code (butsugiri/shape, onmt/modules/embeddings.py, commit a2b04a2) the upper end is not drawn: k is below the
-/// lesser of K = 500 and what the position table has left. In evaluation rows begin at position K, which
-/// <c>eval-ppl --position-offset</c> does too; the paper adds nothing there.
+/// lesser of K = 500 and what the position table has left. In evaluation rows begin at position K there, and at 0 in the paper.
+/// Here they begin at 0: no method looks at where a document begins (<c>score --position-offset</c> shows it).
 /// </remarks>
 /// <param name="maxShift">K, 500 in the paper.</param>
 public sealed class ShapeSampler(int maxShift = int.MaxValue) : PositionIdSampler
