@@ -5,7 +5,7 @@ namespace CutoffLen.Positions.PositionIds;
 
 /// <summary>
 /// The samplers by name, as the key <c>positions</c> has them: <c>plain</c>, <c>pose:chunks=3</c>, <c>randomized</c>,
-/// <c>shape</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>, <c>cream:sigma=3</c>, <c>longrecipe</c>.
+/// <c>shape:max_shift=500</c>, <c>random-padding</c>, <c>skip-align:rate=0.3</c>, <c>cream:sigma=3</c>, <c>longrecipe</c>.
 /// </summary>
 public static class PositionIdSamplers
 {
@@ -14,7 +14,7 @@ public static class PositionIdSamplers
         new("plain", "", _ => new PlainSampler()),
         new("pose", "chunks=2", values => new PoseSampler((int)Number(values, "chunks", 2, 1, 1_000, whole: true))),
         new("randomized", "", _ => new RandomizedSampler()),
-        new("shape", "", _ => new ShapeSampler()),
+        new("shape", "max_shift=N", values => new ShapeSampler((int)Number(values, "max_shift", int.MaxValue, 0, int.MaxValue, whole: true))),
         new("random-padding", "", _ => new RandomPaddingSampler()),
         new("skip-align", "rate=0.5", values => new SkipAlignSampler(Number(values, "rate", 0.5, 1e-6, 1, whole: false))),
         new("cream", "sigma=3", values => new CreamSampler(Number(values, "sigma", 3, 1e-6, 1e6, whole: false))),
@@ -104,6 +104,10 @@ public sealed class PoseSampler(int chunks = 2) : PositionIdSampler
 /// positions, drawn without replacement, in ascending order. The paper draws one set per training step; here each document has
 /// its own, so that a step covers more of the range.
 /// </summary>
+/// <remarks>
+/// The authors' code (google-deepmind/randomized_positional_encodings, models/positional_encodings.py, commit 57bc5d0) draws so
+/// too, in training and in evaluation. Here evaluation has sequential positions.
+/// </remarks>
 public sealed class RandomizedSampler : PositionIdSampler
 {
     /// <inheritdoc/>
@@ -113,21 +117,28 @@ public sealed class RandomizedSampler : PositionIdSampler
 
 /// <summary>
 /// SHAPE (Kiyono et al., arXiv 2109.05644, section 3): all ids of a document are shifted by one k, uniform in {0, ..., K}. K is
-/// target - row length, the same for every document. Methods that depend on distances only are unaffected, up to rounding.
+/// at most target - row length, the same for every document. Methods that depend on distances only are unaffected, up to rounding.
 /// </summary>
-public sealed class ShapeSampler : PositionIdSampler
+/// <remarks>
+/// In the authors' code (butsugiri/shape, onmt/modules/embeddings.py, commit a2b04a2) the upper end is not drawn: k is below the
+/// lesser of K = 500 and what the position table has left. In evaluation rows begin at position K there, and at 0 in the paper.
+/// Here they begin at 0: no method looks at where a document begins (<c>score --position-offset</c> shows it).
+/// </remarks>
+/// <param name="maxShift">K, 500 in the paper.</param>
+public sealed class ShapeSampler(int maxShift = int.MaxValue) : PositionIdSampler
 {
     /// <inheritdoc/>
     protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) =>
-        Shift(ids, random.Between(0, document.Target - document.RowLength));
+        Shift(ids, random.Between(0, Math.Min(maxShift, document.Target - document.RowLength)));
 }
 
 /// <summary>
-/// Random padding (Tao et al., arXiv 2305.04859, section 3). The paper pads an input of n tokens to the target and puts a random
-/// number of the m = target - n padding tokens, uniform in {0, ..., m}, in front, so that late positions are trained as often as
-/// early ones. Padding is never attended to, so here the ids are shifted by that number and no padding is made. Unlike SHAPE's,
-/// the range grows as the document gets shorter.
+/// Random padding (Tao et al., arXiv 2305.04859). The paper pads an input of n tokens to the target and puts a random number of the
+/// m = target - n padding tokens in front, so that late positions are trained as often as early ones. Padding is never attended
+/// to, so here the ids are shifted by that number and no padding is made. Unlike SHAPE's, the range grows as the document gets
+/// shorter.
 /// </summary>
+/// <remarks>Of the paper, abstract and introduction were read, and no code is public. That the number is uniform in {0, ..., m} is this code's choice.</remarks>
 public sealed class RandomPaddingSampler : PositionIdSampler
 {
     /// <inheritdoc/>
@@ -141,14 +152,15 @@ public sealed class RandomPaddingSampler : PositionIdSampler
 /// unit stays contiguous.
 /// </summary>
 /// <remarks>
-/// The authors have published no code, so the draws are ours. Each border is a skip with the given probability, and at least one
-/// is. The cumulative skips are uniform draws from {0, ..., target - L} in ascending order. A document without known borders is
-/// cut at one random token.
+/// Of the paper the abstract was read, and a review that has ids P(m) + u with a bias u that grows from unit to unit, and skips
+/// everywhere, inside turns only or between them only. No code is public, so the draws are ours. Each border is a skip with the
+/// given probability, and at least one is. The cumulative skips are uniform draws from {0, ..., target - L} in ascending order.
+/// A document without known borders is cut at one random token.
 /// </remarks>
 /// <param name="rate">Probability that a border becomes a skip, above 0, at most 1.</param>
 public sealed class SkipAlignSampler(double rate = 0.5) : PositionIdSampler
 {
-    /// <summary>Units are lines.</summary>
+    /// <summary>Units are lines, and the completion of a record.</summary>
     public override Func<string, bool> EndsUnit => text => text.Contains('\n');
 
     /// <inheritdoc/>

@@ -106,6 +106,19 @@ public sealed class PaperDefinitionTests
     }
 
     [Fact]
+    public void Shape_shifts_by_up_to_its_largest_shift_where_that_is_less()
+    {
+        var shifts = new int[5];
+        foreach (var ids in Rows(PositionIdSamplers.Parse("shape:max_shift=4"), TokenPositions.Sequential(3), 20))
+        {
+            shifts[ids[0]]++;
+        }
+
+        Uniformity.Holds(shifts);
+        Assert.All(Rows(PositionIdSamplers.Parse("shape:max_shift=4"), TokenPositions.Sequential(3), 4, 100), ids => Assert.InRange(ids[0], 0, 1));
+    }
+
+    [Fact]
     public void Random_padding_puts_a_uniform_number_of_the_paddings_in_front()
     {
         var fronts = new int[18];
