@@ -13,11 +13,8 @@ internal static class GenerateCommand
     private static readonly Option<string?> Prompt = new("--prompt", "-p") { Description = "The text to continue.", HelpName = "TEXT" };
     private static readonly Option<string?> PromptFile = new("--file") { Description = "A file with the text to continue, - for standard input.", HelpName = "FILE" };
     private static readonly Option<int> MaxNewTokens = CommonOptions.Whole("--max-new-tokens", "Most tokens to add.", 1, 1 << 24, 256);
-    private static readonly Option<double> Temperature = CommonOptions.Parsed("--temperature", "0 takes the likeliest token each time; else what logits are divided by.", "T", 0.0, text =>
-        double.TryParse(text, out var number) && number is >= 0 and <= 100 ? number : throw new UserException($"'{text}' is not a number from 0 to 100"));
-
-    private static readonly Option<double> TopP = CommonOptions.Parsed("--top-p", "Draw from the likeliest tokens that together reach this probability.", "P", 1.0, text =>
-        double.TryParse(text, out var number) && number is > 0 and <= 1 ? number : throw new UserException($"'{text}' is not a number above 0 and up to 1"));
+    private static readonly Option<double> Temperature = TemperatureOf(0);
+    private static readonly Option<double> TopP = TopPOf(1);
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
@@ -37,6 +34,16 @@ internal static class GenerateCommand
             CommonOptions.Json,
         }
         .Runs(Generate);
+
+    /// <summary>The option of the sampling temperature.</summary>
+    public static Option<double> TemperatureOf(double standard) => CommonOptions.Parsed(
+        "--temperature", "0 takes the likeliest token each time; else what logits are divided by.", "T", standard, text =>
+            double.TryParse(text, out var number) && number is >= 0 and <= 100 ? number : throw new UserException($"'{text}' is not a number from 0 to 100"));
+
+    /// <summary>The option of nucleus sampling.</summary>
+    public static Option<double> TopPOf(double standard) => CommonOptions.Parsed(
+        "--top-p", "Draw from the likeliest tokens that together reach this probability.", "P", standard, text =>
+            double.TryParse(text, out var number) && number is > 0 and <= 1 ? number : throw new UserException($"'{text}' is not a number above 0 and up to 1"));
 
     private static void Generate(ParseResult parsed, CancellationToken interrupted)
     {

@@ -38,6 +38,9 @@ public record MeasuredMethod(
     /// <summary>Passkey retrieval, where it was measured.</summary>
     public PasskeyResult? Passkey { get; init; }
 
+    /// <summary>Summaries with their ROUGE, where documents were summarized.</summary>
+    public SummarizationResult? Summarization { get; init; }
+
     /// <summary>LongPPL over all documents long enough, where it was measured.</summary>
     public LongPplSummary? LongPpl { get; init; }
 

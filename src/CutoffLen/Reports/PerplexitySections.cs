@@ -4,7 +4,7 @@ using CutoffLen.Reports.Html;
 
 namespace CutoffLen.Reports;
 
-/// <summary>The sections of the page on perplexity and passkey retrieval.</summary>
+/// <summary>The sections of the page on perplexity, passkey retrieval and summaries.</summary>
 internal static class PerplexitySections
 {
     /// <summary>The sections, from top to bottom.</summary>
@@ -48,6 +48,19 @@ internal static class PerplexitySections
                 Page.Figure(answers ? ReportFigures.Passkey(report.LabelOf(m), m.Passkey!) : ReportFigures.PasskeyRank(report.LabelOf(m), m.Passkey!)),
             }),
             ReportTables.Passkey(report));
+    }
+
+    /// <summary>ROUGE of every method, and the first document's summaries to read.</summary>
+    public static XElement Summaries(Report report)
+    {
+        var first = report.Methods[0].Summarization!.Summaries[0];
+        return Page.Section(
+            "Summaries",
+            "ROUGE of the generated summaries against the references, by rouge-score's algorithm with stemming. rougeL takes a text as one sentence, rougeLsum a line as one.",
+            ReportTables.Summaries(report),
+            Page.Plain("h3", $"The first document: {first.Source}"),
+            Page.Plain("p", Page.Plain("strong", "Reference: "), first.Reference),
+            report.Methods.Select(m => Page.Plain("p", Page.Plain("strong", $"{report.LabelOf(m)}: "), m.Summarization!.Summaries[0].Summary)));
     }
 
     private static XElement Perplexity(Report report, PerplexitySection perplexity, ProtocolNote protocol) => Page.Section(

@@ -24,6 +24,7 @@ public static class ReportConsole
     {
         { Sweep: { } sweep } => [SweepTable(report, sweep)],
         { Perplexity: { } perplexity } => perplexity.Protocols.Select(protocol => PerplexityTable(report, perplexity, protocol.Name)),
+        { IsOfSummaries: true } => [SummariesTable(report)],
         _ => report.Methods.Select(measured => PasskeyTable(report.LabelOf(measured), measured.Passkey!)),
     };
 
@@ -106,6 +107,22 @@ public static class ReportConsole
         table.AddEmptyRow();
         table.AddRow([new Text("k_max"), .. lengths.Select(length => new Text(Numbers.Count(passkey.LargestDistance(length))))]);
         table.AddRow([new Text("mean rank"), .. lengths.Select(length => new Text(Rank([.. passkey.Cells.Where(cell => cell.Length == length)])))]);
+        return table;
+    }
+
+    private static Table SummariesTable(Report report)
+    {
+        var table = Table($"ROUGE F1 x 100, {report.Methods[0].Summarization!.Summaries.Count} documents, {report.Dtype}", new TableColumn("").NoWrap(), Rouge.Names, column => column.NoWrap());
+        foreach (var measured in report.Methods)
+        {
+            table.AddRow(
+            [
+                new Text(report.LabelOf(measured)),
+                .. measured.Summarization!.Means.Select(mean => new Rows(
+                    new Text(Intervals.Percent(mean.F1)), new Text(mean.Interval is { } interval ? Intervals.Percent(interval) : "", Grey))),
+            ]);
+        }
+
         return table;
     }
 

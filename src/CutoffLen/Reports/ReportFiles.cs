@@ -7,8 +7,8 @@ public static class ReportFiles
 {
     /// <summary>
     /// Writes the views of a report: <c>sweep.csv</c>, <c>sweep.json</c> and <c>report.html</c> of a sweep; <c>ppl.csv</c>,
-    /// <c>ppl.json</c> and <c>report.html</c> of perplexity; else <c>passkey.json</c> and <c>passkey.html</c>. Each is
-    /// written whole or not at all.
+    /// <c>ppl.json</c> and <c>report.html</c> of perplexity; <c>summarization.json</c> and <c>summarization.html</c> of summaries;
+    /// else <c>passkey.json</c> and <c>passkey.html</c>. Each is written whole or not at all.
     /// </summary>
     /// <returns>The names of the files, the page first.</returns>
     public static IReadOnlyList<string> Write(Report report, string folder)
@@ -33,5 +33,5 @@ public static class ReportFiles
     }
 
     /// <summary>The name of a report's files, without extension.</summary>
-    internal static string NameOf(Report report) => report switch { { Sweep: not null } => "sweep", { Perplexity: not null } => "ppl", _ => "passkey" };
+    internal static string NameOf(Report report) => report switch { { Sweep: not null } => "sweep", { Perplexity: not null } => "ppl", { IsOfSummaries: true } => "summarization", _ => "passkey" };
 }

@@ -9,7 +9,7 @@ using CutoffLen.Runs;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>ppl.json</c>, <c>sweep.json</c> and <c>passkey.json</c>: all results with all digits, and how they were measured.
+/// <c>ppl.json</c>, <c>sweep.json</c>, <c>passkey.json</c> and <c>summarization.json</c>: all results with all digits, and how they were measured.
 /// Lengths and positions are tokens, NLL is nats. An interval is [low, high], null where a single unit gives none. An end
 /// of an interval beyond the measured lengths is null.
 /// </summary>
@@ -84,6 +84,14 @@ public static class ReportJson
                 }),
                 perplexity.Notes,
             },
+            { IsOfSummaries: true } => new
+            {
+                report.Program,
+                made,
+                report.Dtype,
+                settings,
+                Results = report.Methods.Select(m => new { m.Model, m.Method, m.NativeLength, m.Proof, Summarization = Summarization(m.Summarization!) }),
+            },
             _ => new
             {
                 report.Program,
@@ -147,6 +155,21 @@ public static class ReportJson
     {
         Cells = passkey.Cells.Select(c => new { c.Length, c.Depth, c.Distance, c.Trials, c.Found, c.Accuracy, c.MeanRank, c.Candidates }),
         KMax = passkey.Cells.Select(c => c.Length).Distinct().Select(length => new { length, Tokens = passkey.LargestDistance(length) }),
+    };
+
+    private static object Summarization(SummarizationResult summarization) => new
+    {
+        Documents = summarization.Summaries.Count,
+        F1 = new OrderedDictionary<string, object>(summarization.Means.Select(mean => KeyValuePair.Create(mean.Name, (object)new { Mean = mean.F1, Interval = Ends(mean.Interval) }))),
+        Summaries = summarization.Summaries.Select(s => new
+        {
+            s.Source,
+            s.PromptTokens,
+            s.Tokens,
+            F1 = new OrderedDictionary<string, double>(Rouge.Names.Zip(s.Rouge.F1, (name, f1) => KeyValuePair.Create(name, f1))),
+            s.Summary,
+            s.Reference,
+        }),
     };
 
     private static object? LongPpl(LongPplSummary? summary) => summary is null ? null : new

@@ -5,7 +5,7 @@ using CutoffLen.Reports.Html;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>report.html</c> and <c>passkey.html</c>: a report as one page that fetches nothing. It has findings, figures, tables,
+/// <c>report.html</c>, <c>passkey.html</c> and <c>summarization.html</c>: a report as one page that fetches nothing. It has findings, figures, tables,
 /// and how everything was measured. For screen and phone, light and dark, and for paper.
 /// </summary>
 public static class ReportPage
@@ -30,7 +30,8 @@ public static class ReportPage
     {
         var models = report.Methods.Select(m => m.Model).Distinct().ToList();
         var name = models.Count == 1 ? models[0] : $"{models.Count} models";
-        return report.Perplexity is null ? $"Passkey retrieval of {name}"
+        return report.IsOfSummaries ? $"Summaries by {name}"
+            : report.Perplexity is null ? $"Passkey retrieval of {name}"
             : report.Sweep is { Cutoffs.Count: > 0 } ? $"Context limit of {name}, before and after fine-tuning"
             : $"Context limit of {name}";
     }
@@ -39,6 +40,7 @@ public static class ReportPage
     {
         { Sweep: { } sweep, Perplexity: { } perplexity } => SweepSections.Of(report, perplexity, sweep),
         { Perplexity: { } perplexity } => PerplexitySections.Of(report, perplexity),
+        { IsOfSummaries: true } => [PerplexitySections.Summaries(report)],
         _ => [PerplexitySections.Passkey(report)],
     };
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Xml.Linq;
 using CutoffLen.Common;
 using CutoffLen.Evaluation;
+using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Reports.Charts;
 using CutoffLen.Reports.Html;
@@ -94,6 +95,24 @@ internal static class ReportTables
                     Numbers.Count(m.Passkey.LargestDistance(length)), Page.Sub(FormattableString.Invariant($"rank {cells.Average(c => c.MeanRank):0.0} of {cells.Max(c => c.Candidates)}")),
                 };
             })));
+    }
+
+    /// <summary>ROUGE by method, the highest of each in bold.</summary>
+    public static XElement Summaries(Report report)
+    {
+        var highest = Rouge.Names.Select((_, n) => report.Methods.Max(m => m.Summarization!.Means[n].F1)).ToList();
+        return Page.Table(
+            "Mean F1 x 100 with 95% intervals, drawn over documents; the highest of each in bold",
+            ["", .. Rouge.Names, "tokens of a summary"],
+            Rows(report, report.Methods, m =>
+            [
+                .. m.Summarization!.Means.Select((mean, n) => (object?)new object[]
+                {
+                    Page.Element("span", mean.F1 >= highest[n] ? "best" : null, Intervals.Percent(mean.F1)),
+                    mean.Interval is { } interval ? Page.Sub(Intervals.Percent(interval)) : "",
+                }),
+                Numbers.Count(m.Summarization.Summaries.Average(summary => summary.Tokens)),
+            ]));
     }
 
     /// <summary>LongPPL, where it was measured.</summary>
