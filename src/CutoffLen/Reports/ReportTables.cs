@@ -3,6 +3,7 @@ using System.Xml.Linq;
 using CutoffLen.Common;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Reports.Charts;
 using CutoffLen.Reports.Html;
 
@@ -123,17 +124,28 @@ internal static class ReportTables
     public static XElement Theory(Report report)
     {
         var bounds = report.Methods.SelectMany(m => m.Bounds).DistinctBy(b => b.Name).ToList();
+        var hasBases = report.Methods.Any(m => m.ScalingLaw is not null);
         return Page.Plain("div", Page.Table(
             "Tokens",
-            ["", report.Sweep is null ? "native" : "trained at", "measured", .. bounds.Select(b => b.Name)],
+            ["", report.Sweep is null ? "native" : "trained at", .. hasBases ? ["base", "critical dimension"] : Array.Empty<object>(), "measured", .. bounds.Select(b => b.Name)],
             Rows(report, report.Methods, m =>
             [
                 Numbers.Count((m as SweepCell)?.Cutoff ?? m.NativeLength),
+                .. hasBases ? Base(m.ScalingLaw) : [],
                 m.Limit is { } limit ? new object[] { Intervals.Limit(limit), Page.Sub(Intervals.OfLimit(limit)) } : null,
                 .. bounds.Select(b => m.Bounds.FirstOrDefault(own => own.Name == b.Name) is not { } own ? null : double.IsFinite(own.Tokens) ? Numbers.Count(own.Tokens) : "none"),
             ])),
             Page.Element("ul", "notes", bounds.Select(b => Page.Plain("li", Page.Plain("strong", b.Name), $": {b.Source}"))));
     }
+
+    // The base, beside the critical one; the critical dimension after training, and how far its slowest pair turns with a small base.
+    private static object?[] Base(ScalingLaw? law) => law is null ? [null, null] :
+    [
+        new object[] { Numbers.Short(law.Base), Page.Sub($"critical {Numbers.Short(law.CriticalBase)}") },
+        new object[] { $"{law.TunedCriticalDimension}", law.IsLowerBound ? Page.Sub($"all turn by {SmallTurns[law.SmallBasesAbove - 1]}") : "" },
+    ];
+
+    private static readonly string[] SmallTurns = ["π/2", "π", "2π"];
 
     /// <summary>That each method was applied.</summary>
     public static XElement? Proofs(Report report) => report.Methods.All(m => m.Proof is null) ? null : Page.Table(
