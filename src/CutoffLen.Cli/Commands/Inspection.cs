@@ -154,7 +154,7 @@ internal static class Inspection
                 config.MaxPositionEmbeddings) { }
     }
 
-    public sealed record Theory(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, double LongestWavelength, ScalingLaw? ScalingLaw)
+    public sealed record Theory(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, double LongestWavelength, ScalingLaw? ScalingLaw, AngleDisturbance AngleDisturbance)
     {
         public Theory(LlamaConfig config)
             : this(RopeTheory.CriticalDimension(config.HeadDim, config.RopeTheta, config.NativeLength), config, new Frequencies(config.Positions.InverseFrequencies())) { }
@@ -166,7 +166,8 @@ internal static class Inspection
                 RopeTheory.LeastBase(config.HeadDim, config.NativeLength),
                 RopeTheory.ShareWithoutFullTurn(vanilla, config.NativeLength),
                 RopeTheory.Wavelengths(vanilla).Max(),
-                ScalingLaw.Of(config.Positions, InForce(config).FirstOrDefault(vanilla), Math.Max(config.MaxPositionEmbeddings, config.NativeLength))) { }
+                ScalingLaw.Of(config.Positions, InForce(config).FirstOrDefault(vanilla), Math.Max(config.MaxPositionEmbeddings, config.NativeLength)),
+                AngleDisturbance.Of(InForce(config).FirstOrDefault(vanilla), config.MaxPositionEmbeddings, config.Positions)) { }
 
         /// <summary>The frequencies of the checkpoint's own methods at its full length, of those that only define frequencies.</summary>
         private static IEnumerable<Frequencies> InForce(LlamaConfig config) =>

@@ -137,6 +137,7 @@ internal static class RopeCommand
                 output.WriteLine($"base {SpecKey.Text(law.Base)} fine-tuned at {law.TuningLength} tokens: bound {(law.IsLowerBound ? ">= " : "")}{law.Bound:0}, critical dimension {law.TunedCriticalDimension}; critical base {law.CriticalBase:0}, small bases {string.Join(", ", law.SmallBases.Select(small => $"{small:0}"))} (arXiv 2310.05209)");
             }
 
+            output.WriteLine($"disturbance of the rotary angles {1000 * theory.AngleDisturbance.Mean:0.00} x 1e-3 nats (arXiv 2410.01490)");
             Plot(report, model, output);
         }
     }

@@ -30,6 +30,7 @@ public static class PositionMethods
         GiraffeTruncatedMethod.Entry,
         PRopeMethod.Entry,
         HopeMethod.Entry,
+        RotaryAngleMethod.Entry,
         NopeMethod.Entry,
         NopeMethod.DropeEntry,
         XposMethod.Entry,

@@ -78,7 +78,9 @@ public sealed record RopeReport(
     /// <param name="LeastBase">For this length.</param>
     /// <param name="ShareWithoutFullTurn">Share of the pairs that do not turn once within the native length.</param>
     /// <param name="ScalingLaw">Of fine-tuning at this length, or the native one where that is longer; null where the frequencies are not those of a base.</param>
-    public sealed record TheoryReport(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, ScalingLaw? ScalingLaw)
+    /// <param name="AngleDisturbance">Of the rotary angles at this length, against those of vanilla RoPE at the native one.</param>
+    public sealed record TheoryReport(
+        int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, ScalingLaw? ScalingLaw, AngleDisturbance AngleDisturbance)
     {
         /// <summary>Computes them.</summary>
         public static TheoryReport Of(Frequencies frequencies, PositionModel model, int length)
@@ -89,7 +91,8 @@ public sealed record RopeReport(
                 RopeTheory.ExtrapolationBound(frequencies, critical),
                 RopeTheory.LeastBase(model.HeadDim, length),
                 RopeTheory.ShareWithoutFullTurn(frequencies, model.NativeLength),
-                ScalingLaw.Of(model, frequencies, Math.Max(length, model.NativeLength)));
+                ScalingLaw.Of(model, frequencies, Math.Max(length, model.NativeLength)),
+                AngleDisturbance.Of(frequencies, length, model));
         }
     }
 }
