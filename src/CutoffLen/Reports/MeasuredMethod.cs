@@ -15,6 +15,22 @@ namespace CutoffLen.Reports;
 /// <param name="Source">Formula and paper.</param>
 public sealed record PredictedBound(string Name, double Tokens, string Source);
 
+/// <summary>Attention at the queries of a bucket of positions, averaged over layers and heads.</summary>
+/// <param name="From">First position.</param>
+/// <param name="To">One past the last.</param>
+/// <param name="Entropy">Nats.</param>
+/// <param name="Divergence">From the checkpoint's own method, nats.</param>
+public sealed record AttentionBucket(int From, int To, double Entropy, double Divergence)
+{
+    /// <summary>The buckets of a measurement, log-spaced.</summary>
+    internal static IEnumerable<AttentionBucket> Of(AttentionDistributions attention)
+    {
+        var edges = new PositionBuckets(attention.EntropyByPosition.Length).Edges;
+        return edges.Zip(edges.Skip(1), (from, to) => new AttentionBucket(
+            from, to, attention.EntropyByPosition[from..to].Average(), attention.DivergenceByPosition[from..to].Average()));
+    }
+}
+
 /// <summary>The proof that a position method was applied.</summary>
 /// <param name="TableHash">Hash of the rotary tables and bands.</param>
 /// <param name="LargestLogitDifference">From vanilla RoPE on a probe; 0 only for a method that is vanilla here.</param>
@@ -48,7 +64,10 @@ public record MeasuredMethod(
     public LongPplSummary? LongPpl { get; init; }
 
     /// <summary>Attention resolution of each layer, where it was measured.</summary>
-    public IReadOnlyList<double>? AttentionResolution { get; init; }
+    public ResolutionByLayer? AttentionResolution { get; init; }
+
+    /// <summary>Attention entropy, and the divergence from the checkpoint's own method, where they were measured.</summary>
+    public AttentionDistributions? AttentionDistributions { get; init; }
 
     /// <summary>The scaling law for its base; null where its positions are not RoPE of a base.</summary>
     public ScalingLaw? ScalingLaw { get; init; }

@@ -83,7 +83,20 @@ public static class ReportJson
                     ScalingLaw = ScalingLaw(m.ScalingLaw),
                     Passkey = Passkey(m.Passkey),
                     Longppl = LongPpl(m.LongPpl),
-                    AttentionResolution = m.AttentionResolution is { } layers ? new { Mean = layers.Average(), layers } : null,
+                    AttentionResolution = m.AttentionResolution is { } resolution
+                        ? new { Mean = resolution.Layers.Average(), resolution.Layers, resolution.Bca, MeanWithBca = resolution.WithBca.Average(), LayersWithBca = resolution.WithBca }
+                        : null,
+                    Attention = m.AttentionDistributions is { } attention
+                        ? new
+                        {
+                            Tokens = attention.EntropyByPosition.Length,
+                            MeanEntropy = attention.Entropy.Average(),
+                            attention.Entropy,
+                            MeanDivergence = attention.Divergence.Average(),
+                            attention.Divergence,
+                            Positions = AttentionBucket.Of(attention),
+                        }
+                        : null,
                 }),
                 Comparisons = perplexity.Comparisons.Select(c => new
                 {

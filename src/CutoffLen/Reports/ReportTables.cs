@@ -110,14 +110,31 @@ internal static class ReportTables
             ]));
     }
 
-    /// <summary>Attention resolution, where it was measured.</summary>
-    public static XElement? AttentionResolution(Report report)
+    /// <summary>Attention resolution with BCA off and on, where it was measured.</summary>
+    public static IEnumerable<XElement> AttentionResolution(Report report) =>
+    [
+        .. ByLayer(report, "Attention resolution (arXiv 2212.10554, equation 3)", m => m.AttentionResolution?.Layers),
+        .. ByLayer(report, "Attention resolution under blockwise causal attention (BCA)", m => m.AttentionResolution?.WithBca),
+    ];
+
+    /// <summary>Attention entropy and divergence, where they were measured.</summary>
+    public static IEnumerable<XElement> AttentionDistributions(Report report) =>
+    [
+        .. ByLayer(report, "Attention entropy (arXiv 2406.13282), nats", m => m.AttentionDistributions?.Entropy),
+        .. ByLayer(report, "Jensen-Shannon divergence of attention from the checkpoint's own method, nats", m => m.AttentionDistributions?.Divergence),
+    ];
+
+    /// <summary>A measure of attention by layer; nothing where no method has it.</summary>
+    private static IEnumerable<XElement> ByLayer(Report report, string caption, Func<MeasuredMethod, IReadOnlyList<double>?> layersOf)
     {
-        var measured = report.Methods.Where(m => m.AttentionResolution is not null).ToList();
-        return measured.Count == 0 ? null : Page.Table(
-            "Attention resolution (arXiv 2212.10554, equation 3): mean over layers, then layer by layer",
-            ["", "mean", .. Enumerable.Range(0, measured.Max(m => m.AttentionResolution!.Count)).Select(i => $"{i}")],
-            Rows(report, measured, m => m.AttentionResolution!.Prepend(m.AttentionResolution!.Average()).Select(r => r.ToString("0.0000", CultureInfo.InvariantCulture))));
+        var measured = report.Methods.Where(m => layersOf(m) is not null).ToList();
+        return measured.Count == 0 ? [] :
+        [
+            Page.Table(
+                $"{caption}: mean over layers, then layer by layer",
+                ["", "mean", .. Enumerable.Range(0, measured.Max(m => layersOf(m)!.Count)).Select(i => $"{i}")],
+                Rows(report, measured, m => layersOf(m)!.Prepend(layersOf(m)!.Average()).Select(value => value.ToString("0.0000", CultureInfo.InvariantCulture)))),
+        ];
     }
 
     /// <summary>Predicted bounds beside the measured limits.</summary>

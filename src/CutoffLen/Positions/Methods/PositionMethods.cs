@@ -67,6 +67,12 @@ public static class PositionMethods
     /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
     public static PositionSpec Parse(string text) => Grammar.Parse(text);
 
+    /// <summary>A spec with a modifier in every layer, its keys at their defaults where a layer does not have it.</summary>
+    public static PositionSpec With(PositionSpec spec, ModifierEntry modifier) => Grammar.With(spec, modifier, isOn: true);
+
+    /// <summary>A spec without a modifier in any layer.</summary>
+    public static PositionSpec Without(PositionSpec spec, ModifierEntry modifier) => Grammar.With(spec, modifier, isOn: false);
+
     /// <summary>A spec with another one's modifiers and layers.</summary>
     /// <exception cref="UserException">It has one of the modifiers already, or layers with different methods.</exception>
     internal static PositionSpec Combine(PositionSpec spec, PositionSpec more) => Grammar.Combine(spec, more);
