@@ -12,6 +12,7 @@ using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 
@@ -47,7 +48,10 @@ internal static class EvalPplCommand
         "--longppl", "Also measure LongPPL, with key tokens found against this shorter context.", "TOKENS", null, text => Lengths.ParseOne(text));
 
     private static readonly Option<int?> ResolutionLength = CommonOptions.Parsed<int?>(
-        "--attention-resolution", "Also measure attention resolution on the first tokens of the first text that has them.", "TOKENS", null, text => Lengths.ParseOne(text));
+        "--attention-resolution", "Also measure attention resolution, with BCA off and on, on the first tokens of the first text that has them.", "TOKENS", null, text => Lengths.ParseOne(text));
+
+    private static readonly Option<int?> EntropyLength = CommonOptions.Parsed<int?>(
+        "--attention-entropy", "Also measure attention entropy, and the divergence from the checkpoint's own method, on the first tokens of the first text that has them.", "TOKENS", null, text => Lengths.ParseOne(text));
 
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
@@ -66,6 +70,7 @@ internal static class EvalPplCommand
             Delta,
             LongPplLength,
             ResolutionLength,
+            EntropyLength,
             EvaluationOptions.BatchTokens,
             EvaluationOptions.Out,
             CommonOptions.Device,
@@ -110,16 +115,24 @@ internal static class EvalPplCommand
                 var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
                 var scores = run.Measure(name, model, positioned);
                 var longPpl = parsed.GetValue(LongPplLength) is { } shorter ? LongPpl(positioned, documents, lengths[^1], shorter, ranks, interrupted) : null;
-                var resolution = parsed.GetValue(ResolutionLength) is { } length ? Resolution(positioned, documents, length) : null;
+                var resolution = TokensFor(ResolutionLength) is { } ofResolution ? AttentionResolution.OffAndOn(positioned.Model, positioned.Spec, ofResolution) : null;
+                var attention = TokensFor(EntropyLength) is { } ofEntropy
+                    ? AttentionDistributions.Measure(positioned.Model, positioned.Layers, model.Folder.Config.SetupFor(PositionMethods.Auto, lengths[^1]).Layers, ofEntropy)
+                    : null;
                 if (ranks.Rank > 0)
                 {
                     continue; // rank 0 makes the report
                 }
 
-                measured.Add(MeasuredMethod.Of(name, model.Folder.Config, scores, parsed.GetValue(Delta)) with { LongPpl = longPpl, AttentionResolution = resolution });
+                measured.Add(MeasuredMethod.Of(name, model.Folder.Config, scores, parsed.GetValue(Delta)) with
+                {
+                    LongPpl = longPpl, AttentionResolution = resolution, AttentionDistributions = attention,
+                });
                 comparisons.AddRange(baseline is null ? [] : MethodComparison.Of(name, scores, baseline));
                 baseline ??= scores;
             }
+
+            int[]? TokensFor(Option<int?> option) => parsed.GetValue(option) is { } length ? FirstTokens(documents, option.Name, length) : null;
         }
 
         if (ranks.Rank > 0)
@@ -140,11 +153,11 @@ internal static class EvalPplCommand
         return Evaluation.Measures.LongPpl.Measure(scorer, documents.Documents, longest, shorter, ranks, interrupted);
     }
 
-    private static double[] Resolution(PositionedModel model, EvaluationDocuments documents, int length)
+    private static int[] FirstTokens(EvaluationDocuments documents, string option, int length)
     {
         var document = documents.Documents.FirstOrDefault(d => d.Tokens.Length >= length)
-            ?? throw new UserException($"--attention-resolution {length}: no text has so many tokens; the longest has {documents.Documents.Max(d => d.Tokens.Length)}");
-        return AttentionResolution.Measure(model.Model, model.Layers, document.Tokens[..length]);
+            ?? throw new UserException($"{option} {length}: no text has so many tokens; the longest has {documents.Documents.Max(d => d.Tokens.Length)}");
+        return length >= 2 ? document.Tokens[..length] : throw new UserException($"{option} {length}: two tokens are the least");
     }
 
     private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>

@@ -62,6 +62,9 @@ internal static class Inspection
             ("context", $"native {positions.NativeLength} tokens, max_position_embeddings {positions.MaxPositionEmbeddings}"),
             ("theory", $"critical dimension {theory.CriticalDimension} of {model.RotaryDim} (arXiv 2310.05209)"),
             ("", $"extrapolation bound of these positions: {Tokens(theory.ExtrapolationBound)} (arXiv 2310.05209)"),
+            .. theory.ScalingLaw is { } law
+                ? new[] { ("", $"fine-tuned at {law.TuningLength} tokens, bases above {law.CriticalBase:N0} or below {law.SmallBases[0]:N0} reach beyond them (arXiv 2310.05209)") }
+                : [],
             ("", $"least base for the native length: {theory.LeastBase:N0}{(theory.LeastBase > positions.RopeTheta ? ", above this model's" : "")} (arXiv 2405.14591)"),
             ("", $"{theory.ShareWithoutFullTurn * 100:0}% of the rotary pairs make no full turn within the native length; the slowest takes {Tokens(theory.LongestWavelength)}"),
         ];
@@ -160,7 +163,7 @@ internal static class Inspection
                 config.MaxPositionEmbeddings) { }
     }
 
-    public sealed record Theory(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, double LongestWavelength)
+    public sealed record Theory(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, double LongestWavelength, ScalingLaw? ScalingLaw, AngleDisturbance AngleDisturbance)
     {
         public Theory(LlamaConfig config)
             : this(RopeTheory.CriticalDimension(config.RotaryDim, config.RopeTheta, config.NativeLength), config, new Frequencies(config.Positions.InverseFrequencies())) { }
@@ -171,7 +174,9 @@ internal static class Inspection
                 InForce(config).DefaultIfEmpty(vanilla).Min(frequencies => RopeTheory.ExtrapolationBound(frequencies, critical)),
                 RopeTheory.LeastBase(config.RotaryDim, config.NativeLength),
                 RopeTheory.ShareWithoutFullTurn(vanilla, config.NativeLength),
-                RopeTheory.Wavelengths(vanilla).Max()) { }
+                RopeTheory.Wavelengths(vanilla).Max(),
+                ScalingLaw.Of(config.Positions, InForce(config).FirstOrDefault(vanilla), Math.Max(config.MaxPositionEmbeddings, config.NativeLength)),
+                AngleDisturbance.Of(InForce(config).FirstOrDefault(vanilla), config.MaxPositionEmbeddings, config.Positions)) { }
 
         /// <summary>The frequencies of the checkpoint's own methods at its full length, of those that only define frequencies.</summary>
         private static IEnumerable<Frequencies> InForce(LlamaConfig config) =>

@@ -133,6 +133,12 @@ internal static class RopeCommand
         {
             output.WriteLine($"critical dimension {theory.CriticalDimension} of {model.HeadDim}; extrapolation bound {(double.IsFinite(theory.ExtrapolationBound) ? $"{theory.ExtrapolationBound:0} tokens" : "none")} (arXiv 2310.05209)");
             output.WriteLine($"least base for {report.Length} tokens {theory.LeastBase:0} (arXiv 2405.14591); {100 * theory.ShareWithoutFullTurn:0}% of the pairs never turn once in {model.NativeLength} tokens");
+            if (theory.ScalingLaw is { } law)
+            {
+                output.WriteLine($"base {SpecKey.Text(law.Base)} fine-tuned at {law.TuningLength} tokens: bound {(law.IsLowerBound ? ">= " : "")}{law.Bound:0}, critical dimension {law.TunedCriticalDimension}; critical base {law.CriticalBase:0}, small bases {string.Join(", ", law.SmallBases.Select(small => $"{small:0}"))} (arXiv 2310.05209)");
+            }
+
+            output.WriteLine($"disturbance of the rotary angles {1000 * theory.AngleDisturbance.Mean:0.00} x 1e-3 nats (arXiv 2410.01490)");
             Plot(report, model, output);
         }
     }

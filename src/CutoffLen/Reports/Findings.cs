@@ -61,7 +61,16 @@ internal static class Findings
         {
             yield return $"After fine-tuning {tuned.Rope} at {Numbers.Count(tuned.Cutoff!.Value)} tokens reaches farthest, {Reach(tuned.Limit!)} tokens{Price(tuned)}.";
         }
+
+        foreach (var (bound, isTuned, score) in sweep.Scores)
+        {
+            var rank = score.RankCorrelation is { } correlation ? $", rank correlation {Numbers.Exponent(correlation)}{Interval(score.RankInterval)}" : "";
+            yield return $"The {bound} of RoPE's base is off by a factor of {Numbers.Exponent(score.ErrorFactor)}{Interval(score.ErrorInterval)} on average "
+                + $"over {score.Limits} contexts {(isTuned ? "after" : "before")} fine-tuning{rank}.";
+        }
     }
+
+    private static string Interval(Interval? interval) => interval is { } i ? $" (95% {Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)})" : "";
 
     // Before, after, and the slope, in one sentence.
     private static string Headline(SweepSection sweep, EffectiveContextLimit own)
@@ -71,7 +80,7 @@ internal static class Findings
             .Where(at => at.cells.Count > 0)
             .Select(at => $"at {Numbers.Count(at.cutoff)} of {Range([.. at.cells.Select(cell => cell.Limit!)])}").ToList();
         var slope = sweep.Slope is { } fit
-            ? $"; it grows as cutoff^{Numbers.Exponent(fit.Exponent)}{(fit.Interval is { } i ? $" (95% {Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)})" : "")}, 1 being in proportion"
+            ? $"; it grows as cutoff^{Numbers.Exponent(fit.Exponent)}{Interval(fit.Interval)}, 1 being in proportion"
             : "";
         return after.Count == 0 ? $"{before}." : $"{before}, after fine-tuning {string.Join(" and ", after)} tokens{slope}.";
     }

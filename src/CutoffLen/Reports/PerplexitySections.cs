@@ -16,6 +16,7 @@ internal static class PerplexitySections
         Comparisons(report, perplexity),
         Gains(report, perplexity),
         report.Methods.Any(m => m.Passkey is not null) ? Passkey(report) : null,
+        Attention(report),
         OtherMeasures(report),
         Theory(report),
     ];
@@ -91,7 +92,15 @@ internal static class PerplexitySections
 
     private static XElement? OtherMeasures(Report report)
     {
-        var tables = new[] { ReportTables.LongPpl(report), ReportTables.AttentionResolution(report) }.Where(table => table is not null).ToList();
+        List<XElement?> tables = [ReportTables.LongPpl(report), .. ReportTables.AttentionResolution(report)];
+        tables.RemoveAll(table => table is null);
         return tables.Count == 0 ? null : Page.Section("Other measures", null, tables);
     }
+
+    private static XElement? Attention(Report report) => report.Methods.FirstOrDefault(m => m.AttentionDistributions is not null)?.AttentionDistributions is not { } first ? null : Page.Section(
+        "Attention",
+        $"How uncertain attention is, and how far the method moves it from the checkpoint's own, over the first {Numbers.Count(first.EntropyByPosition.Length)} tokens of a text. Uniform attention over n keys has an entropy of ln n nats; the divergence is at most ln 2.",
+        Page.Figure(ReportFigures.AttentionByPosition(report, "attention entropy, nats", bucket => bucket.Entropy)),
+        Page.Figure(ReportFigures.AttentionByPosition(report, "Jensen-Shannon divergence, nats", bucket => bucket.Divergence)),
+        ReportTables.AttentionDistributions(report));
 }

@@ -52,6 +52,18 @@ internal static class ReportFigures
         return (width, style) => chart.Draw(width, width < 500 ? 330 : 400, style);
     }
 
+    /// <summary>A measure of attention against the query's position, a curve for each method that has it.</summary>
+    public static Func<double, string, XElement> AttentionByPosition(Report report, string label, Func<AttentionBucket, double> value)
+    {
+        var series = report.Methods.Where(m => m.AttentionDistributions is not null).Select(m => new Series(
+            report.LabelOf(m),
+            [.. AttentionBucket.Of(m.AttentionDistributions!).Select(bucket => new ChartPoint(
+                Math.Sqrt((double)bucket.From * bucket.To), value(bucket), null,
+                $"positions {Numbers.Count(bucket.From)} to {Numbers.Count(bucket.To - 1)}: {Numbers.Nats(value(bucket))} nats"))]));
+        var chart = new LineChart($"{label} against position", "position of the query, tokens", label, LogY: false, Ceiling: double.PositiveInfinity, [.. series], References(report));
+        return (width, style) => chart.Draw(width, width < 500 ? 330 : 400, style);
+    }
+
     /// <summary>Effective contexts with their intervals.</summary>
     public static Func<double, string, XElement> EffectiveContexts(Report report)
     {

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Runs;
 
 namespace CutoffLen.Reports;
@@ -46,6 +47,16 @@ public static class ReportJson
                 Findings = Findings.Of(report),
                 CellsPlanned = sweep.Planned,
                 Cells = sweep.Cells.Select(OfCell),
+                TheoryScores = sweep.Scores.Select(score => new
+                {
+                    score.Bound,
+                    Stage = Stage(score.IsTuned),
+                    score.Score.Limits,
+                    score.Score.RankCorrelation,
+                    RankCorrelationInterval = Ends(score.Score.RankInterval),
+                    score.Score.ErrorFactor,
+                    ErrorFactorInterval = Ends(score.Score.ErrorInterval),
+                }),
                 Slopes = sweep.Slopes.Select(slope => new Slope(
                     slope.Rope, slope.Slope?.Exponent, Ends(slope.Slope?.Interval), slope.Slope?.AtOne, slope.Slope?.Points, slope.Slope?.Open)),
                 perplexity.Notes,
@@ -69,9 +80,23 @@ public static class ReportJson
                     ByPosition = ByPosition(m.Curve),
                     EffectiveContext = Limit(m.Limit),
                     Predicted = m.Bounds.Select(Bound),
+                    ScalingLaw = ScalingLaw(m.ScalingLaw),
                     Passkey = Passkey(m.Passkey),
                     Longppl = LongPpl(m.LongPpl),
-                    AttentionResolution = m.AttentionResolution is { } layers ? new { Mean = layers.Average(), layers } : null,
+                    AttentionResolution = m.AttentionResolution is { } resolution
+                        ? new { Mean = resolution.Layers.Average(), resolution.Layers, resolution.Bca, MeanWithBca = resolution.WithBca.Average(), LayersWithBca = resolution.WithBca }
+                        : null,
+                    Attention = m.AttentionDistributions is { } attention
+                        ? new
+                        {
+                            Tokens = attention.EntropyByPosition.Length,
+                            MeanEntropy = attention.Entropy.Average(),
+                            attention.Entropy,
+                            MeanDivergence = attention.Divergence.Average(),
+                            attention.Divergence,
+                            Positions = AttentionBucket.Of(attention),
+                        }
+                        : null,
                 }),
                 Comparisons = perplexity.Comparisons.Select(c => new
                 {
@@ -148,6 +173,18 @@ public static class ReportJson
 
     private static object Bound(PredictedBound bound) => new { bound.Name, Tokens = Finite(bound.Tokens), bound.Source };
 
+    private static object? ScalingLaw(ScalingLaw? law) => law is null ? null : new
+    {
+        law.Base,
+        law.TuningLength,
+        law.CriticalDimension,
+        CriticalBase = Finite(law.CriticalBase),
+        law.TunedCriticalDimension,
+        law.Bound,
+        law.IsLowerBound,
+        law.SmallBases,
+    };
+
     private static object Difference(PairedDifference d) =>
         new { d.Length, Nll = d.Nats, NllInterval = Ends(d.Interval), d.PerplexityRatio, Significant = d.IsSignificant };
 
@@ -185,10 +222,12 @@ public static class ReportJson
     };
 
     private static Cell OfCell(SweepCell cell) => new(
-        cell.Rope, cell.IsTuned ? "after" : "before", cell.Cutoff, cell.Price is { } price ? Difference(price) : null,
+        cell.Rope, Stage(cell.IsTuned), cell.Cutoff, cell.Price is { } price ? Difference(price) : null,
         cell.AgainstItself.Select(Difference), cell.AgainstUntuned.Select(Difference), cell.AgainstFirst.Select(Difference), cell.Cost,
         cell.Model, cell.Method, cell.NativeLength, cell.Proof, cell.Protocols.Select(Perplexity),
-        ByPosition(cell.Curve), Limit(cell.Limit), cell.Bounds.Select(Bound));
+        ByPosition(cell.Curve), Limit(cell.Limit), cell.Bounds.Select(Bound), ScalingLaw(cell.ScalingLaw));
+
+    private static string Stage(bool isTuned) => isTuned ? "after" : "before";
 
     private static double?[]? Ends(Interval? interval) => interval is { } i ? [Finite(i.Low), Finite(i.High)] : null;
 
@@ -200,7 +239,7 @@ public static class ReportJson
         string Model, string Method, int NativeLength, MethodProof? Proof, IEnumerable<object> Perplexity,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] object? ByPosition,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] object? EffectiveContext,
-        IEnumerable<object> Predicted);
+        IEnumerable<object> Predicted, object? ScalingLaw);
 
     private sealed record Slope(
         string? Rope, double? Exponent, double?[]? ExponentInterval, [property: JsonPropertyName("tokens_at_cutoff_1")] double? AtOne,

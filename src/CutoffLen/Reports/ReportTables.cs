@@ -4,6 +4,7 @@ using CutoffLen.Common;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Positions.Theory;
 using CutoffLen.Reports.Charts;
 using CutoffLen.Reports.Html;
 
@@ -128,31 +129,59 @@ internal static class ReportTables
             ]));
     }
 
-    /// <summary>Attention resolution, where it was measured.</summary>
-    public static XElement? AttentionResolution(Report report)
+    /// <summary>Attention resolution with BCA off and on, where it was measured.</summary>
+    public static IEnumerable<XElement> AttentionResolution(Report report) =>
+    [
+        .. ByLayer(report, "Attention resolution (arXiv 2212.10554, equation 3)", m => m.AttentionResolution?.Layers),
+        .. ByLayer(report, "Attention resolution under blockwise causal attention (BCA)", m => m.AttentionResolution?.WithBca),
+    ];
+
+    /// <summary>Attention entropy and divergence, where they were measured.</summary>
+    public static IEnumerable<XElement> AttentionDistributions(Report report) =>
+    [
+        .. ByLayer(report, "Attention entropy (arXiv 2406.13282), nats", m => m.AttentionDistributions?.Entropy),
+        .. ByLayer(report, "Jensen-Shannon divergence of attention from the checkpoint's own method, nats", m => m.AttentionDistributions?.Divergence),
+    ];
+
+    /// <summary>A measure of attention by layer; nothing where no method has it.</summary>
+    private static IEnumerable<XElement> ByLayer(Report report, string caption, Func<MeasuredMethod, IReadOnlyList<double>?> layersOf)
     {
-        var measured = report.Methods.Where(m => m.AttentionResolution is not null).ToList();
-        return measured.Count == 0 ? null : Page.Table(
-            "Attention resolution (arXiv 2212.10554, equation 3): mean over layers, then layer by layer",
-            ["", "mean", .. Enumerable.Range(0, measured.Max(m => m.AttentionResolution!.Count)).Select(i => $"{i}")],
-            Rows(report, measured, m => m.AttentionResolution!.Prepend(m.AttentionResolution!.Average()).Select(r => r.ToString("0.0000", CultureInfo.InvariantCulture))));
+        var measured = report.Methods.Where(m => layersOf(m) is not null).ToList();
+        return measured.Count == 0 ? [] :
+        [
+            Page.Table(
+                $"{caption}: mean over layers, then layer by layer",
+                ["", "mean", .. Enumerable.Range(0, measured.Max(m => layersOf(m)!.Count)).Select(i => $"{i}")],
+                Rows(report, measured, m => layersOf(m)!.Prepend(layersOf(m)!.Average()).Select(value => value.ToString("0.0000", CultureInfo.InvariantCulture)))),
+        ];
     }
 
     /// <summary>Predicted bounds beside the measured limits.</summary>
     public static XElement Theory(Report report)
     {
         var bounds = report.Methods.SelectMany(m => m.Bounds).DistinctBy(b => b.Name).ToList();
+        var hasBases = report.Methods.Any(m => m.ScalingLaw is not null);
         return Page.Plain("div", Page.Table(
             "Tokens",
-            ["", report.Sweep is null ? "native" : "trained at", "measured", .. bounds.Select(b => b.Name)],
+            ["", report.Sweep is null ? "native" : "trained at", .. hasBases ? ["base", "critical dimension"] : Array.Empty<object>(), "measured", .. bounds.Select(b => b.Name)],
             Rows(report, report.Methods, m =>
             [
                 Numbers.Count((m as SweepCell)?.Cutoff ?? m.NativeLength),
+                .. hasBases ? Base(m.ScalingLaw) : [],
                 m.Limit is { } limit ? new object[] { Intervals.Limit(limit), Page.Sub(Intervals.OfLimit(limit)) } : null,
                 .. bounds.Select(b => m.Bounds.FirstOrDefault(own => own.Name == b.Name) is not { } own ? null : double.IsFinite(own.Tokens) ? Numbers.Count(own.Tokens) : "none"),
             ])),
             Page.Element("ul", "notes", bounds.Select(b => Page.Plain("li", Page.Plain("strong", b.Name), $": {b.Source}"))));
     }
+
+    // The base, beside the critical one; the critical dimension after training, and how far its slowest pair turns with a small base.
+    private static object?[] Base(ScalingLaw? law) => law is null ? [null, null] :
+    [
+        new object[] { Numbers.Short(law.Base), Page.Sub($"critical {Numbers.Short(law.CriticalBase)}") },
+        new object[] { $"{law.TunedCriticalDimension}", law.IsLowerBound ? Page.Sub($"all turn by {SmallTurns[law.SmallBasesAbove - 1]}") : "" },
+    ];
+
+    private static readonly string[] SmallTurns = ["π/2", "π", "2π"];
 
     /// <summary>That each method was applied.</summary>
     public static XElement? Proofs(Report report) => report.Methods.All(m => m.Proof is null) ? null : Page.Table(

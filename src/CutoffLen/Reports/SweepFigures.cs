@@ -31,6 +31,34 @@ internal static class SweepFigures
             $"{name}\neffective context {Intervals.LimitWithInterval(cell.Limit)}") { YInterval = cell.Limit.Interval, IsOpen = cell.Limit.Tokens is null };
     }
 
+    /// <summary>Effective context against the base of RoPE, with what theory predicts for each training length.</summary>
+    public static Func<double, string, XElement> AgainstBase(SweepSection sweep)
+    {
+        var cutoffs = sweep.Cutoffs.ToList();
+        LineStyle Style(SweepCell cell) => cell.Cutoff is { } cutoff ? new LineStyle(1 + cutoffs.IndexOf(cutoff)) : new LineStyle(0, Dashed: true);
+        double BaseBound(SweepCell cell) => cell.Bounds.First(bound => bound.Name == MeasuredMethod.BaseBoundName).Tokens;
+        string Trained(SweepCell cell) => cell.Cutoff is { } cutoff ? $"tuned at {Numbers.Tokens(cutoff)}" : "before";
+
+        var stages = sweep.OfBases.GroupBy(cell => cell.Cutoff).OrderBy(stage => stage.Key ?? 0).ToList();
+        var points = sweep.OfBases.Select(cell => new ScatterPoint(
+            cell.ScalingLaw!.Base, cell.Limit!.Tokens ?? cell.Limit.Swept, Style(cell), "",
+            $"base {Numbers.Short(cell.ScalingLaw.Base)}, {Trained(cell)}\neffective context {Intervals.LimitWithInterval(cell.Limit)}\n"
+            + string.Join(", ", cell.Bounds.Where(bound => double.IsFinite(bound.Tokens)).Select(bound => $"{bound.Name} {Numbers.Count(bound.Tokens)}")))
+        {
+            YInterval = cell.Limit.Interval, IsOpen = cell.Limit.Tokens is null,
+        });
+        List<ScatterLine> lines = [.. stages.Select(stage => new ScatterLine(
+            [.. stage.Select(cell => (cell.ScalingLaw!.Base, cell.ScalingLaw.Bound))], Style(stage.First()).Line))];
+        // The bound of the base alone: training does not change it.
+        lines.Add(new([.. sweep.OfBases.Select(cell => (cell.ScalingLaw!.Base, BaseBound(cell))).Where(point => double.IsFinite(point.Item2)).Distinct()], "guide"));
+        return new ScatterChart(
+            "Effective context against the base, measured and predicted", "base of RoPE", "effective context, tokens", TokensUp: true,
+            [.. stages.Select(stage => (Trained(stage.First()), Style(stage.First())))], [.. points], [.. lines.Where(line => line.Points.Count > 1)])
+        {
+            TokensAcross = false, Shown = [sweep.NativeLength, .. cutoffs],
+        }.Draw;
+    }
+
     /// <summary>Reach against price: what each cell gains and what it costs at lengths the checkpoint already had.</summary>
     public static Func<double, string, XElement> Pareto(SweepSection sweep)
     {

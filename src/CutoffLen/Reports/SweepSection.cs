@@ -52,14 +52,24 @@ public sealed record SweepCell : MeasuredMethod
 /// </param>
 public sealed record MethodSlope(string? Rope, ContextSlope? Slope);
 
+/// <summary>How well a theory predicts the effective contexts of RoPE with several bases.</summary>
+/// <param name="Bound">Name of the predicted bound.</param>
+/// <param name="IsTuned">Whether the contexts are those after fine-tuning.</param>
+/// <param name="Score">The score.</param>
+public sealed record BoundScore(string Bound, bool IsTuned, TheoryScore Score);
+
 /// <summary>A sweep over position methods and cutoffs, before and after fine-tuning.</summary>
 /// <param name="Model">Name of the checkpoint.</param>
 /// <param name="NativeLength">Tokens it was trained at.</param>
 /// <param name="Cells">Measured cells, untuned ones first; the very first is the checkpoint as it is.</param>
 /// <param name="Planned">Cells of the whole sweep.</param>
 /// <param name="Slopes">One for each tuned method, and one for all together.</param>
-public sealed record SweepSection(string Model, int NativeLength, IReadOnlyList<SweepCell> Cells, int Planned, IReadOnlyList<MethodSlope> Slopes)
+/// <param name="Scores">One for each bound of theory before and after fine-tuning; empty with fewer than three bases.</param>
+public sealed record SweepSection(
+    string Model, int NativeLength, IReadOnlyList<SweepCell> Cells, int Planned, IReadOnlyList<MethodSlope> Slopes, IReadOnlyList<BoundScore> Scores)
 {
+    private const int LeastBases = 3;
+
     /// <summary>The checkpoint as it is.</summary>
     public SweepCell Itself => Cells[0];
 
@@ -75,6 +85,9 @@ public sealed record SweepSection(string Model, int NativeLength, IReadOnlyList<
     /// <summary>The methods as the user wrote them, each once; the index decides its colour everywhere.</summary>
     public IReadOnlyList<string> Ropes => [.. Cells.Select(cell => cell.Rope).Distinct()];
 
+    /// <summary>The cells with a limit whose positions are RoPE of a base, by rising base.</summary>
+    public IReadOnlyList<SweepCell> OfBases => BasesOf(Cells);
+
     /// <summary>The slope over all methods; null with too few limits.</summary>
     public ContextSlope? Slope => Slopes.FirstOrDefault(slope => slope.Rope is null)?.Slope;
 
@@ -87,7 +100,7 @@ public sealed record SweepSection(string Model, int NativeLength, IReadOnlyList<
     public static SweepSection Of(string model, LlamaConfig config, IReadOnlyList<ScoredCell> scored, int planned, double delta)
     {
         List<SweepCell> cells = [.. scored.Select(Cell)];
-        return new SweepSection(model, config.NativeLength, cells, planned, SlopesOf(cells));
+        return new SweepSection(model, config.NativeLength, cells, planned, SlopesOf(cells), ScoresOf(cells));
 
         SweepCell Cell(ScoredCell own)
         {
@@ -95,7 +108,7 @@ public sealed record SweepSection(string Model, int NativeLength, IReadOnlyList<
             var first = own.Cell.Cutoff is null ? null : scored.First(other => other.Cell.Cutoff == own.Cell.Cutoff);
             // A tuned checkpoint's config may have the same positions under another spec (ntk: another base). The cell keeps
             // the spec that the user asked for, and theory the checkpoint's own training.
-            return new SweepCell(MeasuredMethod.Of(model, config, own.Scores with { Spec = own.Cell.Spec }, delta), own.Cell)
+            return new SweepCell(MeasuredMethod.Of(model, config, own.Scores with { Spec = own.Cell.Spec }, delta, own.Cell.Cutoff), own.Cell)
             {
                 AgainstItself = Differences(own, scored[0]),
                 AgainstUntuned = untuned is null ? [] : Differences(own, untuned),
@@ -137,6 +150,26 @@ public sealed record SweepSection(string Model, int NativeLength, IReadOnlyList<
         MethodSlope Fit(string? rope, IEnumerable<SweepCell> of) =>
             new(rope, ContextSlope.Of([start, .. of.Select(cell => new CutoffLimit(cell.Cutoff!.Value, cell.Limit!))]));
         return [.. tuned.GroupBy(cell => cell.Rope).Select(own => Fit(own.Key, own)), Fit(null, tuned)];
+    }
+
+    private static IReadOnlyList<SweepCell> BasesOf(IEnumerable<SweepCell> cells) =>
+        [.. cells.Where(cell => cell is { ScalingLaw: not null, Limit: not null }).OrderBy(cell => cell.ScalingLaw!.Base)];
+
+    private static IReadOnlyList<BoundScore> ScoresOf(List<SweepCell> cells)
+    {
+        var ofBases = BasesOf(cells);
+        if (ofBases.DistinctBy(cell => cell.ScalingLaw!.Base).Count() < LeastBases)
+        {
+            return [];
+        }
+
+        var scored =
+            from cell in ofBases
+            from bound in cell.Bounds
+            group new PredictedLimit(bound.Tokens, bound.Name == MeasuredMethod.ScalingLawName && cell.ScalingLaw!.IsLowerBound, cell.Limit!)
+                by (bound.Name, cell.IsTuned) into limits
+            select new BoundScore(limits.Key.Name, limits.Key.IsTuned, TheoryScore.Of([.. limits])!);
+        return [.. scored.OrderBy(score => score.IsTuned)];
     }
 
     private static IReadOnlyList<PairedDifference> Differences(ScoredCell cell, ScoredCell baseline) =>

@@ -16,7 +16,7 @@ internal static class SweepSections
         Page.Section("Perplexity", $"{perplexity.Protocols[0].Name}: {perplexity.Protocols[0].Definition}.", ReportTables.Perplexity(report, perplexity.Protocols[0].Name)),
         SweepTables.Priced(sweep).Count > 1 ? Price(report, sweep) : null,
         sweep.After.Any() ? Comparisons(report, sweep) : null,
-        PerplexitySections.Theory(report),
+        sweep.Scores.Count > 0 ? Theory(report, sweep) : PerplexitySections.Theory(report),
         sweep.After.Any() ? Page.Section("What it took", null, SweepTables.Cost(report, sweep)) : null,
     ];
 
@@ -52,6 +52,15 @@ internal static class SweepSections
     // The checkpoint, and each method once under the positions of the longest cutoff.
     private static IEnumerable<SweepCell> Untuned(SweepSection sweep) =>
         sweep.Before.Skip(1).GroupBy(cell => cell.Rope).Select(same => same.Last()).Prepend(sweep.Itself);
+
+    private static XElement Theory(Report report, SweepSection sweep) => Page.Section(
+        "Theory beside measurement",
+        "Does the base of RoPE bound the context? A rank correlation of 1 means that theory puts the bases in the measured order. The error factor is how far a prediction is off on average: 1 is exact, 2 is twice or half.",
+        Page.Figure(
+            SweepFigures.AgainstBase(sweep),
+            "Points are measured, hollow before fine-tuning. Lines of their colour: the scaling law's bound for that training length. Dotted: the bound of the base alone. Below a small base the scaling law's bound is a lower one."),
+        SweepTables.TheoryScores(sweep),
+        ReportTables.Theory(report));
 
     private static XElement Price(Report report, SweepSection sweep) => Page.Section(
         "The price at native length",

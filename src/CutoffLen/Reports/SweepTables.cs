@@ -1,5 +1,6 @@
 using System.Xml.Linq;
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Reports.Html;
 
 namespace CutoffLen.Reports;
@@ -44,6 +45,21 @@ internal static class SweepTables
             ]));
     }
 
+    /// <summary>How well theory predicts the contexts of RoPE with several bases.</summary>
+    public static XElement TheoryScores(SweepSection sweep) => Page.Table(
+        "Predicted against measured contexts of RoPE with a base, with 95% intervals",
+        ["", "stage", "contexts", "rank correlation", "error factor"],
+        sweep.Scores.Select(score => (IEnumerable<object>)
+        [
+            score.Bound, score.IsTuned ? "after" : "before", $"{score.Score.Limits}",
+            WithInterval(score.Score.RankCorrelation, score.Score.RankInterval), WithInterval(score.Score.ErrorFactor, score.Score.ErrorInterval),
+        ]));
+
+    private static object WithInterval(double? value, Interval? interval) => value is not { } number ? Page.Missing() : new object[]
+    {
+        Numbers.Exponent(number), interval is { } i ? Page.Sub($"{Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)}") : "",
+    };
+
     /// <summary>The fits of effective context against cutoff.</summary>
     public static XElement Slopes(SweepSection sweep) => Page.Table(
         "Exponent b of effective context = a · cutoff^b",
@@ -52,7 +68,7 @@ internal static class SweepTables
         [
             slope.Rope is { } rope ? Page.Breakable(rope) : "all methods",
             .. slope.Slope is { } fit
-                ? (object[])[new object[] { Numbers.Exponent(fit.Exponent), fit.Interval is { } i ? Page.Sub($"{Numbers.Exponent(i.Low)} to {Numbers.Exponent(i.High)}") : "" }, $"{fit.Points}", $"{fit.Open}"]
+                ? (object[])[WithInterval(fit.Exponent, fit.Interval), $"{fit.Points}", $"{fit.Open}"]
                 : [Page.Missing(), Page.Missing(), Page.Missing()],
         ]));
 

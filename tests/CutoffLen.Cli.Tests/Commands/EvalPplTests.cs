@@ -16,7 +16,7 @@ public sealed class EvalPplTests : IDisposable
         var result = Eval("run", "--rope", "rope", "linear", "yarn:factor=4", "--protocol", "pi-s256", "lmeval-disjoint", "--stride", "32", "--longppl", "64", "--attention-resolution", "48");
         // lmeval-disjoint has no stride to change.
         Assert.Contains("--stride goes with", result.Exits(1).Error);
-        result = Eval("run", "--rope", "rope", "linear", "yarn:factor=4", "--protocol", "pi-s32", "lmeval-disjoint", "--longppl", "64", "--attention-resolution", "48").Exits(0);
+        result = Eval("run", "--rope", "rope", "linear", "yarn:factor=4", "--protocol", "pi-s32", "lmeval-disjoint", "--longppl", "64", "--attention-resolution", "96", "--attention-entropy", "96").Exits(0);
         Assert.Contains("pi-s32", result.Output);
         Assert.Contains("linear:factor=128: tables", result.Error);
 
@@ -37,7 +37,13 @@ public sealed class EvalPplTests : IDisposable
             Assert.NotNull(r["effective_context"]!["text"]);
             Assert.Equal(64, (int)r["longppl"]!["truncated_length"]!);
             Assert.Equal(2, r["attention_resolution"]!["layers"]!.AsArray().Count);
+            Assert.EndsWith("+bca:window=64", (string)r["attention_resolution"]!["bca"]!);
+            Assert.NotEqual(r["attention_resolution"]!["layers"]!.ToJsonString(), r["attention_resolution"]!["layers_with_bca"]!.ToJsonString());
+            Assert.Equal(2, r["attention"]!["entropy"]!.AsArray().Count);
+            Assert.InRange((double)r["attention"]!["mean_entropy"]!, 1e-3, Math.Log(96));
         });
+        Assert.Equal(0, (double)results[0]!["attention"]!["mean_divergence"]!, 1e-6);
+        Assert.InRange((double)results[1]!["attention"]!["mean_divergence"]!, 1e-4, Math.Log(2));
         Assert.Equal(0, (double)results[0]!["proof"]!["largest_logit_difference"]!);
         Assert.True((double)results[1]!["proof"]!["largest_logit_difference"]! > 0);
         Assert.Contains("No text has 8,192 tokens", (string)json["notes"]![0]!);

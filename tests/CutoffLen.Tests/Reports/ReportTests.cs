@@ -82,8 +82,8 @@ public sealed class ReportTests
     {
         var root = XDocument.Parse(ReportPage.Of(Report("tiny"))["<!DOCTYPE html>\n".Length..]).Root!;
         var pictures = root.Descendants().Where(e => e.Name.LocalName == "svg").ToList();
-        // Effective context, two protocols, by position, two passkey maps; each wide and narrow.
-        Assert.Equal(2 * 6, pictures.Count);
+        // Effective context, two protocols, by position, two passkey maps, two of attention; each wide and narrow.
+        Assert.Equal(2 * 8, pictures.Count);
         Assert.All(pictures, svg =>
         {
             Assert.Equal("img", svg.Attribute("role")!.Value);
@@ -167,7 +167,8 @@ public sealed class ReportTests
             {
                 Passkey = new PasskeyResult([.. cells]),
                 LongPpl = new LongPplSummary(3.4, 12, 700, 2, new LongPplSettings()),
-                AttentionResolution = [0.01, 0.02],
+                AttentionResolution = new ResolutionByLayer([0.01, 0.02], [0.03, 0.04], "rope+bca:window=32"),
+                AttentionDistributions = new AttentionDistributions([1.5, 2], [0.1, 0.2], [0, 1.2, 2.3, 2.5], [0, 0.1, 0.2, 0.15]),
             })])
         {
             Perplexity = new PerplexitySection(

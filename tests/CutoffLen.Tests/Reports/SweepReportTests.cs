@@ -106,9 +106,43 @@ public sealed class SweepReportTests
         }
     }
 
-    private static Report Report(string model, int count = 7)
+    [Fact]
+    public void A_sweep_over_bases_has_predicted_and_measured_limits_in_one_chart_and_a_score()
     {
-        (GridCell Cell, double Limit, double Extra)[] all =
+        // Measured where the scaling law of base 10000 and 256 tokens says: d = 2 ceil(D/2 log_10000(256/2pi)).
+        var headDim = TinyCheckpoint.Config.HeadDim;
+        var critical = 2 * Math.Ceiling(headDim / 2.0 * Math.Log(256 / (2 * Math.PI)) / Math.Log(10_000));
+        double Law(double rotaryBase) => 2 * Math.PI * Math.Pow(rotaryBase, critical / headDim);
+        (GridCell, double, double) Cell(double rotaryBase, int? cutoff, double limit) =>
+            (new($"abf:base={rotaryBase}", PositionMethods.Parse($"abf:base={rotaryBase}"), cutoff), limit, 0);
+        var report = Report("tiny", cells:
+        [
+            (new("rope", Rope, null), 256, 0), Cell(20_000, null, 256), Cell(60_000, null, 256),
+            (new("rope", Rope, 256), 256, 0), Cell(100, 256, 1024), Cell(20_000, 256, Law(20_000)), Cell(60_000, 256, Law(60_000)),
+        ]);
+        var scores = report.Sweep!.Scores;
+        Assert.Equal(
+            [("scaling law", false), ("base bound", false), ("scaling law", true), ("base bound", true)],
+            scores.Select(score => (score.Bound, score.IsTuned)));
+        // Base 100 is below beta_1: that it reaches farther is no error, and it is not ranked.
+        Assert.Equal((4, 1.0), (scores[2].Score.Limits, scores[2].Score.RankCorrelation!.Value));
+        // A limit is measured to a quarter of an octave and less.
+        Assert.InRange(scores[2].Score.ErrorFactor, 1, 1.19);
+        Assert.Null(scores[0].Score.RankCorrelation);
+
+        var page = ReportPage.Of(report);
+        XDocument.Parse(page["<!DOCTYPE html>\n".Length..]);
+        Assert.Contains("Effective context against the base, measured and predicted", page);
+        Assert.Contains("all turn by π/2", page);
+        var json = JsonNode.Parse(ReportJson.Text(report))!;
+        Assert.Equal(scores[2].Score.ErrorFactor, (double)json["theory_scores"]![2]!["error_factor"]!);
+        Assert.Equal(Law(60_000), (double)json["cells"]![6]!["scaling_law"]!["bound"]!, 1e-6);
+        Assert.Contains(Findings.Of(report), finding => finding.StartsWith("The scaling law of RoPE's base is off by a factor of", StringComparison.Ordinal));
+    }
+
+    private static Report Report(string model, int count = 7, (GridCell Cell, double Limit, double Extra)[]? cells = null)
+    {
+        var all = cells ??
         [
             (new("rope", Rope, null), 256, 0), (new("linear", Linear2, null), 362, 0.3), (new("linear", Linear4, null), 362, 0.5),
             (new("rope", Rope, 512), 512, 0.01), (new("linear", Linear2, 512), 512, 0.05),

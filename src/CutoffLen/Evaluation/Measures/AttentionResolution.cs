@@ -1,10 +1,18 @@
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
+using CutoffLen.Positions.Methods;
+using CutoffLen.Positions.Spec;
 using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation.Measures;
+
+/// <summary>Attention resolution of each layer without and with blockwise causal attention (BCA).</summary>
+/// <param name="Layers">All keys before a query are visible.</param>
+/// <param name="WithBca">Those of its own and the previous half of a window are.</param>
+/// <param name="Bca">The spec of the latter.</param>
+public sealed record ResolutionByLayer(IReadOnlyList<double> Layers, IReadOnlyList<double> WithBca, string Bca);
 
 /// <summary>
 /// Attention resolution (A Length-Extrapolatable Transformer, arXiv 2212.10554): how well attention scores tell distances
@@ -42,6 +50,18 @@ public static class AttentionResolution
         return numerator / (mass * mass);
     }
 
+    /// <summary>The attention resolution of every layer on one document, without blockwise causal attention and with it.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="spec">The position method; its own window is kept where it has the modifier, else the native length is.</param>
+    /// <param name="tokens">[T] token ids, more than a window: within one nothing is hidden.</param>
+    public static ResolutionByLayer OffAndOn(LlamaForCausalLM model, PositionSpec spec, int[] tokens)
+    {
+        PositionSetup Setup(PositionSpec of) => model.Config.SetupFor(of, tokens.Length);
+        var on = Setup(PositionMethods.With(spec, BlockwiseCausalMethod.Entry));
+        var off = Setup(PositionMethods.Without(spec, BlockwiseCausalMethod.Entry));
+        return new ResolutionByLayer(Measure(model, off.Layers, tokens), Measure(model, on.Layers, tokens), $"{on.Spec}");
+    }
+
     /// <summary>The attention resolution of every layer on one document: the mean over its heads.</summary>
     /// <param name="model">The network.</param>
     /// <param name="methods">The position method of each layer.</param>
@@ -50,18 +70,14 @@ public static class AttentionResolution
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using var plans = AttentionPlans.Create(methods, TokenPositions.Sequential(tokens.Length), model.Config, model.Device);
-        var x = model.Embed(tensor(tokens, ScalarType.Int64).to(model.Device).view(1, -1));
+        using var trace = new AttentionTrace(model, methods, tokens);
         var layers = new double[model.Layers.Count];
         for (var n = 0; n < layers.Length; n++)
         {
             using var layerScope = NewDisposeScope();
-            var rows = x.flatten(0, 1); // [T, C]
-            var heads = LayerHeads.Take(model.Workspace, "", model.Config, rows);
-            model.Layers[n].Project(rows, heads, new RowEncoding(null, tokens.Length, model.Config.HeadDim), model.Workspace);
-            var (queries, keys, _) = heads.Split(batch: 1, model.Config.HeadDim);
-            layers[n] = ScoresByDistance(plans[n], queries, keys).Average(head => Of(head));
-            model.Layers[n].Forward(x, plans[n], null, model.Workspace);
+            var (plan, queries, keys) = trace.Enter(n);
+            layers[n] = ScoresByDistance(plan, queries, keys).Average(head => Of(head));
+            trace.Leave(n);
         }
 
         return layers;

@@ -30,6 +30,7 @@ public static class PositionMethods
         GiraffeTruncatedMethod.Entry,
         PRopeMethod.Entry,
         HopeMethod.Entry,
+        RotaryAngleMethod.Entry,
         NopeMethod.Entry,
         NopeMethod.DropeEntry,
         XposMethod.Entry,
@@ -68,6 +69,12 @@ public static class PositionMethods
     /// <summary>The spec that a text means; names are case-insensitive, and '-' and '_' are the same.</summary>
     /// <exception cref="UserException">An unknown method, modifier or key, or a value that is not allowed.</exception>
     public static PositionSpec Parse(string text) => Grammar.Parse(text);
+
+    /// <summary>A spec with a modifier in every layer, its keys at their defaults where a layer does not have it.</summary>
+    public static PositionSpec With(PositionSpec spec, ModifierEntry modifier) => Grammar.With(spec, modifier, isOn: true);
+
+    /// <summary>A spec without a modifier in any layer.</summary>
+    public static PositionSpec Without(PositionSpec spec, ModifierEntry modifier) => Grammar.With(spec, modifier, isOn: false);
 
     /// <summary>A spec with another one's modifiers and layers.</summary>
     /// <exception cref="UserException">It has one of the modifiers already, or layers with different methods.</exception>

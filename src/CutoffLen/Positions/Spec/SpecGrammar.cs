@@ -31,6 +31,15 @@ internal sealed partial class SpecGrammar(
             ? throw new UserException($"{more.Method.Name} is '{spec}', whose layers differ; give the whole spec")
             : new PositionSpec(spec.Method, Ordered(spec.Modifiers.Concat(more.Modifiers)), [.. spec.Layers, .. more.Layers]));
 
+    /// <summary>A spec with a modifier, or without it, in every layer.</summary>
+    public PositionSpec With(PositionSpec spec, ModifierEntry modifier, bool isOn)
+    {
+        var given = isOn && spec.Modifiers.All(part => part.Entry != modifier)
+            ? spec.Modifiers.Append(new SpecPart(modifier, new Dictionary<string, object>()))
+            : spec.Modifiers.Where(part => isOn || part.Entry != modifier);
+        return new PositionSpec(spec.Method, Ordered(given), [.. spec.Layers.Select(layers => layers with { Spec = With(layers.Spec, modifier, isOn) })]);
+    }
+
     private LayerSpec Layers(string text)
     {
         var at = text.IndexOf('=', StringComparison.Ordinal);

@@ -77,7 +77,10 @@ public sealed record RopeReport(
     /// <param name="ExtrapolationBound">Tokens in which the first pair beyond it turns once under this method.</param>
     /// <param name="LeastBase">For this length.</param>
     /// <param name="ShareWithoutFullTurn">Share of the pairs that do not turn once within the native length.</param>
-    public sealed record TheoryReport(int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn)
+    /// <param name="ScalingLaw">Of fine-tuning at this length, or the native one where that is longer; null where the frequencies are not those of a base.</param>
+    /// <param name="AngleDisturbance">Of the rotary angles at this length, against those of vanilla RoPE at the native one.</param>
+    public sealed record TheoryReport(
+        int CriticalDimension, double ExtrapolationBound, double LeastBase, double ShareWithoutFullTurn, ScalingLaw? ScalingLaw, AngleDisturbance AngleDisturbance)
     {
         /// <summary>Computes them.</summary>
         public static TheoryReport Of(Frequencies frequencies, PositionModel model, int length)
@@ -87,7 +90,9 @@ public sealed record RopeReport(
                 critical,
                 RopeTheory.ExtrapolationBound(frequencies, critical),
                 RopeTheory.LeastBase(model.HeadDim, length),
-                RopeTheory.ShareWithoutFullTurn(frequencies, model.NativeLength));
+                RopeTheory.ShareWithoutFullTurn(frequencies, model.NativeLength),
+                ScalingLaw.Of(model, frequencies, Math.Max(length, model.NativeLength)),
+                AngleDisturbance.Of(frequencies, length, model));
         }
     }
 }

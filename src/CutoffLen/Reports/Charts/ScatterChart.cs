@@ -29,7 +29,7 @@ internal sealed record ScatterPoint(double X, double Y, LineStyle Style, string 
 /// <param name="Style">Its classes.</param>
 internal sealed record ScatterLine(IReadOnlyList<(double X, double Y)> Points, string Style);
 
-/// <summary>Points over a logarithmic axis of tokens.</summary>
+/// <summary>Points over a logarithmic axis.</summary>
 /// <param name="Label">The text for screen readers.</param>
 /// <param name="XLabel">Under the axis.</param>
 /// <param name="YLabel">Above the axis.</param>
@@ -43,6 +43,9 @@ internal sealed record ScatterChart(
 {
     private const double Top = 26;
     private const double Bottom = 46;
+
+    /// <summary>Whether the horizontal axis counts tokens, with ticks at powers of two; else ticks are at round decimal numbers.</summary>
+    public bool TokensAcross { get; init; } = true;
 
     /// <summary>Token counts that the token axes always include.</summary>
     public IReadOnlyList<double> Shown { get; init; } = [];
@@ -64,8 +67,9 @@ internal sealed record ScatterChart(
             Points.Select(point => Draw(point, plot, x, y)));
     }
 
-    private TokenScale XScale(PlotArea plot) =>
-        Tokens(Points.Select(p => p.X), 1.15, plot.Left, plot.Right);
+    private Scale XScale(PlotArea plot) => TokensAcross
+        ? Tokens(Points.Select(p => p.X), 1.15, plot.Left, plot.Right)
+        : new LogScale(Points.Min(p => p.X) / 1.15, Points.Max(p => p.X) * 1.15, plot.Left, plot.Right);
 
     private TokenScale Tokens(IEnumerable<double> values, double room, double from, double to)
     {
