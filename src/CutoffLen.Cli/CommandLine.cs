@@ -33,6 +33,7 @@ internal static class CommandLine
             EvalPplCommand.Create(),
             SweepCommand.Create(),
             PasskeyCommand.Create(),
+            RulerCommand.Create(),
             DemoCommand.Create(),
             EnvCommand.Create(),
             CheckCommand.Create(),

@@ -9,6 +9,9 @@ internal static class Intervals
     /// <summary>An interval of perplexities.</summary>
     public static string Perplexity(Interval interval) => $"{Numbers.Perplexity(interval.Low)}–{Numbers.Perplexity(interval.High)}";
 
+    /// <summary>An interval of scores in percent.</summary>
+    public static string Score(Interval interval) => $"{Numbers.Score(interval.Low)}–{Numbers.Score(interval.High)}";
+
     /// <summary>An interval of nats with signs.</summary>
     public static string Signed(Interval interval) => $"{Numbers.Signed(interval.Low)} to {Numbers.Signed(interval.High)}";
 

@@ -1,5 +1,6 @@
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
@@ -37,6 +38,9 @@ public record MeasuredMethod(
 
     /// <summary>Passkey retrieval, where it was measured.</summary>
     public PasskeyResult? Passkey { get; init; }
+
+    /// <summary>RULER's scores, where they were measured.</summary>
+    public RulerResult? Ruler { get; init; }
 
     /// <summary>LongPPL over all documents long enough, where it was measured.</summary>
     public LongPplSummary? LongPpl { get; init; }

@@ -7,7 +7,7 @@ using CutoffLen.Tokenization;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// A report: what was run, on what, and the results. Perplexity, a sweep and passkey retrieval are sections of it. Console
+/// A report: what was run, on what, and the results. Perplexity, a sweep, passkey retrieval and RULER are sections of it. Console
 /// tables, CSV, JSON and the HTML page are views of this record.
 /// </summary>
 /// <param name="Made">When.</param>
@@ -23,6 +23,9 @@ public sealed record Report(
 
     /// <summary>The sweep whose cells the methods are; null where they are of no sweep.</summary>
     public SweepSection? Sweep { get; init; }
+
+    /// <summary>Whether it reports RULER's scores.</summary>
+    internal bool IsRuler => Methods is [{ Ruler: not null }, ..];
 
     /// <summary>The label of a result.</summary>
     public string LabelOf(MeasuredMethod measured) => measured is SweepCell cell ? cell.Label : LabelOf(measured.Model, measured.Method);

@@ -7,8 +7,8 @@ public static class ReportFiles
 {
     /// <summary>
     /// Writes the views of a report: <c>sweep.csv</c>, <c>sweep.json</c> and <c>report.html</c> of a sweep; <c>ppl.csv</c>,
-    /// <c>ppl.json</c> and <c>report.html</c> of perplexity; else <c>passkey.json</c> and <c>passkey.html</c>. Each is
-    /// written whole or not at all.
+    /// <c>ppl.json</c> and <c>report.html</c> of perplexity; <c>ruler.csv</c>, <c>ruler.json</c> and <c>ruler.html</c>; else
+    /// <c>passkey.json</c> and <c>passkey.html</c>. Each is written whole or not at all.
     /// </summary>
     /// <returns>The names of the files, the page first.</returns>
     public static IReadOnlyList<string> Write(Report report, string folder)
@@ -19,7 +19,7 @@ public static class ReportFiles
             (report.Perplexity is null ? $"{name}.html" : "report.html", ReportPage.Of(report)),
             ($"{name}.json", ReportJson.Text(report)),
         };
-        if (report.Perplexity is not null)
+        if (report.Perplexity is not null || report.IsRuler)
         {
             views.Insert(1, ($"{name}.csv", ReportCsv.Of(report)));
         }
@@ -33,5 +33,5 @@ public static class ReportFiles
     }
 
     /// <summary>The name of a report's files, without extension.</summary>
-    internal static string NameOf(Report report) => report switch { { Sweep: not null } => "sweep", { Perplexity: not null } => "ppl", _ => "passkey" };
+    internal static string NameOf(Report report) => report switch { { Sweep: not null } => "sweep", { Perplexity: not null } => "ppl", { IsRuler: true } => "ruler", _ => "passkey" };
 }

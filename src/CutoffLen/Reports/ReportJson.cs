@@ -3,13 +3,14 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Runs;
 
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>ppl.json</c>, <c>sweep.json</c> and <c>passkey.json</c>: all results with all digits, and how they were measured.
+/// <c>ppl.json</c>, <c>sweep.json</c>, <c>passkey.json</c> and <c>ruler.json</c>: all results with all digits, and how they were measured.
 /// Lengths and positions are tokens, NLL is nats. An interval is [low, high], null where a single unit gives none. An end
 /// of an interval beyond the measured lengths is null.
 /// </summary>
@@ -84,6 +85,14 @@ public static class ReportJson
                 }),
                 perplexity.Notes,
             },
+            { IsRuler: true } => new
+            {
+                report.Program,
+                made,
+                report.Dtype,
+                settings,
+                Results = report.Methods.Select(m => new { m.Model, m.Method, m.NativeLength, m.Proof, Ruler = Ruler(m.Ruler!) }),
+            },
             _ => new
             {
                 report.Program,
@@ -147,6 +156,16 @@ public static class ReportJson
     {
         Cells = passkey.Cells.Select(c => new { c.Length, c.Depth, c.Distance, c.Trials, c.Found, c.Accuracy, c.MeanRank, c.Candidates }),
         KMax = passkey.Cells.Select(c => c.Length).Distinct().Select(length => new { length, Tokens = passkey.LargestDistance(length) }),
+    };
+
+    private static object Ruler(RulerResult ruler) => new
+    {
+        Cells = ruler.Cells.Select(c => new { c.Task, c.Length, Samples = c.Shares.Count, Score = c.Score.Percent, ScoreInterval = Ends(c.Score.Interval) }),
+        Averages = ruler.Lengths.Select(length => (length, Score: ruler.Average(length)))
+            .Select(at => new { at.length, Score = at.Score.Percent, ScoreInterval = Ends(at.Score.Interval) }),
+        ruler.Threshold,
+        ruler.EffectiveLength,
+        WeightedAverage = new { Increasing = ruler.WeightedAverage(increasing: true), Decreasing = ruler.WeightedAverage(increasing: false) },
     };
 
     private static object? LongPpl(LongPplSummary? summary) => summary is null ? null : new
