@@ -34,6 +34,7 @@ internal static class CommandLine
             SweepCommand.Create(),
             PasskeyCommand.Create(),
             RulerCommand.Create(),
+            PosGenCommand.Create(),
             DemoCommand.Create(),
             EnvCommand.Create(),
             CheckCommand.Create(),
