@@ -35,6 +35,8 @@ internal static class CommandLine
             SweepCommand.Create(),
             PasskeyCommand.Create(),
             SummarizeCommand.Create(),
+            RulerCommand.Create(),
+            PosGenCommand.Create(),
             DemoCommand.Create(),
             EnvCommand.Create(),
             CheckCommand.Create(),

@@ -21,7 +21,7 @@ public sealed class ArchitectureTests
         "CutoffLen.Training.Optimizers", "CutoffLen.Training",
         "CutoffLen.Memory",
         "CutoffLen.Evaluation.Scoring", "CutoffLen.Evaluation.Protocols", "CutoffLen.Evaluation.Measures", "CutoffLen.Evaluation.Statistics",
-        "CutoffLen.Evaluation",
+        "CutoffLen.Evaluation", "CutoffLen.Evaluation.Ruler", "CutoffLen.Evaluation.PosGen",
         "CutoffLen.Configuration",
         "CutoffLen.Runs", "CutoffLen.Runs.Check",
         "CutoffLen.Reports.Charts", "CutoffLen.Reports.Html", "CutoffLen.Reports",

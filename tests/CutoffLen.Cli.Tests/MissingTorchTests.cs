@@ -39,6 +39,8 @@ public sealed class MissingTorchTests : IDisposable
             ["sweep"] = ["--config", Path.Combine(Demo, "demo.yaml"), "--out", folder["sweep"], "--set", $"model={Model}", $"data={Text}", $"eval_data={Text}"],
             ["passkey"] = ["--model", Model, "--out", folder["passkey"]],
             ["summarize"] = ["eval", "--model", Model, "--data", Text, "--out", folder["summaries"]],
+            ["ruler"] = ["--model", Model, "--out", folder["ruler"]],
+            ["posgen"] = ["accuracy", "--model", Model],
             ["demo"] = ["--out", folder["demo"]],
             ["score"] = ["--model", Model, "--tokens", folder["ids.json"]],
             ["generate"] = ["--model", Model, "--prompt", "the"],

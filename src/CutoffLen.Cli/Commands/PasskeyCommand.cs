@@ -18,6 +18,8 @@ internal static class PasskeyCommand
     private static readonly Option<int> Trials = CommonOptions.Whole("--trials", "Keys tried at each length and depth.", 1, 10_000, 5);
     private static readonly Option<int> Alternatives = CommonOptions.Whole("--alternatives", "Other keys against which the hidden one's likelihood is ranked.", 0, 1000, 19);
 
+    private static readonly Option<string> Prompt = CommonOptions.Word("--prompt", "What is hidden: a passkey of five digits, or a password of eight letters and digits.", "FORM", "passkey", "password");
+
     /// <summary>The command with its options.</summary>
     public static Command Create() =>
         new Command("passkey", "Hide a number in filler text and ask for it: by depth and length; writes passkey.json and passkey.html.")
@@ -28,6 +30,7 @@ internal static class PasskeyCommand
             Depths,
             Trials,
             Alternatives,
+            Prompt,
             EvaluationOptions.Out,
             CommonOptions.Device,
             CommonOptions.Dtype,
@@ -41,7 +44,8 @@ internal static class PasskeyCommand
     private static void Run(ParseResult parsed, CancellationToken interrupted)
     {
         var passkey = new Passkey(
-            parsed.GetValue(LengthsOption)!, parsed.GetValue(Depths), parsed.GetValue(Trials), parsed.GetValue(Alternatives), parsed.GetValue(CommonOptions.Seed));
+            parsed.GetValue(LengthsOption)!, parsed.GetValue(Depths), parsed.GetValue(Trials), parsed.GetValue(Alternatives), parsed.GetValue(CommonOptions.Seed),
+            Enum.Parse<PasskeyForm>(parsed.GetValue(Prompt)!, ignoreCase: true));
         var specs = parsed.Specs();
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
@@ -64,6 +68,7 @@ internal static class PasskeyCommand
         [
             new("command", parsed.Line()),
             new("device", compute.DeviceName),
+            new("prompt", parsed.GetValue(Prompt)!),
             new("seed", $"{passkey.Seed}"),
         ], measured);
         parsed.Publish(report, folder);

@@ -84,6 +84,31 @@ public struct KeyedRandom
         }
     }
 
+    /// <summary>A string of letters, each any of <paramref name="choices"/>.</summary>
+    public string GetString(ReadOnlySpan<char> choices, int length)
+    {
+        var letters = new char[length];
+        foreach (ref var letter in letters.AsSpan())
+        {
+            letter = choices[(int)Below(choices.Length)];
+        }
+
+        return new string(letters);
+    }
+
+    /// <summary>Fills <paramref name="chosen"/> with numbers from 0 to <paramref name="count"/> - 1, without repetition, ascending.</summary>
+    public void Choose(Span<int> chosen, int count)
+    {
+        // Knuth's selection sampling (The Art of Computer Programming 2, algorithm S).
+        for (int number = 0, taken = 0; taken < chosen.Length; number++)
+        {
+            if (Below(count - number) < chosen.Length - taken)
+            {
+                chosen[taken++] = number;
+            }
+        }
+    }
+
     private static ulong SplitMix(ref ulong state)
     {
         state += 0x9E3779B97F4A7C15;

@@ -39,6 +39,9 @@ internal static class Numbers
     /// <summary>A count with thousands marked.</summary>
     public static string Count(double count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
+    /// <summary>A score in percent, one decimal.</summary>
+    public static string Score(double percent) => percent.ToString("0.0", CultureInfo.InvariantCulture);
+
     /// <summary>A share as whole percent.</summary>
     public static string Percent(double share) => share.ToString("0%", CultureInfo.InvariantCulture);
 }

@@ -10,7 +10,6 @@ using CutoffLen.Models;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
-using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation;
 
@@ -59,7 +58,7 @@ public sealed class PerplexityEvaluation(
     {
         CheckMemory(model);
         using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
-        var run = KeyOf(identity, model.Spec, model.Model.Dtype, model.Model.Device);
+        var run = RunKey.Of(identity, model.Spec, model.Model.Dtype, model.Model.Device, batchTokens);
         log.Append(run, new LoggedProof(model.Proof.Hash, model.Proof.VanillaHash, model.LargestLogitDifference));
         try
         {
@@ -78,7 +77,7 @@ public sealed class PerplexityEvaluation(
     /// <param name="compute">Device and dtype of the run.</param>
     public ModelScores? Recall(ModelFolder folder, PositionSetup positions, DeviceAndDtype compute)
     {
-        var run = KeyOf(folder.Identity, positions.Spec, compute.Dtype, compute.Device);
+        var run = RunKey.Of(folder.Identity, positions.Spec, compute.Dtype, compute.Device, batchTokens);
         if (log.Proof(run) is not { } proof)
         {
             return null;
@@ -133,14 +132,6 @@ public sealed class PerplexityEvaluation(
 
         return completed.Collect(forwards);
     }
-
-    /// <summary>What this evaluation's scores of a model depend on besides document and window.</summary>
-    /// <param name="identity">Names the weights.</param>
-    /// <param name="positions">The resolved position spec.</param>
-    /// <param name="dtype">Dtype of the model.</param>
-    /// <param name="device">Its device.</param>
-    public RunKey KeyOf(string identity, PositionSpec positions, ScalarType dtype, Device device) =>
-        new(identity, $"{positions}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
 
     /// <summary>Several ranks make batches of about the same length at a time, so that none waits long.</summary>
     private IEnumerable<IReadOnlyList<PlannedForward>> InOrder(IEnumerable<IReadOnlyList<PlannedForward>> batches) =>

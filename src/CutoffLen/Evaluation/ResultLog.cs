@@ -3,6 +3,8 @@ using System.Text.Json.Serialization;
 using CutoffLen.Common;
 using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Positions.Spec;
+using static TorchSharp.torch;
 
 namespace CutoffLen.Evaluation;
 
@@ -35,6 +37,10 @@ public sealed record CurveScore(
 [JsonConverter(typeof(AsText))]
 public readonly record struct RunKey(string Model, string Positions, string Dtype, string Device, int BatchTokens)
 {
+    /// <summary>The key of a model under a position method.</summary>
+    public static RunKey Of(string model, PositionSpec positions, ScalarType dtype, Device device, int batchTokens) =>
+        new(model, $"{positions}", $"{dtype}", device.type.ToString().ToLowerInvariant(), batchTokens);
+
     // A line of the log has the key as one string.
     private sealed class AsText : JsonConverter<RunKey>
     {
@@ -48,6 +54,15 @@ public readonly record struct RunKey(string Model, string Positions, string Dtyp
     }
 }
 
+/// <summary>A model's answer to a prompt.</summary>
+/// <param name="Prompt">Identity of the prompt's tokens.</param>
+/// <param name="Task">Name of the task.</param>
+/// <param name="Length">Length of the task in tokens.</param>
+/// <param name="Sample">Number of the sample.</param>
+/// <param name="Expected">What the answer should contain.</param>
+/// <param name="Text">The answer.</param>
+public sealed record LoggedAnswer(string Prompt, string Task, int Length, int Sample, IReadOnlyList<string> Expected, string Text);
+
 /// <summary>The proof that a run's position method was applied. A finished run then need not load its model again.</summary>
 /// <param name="Hash">Hash of the method's tables and bands.</param>
 /// <param name="VanillaHash">The same for vanilla RoPE.</param>
@@ -55,7 +70,7 @@ public readonly record struct RunKey(string Model, string Positions, string Dtyp
 public sealed record LoggedProof(string Hash, string VanillaHash, double LargestLogitDifference);
 
 /// <summary>
-/// The result log: a line of JSON for each scored batch, appended as it finishes. A killed run leaves it to the next one.
+/// The result log: a line of JSON for each scored batch or answer, appended as it finishes. A killed run leaves it to the next one.
 /// A file holds any number of runs (<see cref="RunKey"/>). A last line that a kill cut short is dropped.
 /// </summary>
 public sealed class ResultLog : IDisposable
@@ -67,6 +82,7 @@ public sealed class ResultLog : IDisposable
     private readonly string path;
     private readonly Dictionary<(RunKey Run, string Document, string Protocol, int Length, int FirstTarget), WindowScore> windows = [];
     private readonly Dictionary<(RunKey Run, string Document, string Protocol, int Length, int Start), CurveScore> curves = [];
+    private readonly Dictionary<(RunKey Run, string Prompt, string Task), string> answers = [];
     private readonly Dictionary<RunKey, LoggedProof> proofs = [];
 
     /// <summary>A log in memory only.</summary>
@@ -108,6 +124,9 @@ public sealed class ResultLog : IDisposable
     public CurveScore? Curve(RunKey run, string document, string protocol, int length, int start) =>
         curves.GetValueOrDefault((run, document, protocol, length, start));
 
+    /// <summary>The answer to a prompt, or null while it is not finished.</summary>
+    public string? Answer(RunKey run, string prompt, string task) => answers.GetValueOrDefault((run, prompt, task));
+
     /// <summary>The proof that a run's position method was applied, or null.</summary>
     public LoggedProof? Proof(RunKey run) => proofs.GetValueOrDefault(run);
 
@@ -117,6 +136,15 @@ public sealed class ResultLog : IDisposable
         if (Proof(run) is null)
         {
             Write(new Line(run, [], []) { Proof = proof });
+        }
+    }
+
+    /// <summary>Adds an answer that is not there yet.</summary>
+    public void Append(RunKey run, LoggedAnswer answer)
+    {
+        if (Answer(run, answer.Prompt, answer.Task) is null)
+        {
+            Write(new Line(run, [], []) { Answer = answer });
         }
     }
 
@@ -199,11 +227,19 @@ public sealed class ResultLog : IDisposable
         {
             proofs.TryAdd(line.Run, line.Proof);
         }
+
+        if (line.Answer is { } answer)
+        {
+            answers.TryAdd((line.Run, answer.Prompt, answer.Task), answer.Text);
+        }
     }
 
     private sealed record Line(RunKey Run, IReadOnlyList<WindowScore> Windows, IReadOnlyList<CurveScore> Curves)
     {
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public LoggedProof? Proof { get; init; }
+
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public LoggedAnswer? Answer { get; init; }
     }
 }

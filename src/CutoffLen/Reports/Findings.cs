@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Reports;
@@ -11,6 +12,7 @@ internal static class Findings
     {
         { Sweep: { } sweep } => OfSweep(sweep),
         { Perplexity: { } perplexity } => OfPerplexity(report, perplexity),
+        { IsRuler: true } => report.Methods.Select(measured => OfRuler(report.LabelOf(measured), measured.Ruler!)),
         _ => [],
     };
 
@@ -42,6 +44,15 @@ internal static class Findings
                 ? $"{report.LabelOf(farthest)} reaches farthest, {Numbers.Count(tokens)} tokens."
                 : $"With {report.LabelOf(farthest)} no limit was found below {Numbers.Count(farthest.Limit.Swept)} tokens.";
         }
+    }
+
+    private static string OfRuler(string label, RulerResult ruler)
+    {
+        var average = $"the average of {ruler.Tasks.Count} {(ruler.Tasks.Count == 1 ? "task" : "tasks")}";
+        var threshold = $"{Numbers.Short(ruler.Threshold)} %";
+        return ruler.EffectiveLength is not { } length ? $"With {label} {average} is below {threshold} at {Numbers.Count(ruler.Lengths[0])} tokens already."
+            : length == ruler.Lengths[^1] ? $"With {label} {average} reaches {threshold} up to {Numbers.Count(length)} tokens, the longest length measured."
+            : $"With {label} the effective length is {Numbers.Count(length)} tokens: {average} reaches {threshold} up to there.";
     }
 
     private static IEnumerable<string> OfSweep(SweepSection sweep)

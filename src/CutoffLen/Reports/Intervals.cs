@@ -1,4 +1,3 @@
-using System.Globalization;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Statistics;
 
@@ -11,10 +10,13 @@ internal static class Intervals
     public static string Perplexity(Interval interval) => $"{Numbers.Perplexity(interval.Low)}–{Numbers.Perplexity(interval.High)}";
 
     /// <summary>A share of 0 to 1 as papers print ROUGE: 29.5 for 0.295.</summary>
-    public static string Percent(double share) => (100 * share).ToString("0.0", CultureInfo.InvariantCulture);
+    public static string Percent(double share) => Numbers.Score(100 * share);
 
     /// <summary>An interval of such shares.</summary>
     public static string Percent(Interval interval) => $"{Percent(interval.Low)}–{Percent(interval.High)}";
+
+    /// <summary>An interval of scores in percent.</summary>
+    public static string Score(Interval interval) => $"{Numbers.Score(interval.Low)}–{Numbers.Score(interval.High)}";
 
     /// <summary>An interval of nats with signs.</summary>
     public static string Signed(Interval interval) => $"{Numbers.Signed(interval.Low)} to {Numbers.Signed(interval.High)}";

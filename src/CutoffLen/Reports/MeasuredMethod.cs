@@ -1,5 +1,6 @@
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
@@ -62,6 +63,9 @@ public record MeasuredMethod(
 
     /// <summary>Summaries with their ROUGE, where documents were summarized.</summary>
     public SummarizationResult? Summarization { get; init; }
+
+    /// <summary>RULER's scores, where they were measured.</summary>
+    public RulerResult? Ruler { get; init; }
 
     /// <summary>LongPPL over all documents long enough, where it was measured.</summary>
     public LongPplSummary? LongPpl { get; init; }

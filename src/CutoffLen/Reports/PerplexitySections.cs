@@ -41,7 +41,7 @@ internal static class PerplexitySections
         return Page.Section(
             "Passkey retrieval",
             answers
-                ? "Share of five-digit keys found by greedy decoding, by the depth at which they are hidden and the length of the prompt."
+                ? "Share of keys found by greedy decoding, by the depth at which they are hidden and the length of the prompt."
                 : "No key was found by greedy decoding. Shown instead is the mean rank of the hidden key's likelihood among other keys, 1 the best: where it is coloured the model sees the key better than a guess would.",
             measured.Select(m => new[]
             {

@@ -7,7 +7,7 @@ using CutoffLen.Tokenization;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// A report: what was run, on what, and the results. Perplexity, a sweep, passkey retrieval and summaries are sections of it. Console
+/// A report: what was run, on what, and the results. Perplexity, a sweep, passkey retrieval, summaries and RULER are sections of it. Console
 /// tables, CSV, JSON and the HTML page are views of this record.
 /// </summary>
 /// <param name="Made">When.</param>
@@ -26,6 +26,9 @@ public sealed record Report(
 
     /// <summary>Whether it is of summaries.</summary>
     internal bool IsOfSummaries => Methods.Any(measured => measured.Summarization is not null);
+
+    /// <summary>Whether it reports RULER's scores.</summary>
+    internal bool IsRuler => Methods is [{ Ruler: not null }, ..];
 
     /// <summary>The label of a result.</summary>
     public string LabelOf(MeasuredMethod measured) => measured is SweepCell cell ? cell.Label : LabelOf(measured.Model, measured.Method);

@@ -1,6 +1,7 @@
 using CutoffLen.Common;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 using Spectre.Console;
 using Spectre.Console.Rendering;
@@ -25,6 +26,7 @@ public static class ReportConsole
         { Sweep: { } sweep } => [SweepTable(report, sweep)],
         { Perplexity: { } perplexity } => perplexity.Protocols.Select(protocol => PerplexityTable(report, perplexity, protocol.Name)),
         { IsOfSummaries: true } => [SummariesTable(report)],
+        { IsRuler: true } => report.Methods.Select(measured => RulerTable(report.LabelOf(measured), measured.Ruler!)),
         _ => report.Methods.Select(measured => PasskeyTable(report.LabelOf(measured), measured.Passkey!)),
     };
 
@@ -123,6 +125,20 @@ public static class ReportConsole
             ]);
         }
 
+        return table;
+    }
+
+    private static Table RulerTable(string label, RulerResult ruler)
+    {
+        var table = Table($"RULER scores, percent, {label}", new TableColumn("").NoWrap(), ruler.Lengths.Select(length => Numbers.Tokens(length)), column => column);
+        foreach (var task in ruler.Tasks)
+        {
+            table.AddRow([new Text(task), .. ruler.Lengths.Select(length => ruler.At(task, length).Score).Select(score => new Text(Numbers.Score(score.Percent), Shade(score.Percent / 100)))]);
+        }
+
+        table.AddEmptyRow();
+        table.AddRow([new Text("average"), .. ruler.Lengths.Select(length => new Text(Numbers.Score(ruler.Average(length).Percent)))]);
+        table.AddRow([new Text("95% interval", Grey), .. ruler.Lengths.Select(length => new Text(Intervals.Score(ruler.Average(length).Interval), Grey))]);
         return table;
     }
 

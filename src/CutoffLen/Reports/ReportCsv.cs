@@ -4,16 +4,16 @@ using CutoffLen.Evaluation.Statistics;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>ppl.csv</c>, a row for each model, method and protocol; and <c>sweep.csv</c>, a row for each cell. Perplexity has a
-/// column for each length. Numbers have all their digits. A field without a number is empty, so is an end of an effective
-/// context beyond the measured lengths.
+/// <c>ppl.csv</c>, a row for each model, method and protocol; <c>sweep.csv</c>, a row for each cell; and <c>ruler.csv</c>, a row
+/// for each model, method and task. Perplexity and scores have a column for each length. Numbers have all their digits. A
+/// field without a number is empty, so is an end of an effective context beyond the measured lengths.
 /// </summary>
 public static class ReportCsv
 {
     /// <summary>The table as RFC 4180 has it, with line feeds.</summary>
     public static string Of(Report report)
     {
-        var rows = report.Sweep is { } sweep ? OfSweep(report, sweep) : OfPerplexity(report);
+        var rows = report.Sweep is { } sweep ? OfSweep(report, sweep) : report.IsRuler ? OfRuler(report) : OfPerplexity(report);
         return string.Concat(rows.Select(row => string.Join(',', row.Select(Field)) + "\n"));
     }
 
@@ -44,6 +44,21 @@ public static class ReportCsv
                 Text(cell.Limit?.Tokens), .. Ends(cell.Limit?.Interval), Text(cell.Price?.Nats), .. Ends(cell.Price?.Interval),
                 Text(cell.Cost?.Tokens), Text(cell.Cost?.Seconds), .. cell.Protocols[0].Lengths.Select(result => Text(result.Perplexity)),
             ];
+        }
+    }
+
+    private static IEnumerable<IEnumerable<string>> OfRuler(Report report)
+    {
+        yield return ["model", "method", "task", "dtype", .. report.Methods[0].Ruler!.Lengths.Select(length => $"{length}")];
+        foreach (var measured in report.Methods)
+        {
+            var ruler = measured.Ruler!;
+            foreach (var task in ruler.Tasks)
+            {
+                yield return [measured.Model, measured.Method, task, report.Dtype, .. ruler.Lengths.Select(length => Text(ruler.At(task, length).Score.Percent))];
+            }
+
+            yield return [measured.Model, measured.Method, "average", report.Dtype, .. ruler.Lengths.Select(length => Text(ruler.Average(length).Percent))];
         }
     }
 

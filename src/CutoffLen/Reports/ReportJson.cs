@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Positions.Theory;
 using CutoffLen.Runs;
@@ -10,7 +11,7 @@ using CutoffLen.Runs;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>ppl.json</c>, <c>sweep.json</c>, <c>passkey.json</c> and <c>summarization.json</c>: all results with all digits, and how they were measured.
+/// <c>ppl.json</c>, <c>sweep.json</c>, <c>passkey.json</c>, <c>ruler.json</c> and <c>summarization.json</c>: all results with all digits, and how they were measured.
 /// Lengths and positions are tokens, NLL is nats. An interval is [low, high], null where a single unit gives none. An end
 /// of an interval beyond the measured lengths is null.
 /// </summary>
@@ -117,6 +118,14 @@ public static class ReportJson
                 settings,
                 Results = report.Methods.Select(m => new { m.Model, m.Method, m.NativeLength, m.Proof, Summarization = Summarization(m.Summarization!) }),
             },
+            { IsRuler: true } => new
+            {
+                report.Program,
+                made,
+                report.Dtype,
+                settings,
+                Results = report.Methods.Select(m => new { m.Model, m.Method, m.NativeLength, m.Proof, Ruler = Ruler(m.Ruler!) }),
+            },
             _ => new
             {
                 report.Program,
@@ -207,6 +216,16 @@ public static class ReportJson
             s.Summary,
             s.Reference,
         }),
+    };
+
+    private static object Ruler(RulerResult ruler) => new
+    {
+        Cells = ruler.Cells.Select(c => new { c.Task, c.Length, Samples = c.Shares.Count, Score = c.Score.Percent, ScoreInterval = Ends(c.Score.Interval) }),
+        Averages = ruler.Lengths.Select(length => (length, Score: ruler.Average(length)))
+            .Select(at => new { at.length, Score = at.Score.Percent, ScoreInterval = Ends(at.Score.Interval) }),
+        ruler.Threshold,
+        ruler.EffectiveLength,
+        WeightedAverage = new { Increasing = ruler.WeightedAverage(increasing: true), Decreasing = ruler.WeightedAverage(increasing: false) },
     };
 
     private static object? LongPpl(LongPplSummary? summary) => summary is null ? null : new

@@ -5,8 +5,8 @@ using CutoffLen.Reports.Html;
 namespace CutoffLen.Reports;
 
 /// <summary>
-/// <c>report.html</c>, <c>passkey.html</c> and <c>summarization.html</c>: a report as one page that fetches nothing. It has findings, figures, tables,
-/// and how everything was measured. For screen and phone, light and dark, and for paper.
+/// <c>report.html</c>, <c>passkey.html</c>, <c>ruler.html</c> and <c>summarization.html</c>: a report as one page that fetches nothing. It has
+/// findings, figures, tables, and how everything was measured. For screen and phone, light and dark, and for paper.
 /// </summary>
 public static class ReportPage
 {
@@ -20,7 +20,7 @@ public static class ReportPage
                 "header",
                 Page.Element("p", "kicker", FormattableString.Invariant($"{report.Made:d MMMM yyyy} · {report.Dtype}{(report.Perplexity is { } perplexity ? $" · {perplexity.Protocols[0].Name}" : "")}")),
                 Plain("h1", title),
-                report.Perplexity is null ? null : Page.Element("ul", "findings", Findings.Of(report).Select(finding => Plain("li", finding)))),
+                Findings.Of(report).Select(finding => Plain("li", finding)).ToList() is { Count: > 0 } findings ? Page.Element("ul", "findings", findings) : null),
             SectionsOf(report),
             How(report),
             Plain("footer", $"Made by {report.Program}. Every number of this page, with all its digits, is in {ReportFiles.NameOf(report)}.json beside it."));
@@ -31,6 +31,7 @@ public static class ReportPage
         var models = report.Methods.Select(m => m.Model).Distinct().ToList();
         var name = models.Count == 1 ? models[0] : $"{models.Count} models";
         return report.IsOfSummaries ? $"Summaries by {name}"
+            : report.IsRuler ? $"RULER scores of {name}"
             : report.Perplexity is null ? $"Passkey retrieval of {name}"
             : report.Sweep is { Cutoffs.Count: > 0 } ? $"Context limit of {name}, before and after fine-tuning"
             : $"Context limit of {name}";
@@ -41,6 +42,7 @@ public static class ReportPage
         { Sweep: { } sweep, Perplexity: { } perplexity } => SweepSections.Of(report, perplexity, sweep),
         { Perplexity: { } perplexity } => PerplexitySections.Of(report, perplexity),
         { IsOfSummaries: true } => [PerplexitySections.Summaries(report)],
+        { IsRuler: true } => [RulerSection.Of(report)],
         _ => [PerplexitySections.Passkey(report)],
     };
 

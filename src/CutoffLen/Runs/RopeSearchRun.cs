@@ -236,7 +236,7 @@ public sealed class RopeSearchRun
     {
         var setup = Config.SetupFor(spec, settings.Length);
         using var scorer = new LlamaScorer(model.Network, setup.Layers, path);
-        return PerplexityOf(evaluation.Run(scorer, evaluation.KeyOf(identity, setup.Spec, model.Network.Dtype, model.Network.Device), cancel: stop));
+        return PerplexityOf(evaluation.Run(scorer, RunKey.Of(identity, setup.Spec, model.Network.Dtype, model.Network.Device, settings.BatchTokens), cancel: stop));
     }
 
     private static double PerplexityOf(PerplexityScores scores) =>

@@ -102,6 +102,26 @@ public sealed class LlamaScorerTests
     }
 
     [Fact]
+    public void No_token_is_likelier_than_the_likeliest()
+    {
+        using var model = Open();
+        using var scorer = new LlamaScorer(model, Method(model, "rope"));
+        int[][] rows = [Tokens[..24], Tokens[30..54]];
+        var likeliest = scorer.Likeliest(rows);
+        Assert.Equal([24, 24], likeliest.Select(row => row.Length));
+        int[] positions = [.. Enumerable.Range(0, 24)];
+        foreach (var (row, best) in rows.Zip(likeliest))
+        {
+            var least = scorer.Nll([new ScoringRequest(row, positions, best)])[0];
+            for (var shift = 1; shift < 40; shift++)
+            {
+                var others = scorer.Nll([new ScoringRequest(row, positions, [.. best.Select(token => (token + (shift * 37)) % model.Config.VocabSize)])])[0];
+                Assert.All(least.Zip(others), pair => Assert.True(pair.First <= pair.Second));
+            }
+        }
+    }
+
+    [Fact]
     public void LongPPL_is_that_of_its_authors_code()
     {
         using var model = Open();

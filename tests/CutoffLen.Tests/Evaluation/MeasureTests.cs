@@ -65,6 +65,20 @@ public sealed class MeasureTests
     }
 
     [Fact]
+    public void A_password_is_hidden_in_the_same_prompt()
+    {
+        var random = new KeyedRandom(0, "test");
+        var key = PasskeyPrompt.Draw(PasskeyForm.Password, ref random);
+        Assert.Matches("^[a-zA-Z0-9]{8}$", key);
+        var prompt = PasskeyPrompt.Of(900, 0.5, key, Characters.Encode, PasskeyForm.Password);
+        var text = Characters.Decode(prompt.Prompt);
+        Assert.Contains($"\nThe password is {key}. Remember it. {key} is the password.\n", text);
+        Assert.EndsWith("\nWhat is the password? The password is", text);
+        Assert.Equal($" {key}", Characters.Decode(prompt.Answer));
+        Assert.Equal(" abcdefgh", Characters.Decode(Assert.Single(PasskeyPrompt.Alternatives(prompt, ["abcdefgh"], Characters.Encode))));
+    }
+
+    [Fact]
     public void Too_short_a_passkey_length_is_an_error_that_says_what_is_needed() =>
         Assert.Contains("at least 251 tokens", Assert.Throws<UserException>(() => PasskeyPrompt.Of(200, 0.5, "48213", Characters.Encode)).Message);
 

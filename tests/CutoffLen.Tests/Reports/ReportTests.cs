@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
+using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Reports;
 using CutoffLen.Reports.Charts;
@@ -143,6 +144,25 @@ public sealed class ReportTests
         var report = Report("tiny");
         string All() => ReportCsv.Of(report) + ReportJson.Text(report) + ReportPage.Of(report);
         Assert.Equal(CultureTests.Under("", All), CultureTests.Under("de-DE", All));
+    }
+
+    [Fact]
+    public void RULERs_scores_have_a_heat_map_a_method_and_say_how_far_they_reach()
+    {
+        var ruler = new RulerResult([new("vt", 512, [1, 1]), new("cwe", 512, [1, 0.5]), new("vt", 1024, [0.5, 0]), new("cwe", 1024, [0, 0])]) { Threshold = 80 };
+        string[] methods = ["rope", "ntk"];
+        var report = new Report(
+            DateTimeOffset.UnixEpoch, "cutoff 0", "fp32", [], [.. methods.Select(method => new MeasuredMethod("m", method, 512, null, [], null, []) { Ruler = ruler })]);
+        using var folder = new TemporaryFolder();
+        Assert.Equal(["ruler.html", "ruler.csv", "ruler.json"], ReportFiles.Write(report, folder[""]));
+        var root = XDocument.Parse(File.ReadAllText(folder["ruler.html"])["<!DOCTYPE html>\n".Length..]).Root!;
+        Assert.Equal(2 * 2, root.Descendants().Count(e => e.Name.LocalName == "svg"));
+        Assert.Contains("With ntk the effective length is 512 tokens: the average of 2 tasks reaches 80 % up to there.", root.ToString());
+        Assert.Equal(["m", "rope", "cwe", "fp32", "75", "0"], ParseCsv(File.ReadAllText(folder["ruler.csv"]))[2]);
+        Assert.Equal(["m", "rope", "average", "fp32", "87.5", "12.5"], ParseCsv(File.ReadAllText(folder["ruler.csv"]))[3]);
+        var json = JsonNode.Parse(File.ReadAllText(folder["ruler.json"]))!["results"]![1]!["ruler"]!;
+        Assert.Equal(512, (int)json["effective_length"]!);
+        Assert.Equal((87.5 + (2 * 12.5)) / 3, (double)json["weighted_average"]!["increasing"]!, 1e-9);
     }
 
     private static Report Report(string model)

@@ -34,7 +34,7 @@ public sealed class Needle : PerplexityProtocol
     public static (Needle Protocol, IReadOnlyList<EvaluationDocument> Documents) Hide(
         IReadOnlyList<EvaluationDocument> documents, int length, Func<string, int[]> encode, long seed)
     {
-        var question = encode($"\n{PasskeyPrompt.Question}");
+        var question = encode($"\n{PasskeyPrompt.Question()}");
         int? answer = null;
         var hidden = new List<EvaluationDocument>();
         foreach (var (n, document) in documents.Index())
@@ -62,7 +62,7 @@ public sealed class Needle : PerplexityProtocol
             {
                 var random = new KeyedRandom(seed, "needle", document, attempt);
                 var key = random.Between(10_000, 99_999).ToString(CultureInfo.InvariantCulture);
-                var asked = encode($"\n{PasskeyPrompt.Question} {key}");
+                var asked = encode($"\n{PasskeyPrompt.Question()} {key}");
                 var tokens = asked.Length - asked.AsSpan().CommonPrefixLength(question);
                 if (tokens == (answer ??= tokens))
                 {

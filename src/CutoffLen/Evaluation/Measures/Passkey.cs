@@ -1,4 +1,3 @@
-using System.Globalization;
 using CutoffLen.Common;
 using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Scoring;
@@ -40,7 +39,7 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 }
 
 /// <summary>
-/// Passkey retrieval: a five-digit key is hidden at some depth of filler text and asked for at its end. A key is found when
+/// Passkey retrieval: a key is hidden at some depth of filler text and asked for at its end. A key is found when
 /// greedy decoding begins with it. The key's likelihood is also ranked among those of other keys, which shows whether a
 /// model too small to answer sees the key.
 /// </summary>
@@ -49,7 +48,8 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 /// <param name="Trials">Keys for each length and depth.</param>
 /// <param name="Alternatives">Other keys in the ranking.</param>
 /// <param name="Seed">Seed of the keys, the same keys for every model and method.</param>
-public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0)
+/// <param name="Form">What the keys are.</param>
+public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0, PasskeyForm Form = PasskeyForm.Passkey)
 {
     /// <summary>Runs every length and depth; reports each cell as it finishes. Ranks share the keys of a length.</summary>
     public PasskeyResult Run(
@@ -92,14 +92,14 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
         var keys = new List<string>();
         while (keys.Count <= Alternatives)
         {
-            var key = (10_000 + random.Below(90_000)).ToString(CultureInfo.InvariantCulture);
+            var key = PasskeyPrompt.Draw(Form, ref random);
             if (!keys.Contains(key))
             {
                 keys.Add(key);
             }
         }
 
-        var prompt = PasskeyPrompt.Of(length, depth, keys[0], encode);
+        var prompt = PasskeyPrompt.Of(length, depth, keys[0], encode, Form);
         var others = PasskeyPrompt.Alternatives(prompt, keys.Skip(1), encode);
         var scores = model.Answer(prompt.Prompt, prompt.Answer.Length, [prompt.Answer, .. others]);
         var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || decode(scores.Decoded).TrimStart().StartsWith(keys[0], StringComparison.Ordinal);

@@ -28,7 +28,10 @@ public sealed record EvaluationDocument(string Name, int[] Tokens, long Words, l
     private string? identity;
 
     /// <summary>A hash of the tokens. It names the document in result files, independent of its path.</summary>
-    public string Identity => identity ??= Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<int>(Tokens)).AsSpan(0, 8));
+    public string Identity => identity ??= IdentityOf(Tokens);
+
+    /// <summary>A hash of tokens.</summary>
+    public static string IdentityOf(int[] tokens) => Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<int>(tokens)).AsSpan(0, 8));
 
     /// <summary>The token that a protocol puts before this document, or null where it puts none.</summary>
     public int? Prefix(DocumentStart start, SpecialTokens special)

@@ -73,6 +73,21 @@ public sealed class LlamaScorer(LlamaForCausalLM model, LayerPlan layers, Attent
         return new AnswerScores(row[prompt.Length..], nll);
     }
 
+    /// <summary>The likeliest token after each token of rows of equal length, the tokens before it given (teacher forcing).</summary>
+    public int[][] Likeliest(IReadOnlyList<int[]> rows)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var tokens = tensor([.. rows.SelectMany(row => row)], ScalarType.Int64).view(rows.Count, -1).to(model.Device); // [B, T]
+        var hidden = model.Hidden(tokens, PlansFor(rows[0].Length)); // [B, T, C]
+        return [.. Enumerable.Range(0, rows.Count).Select(row =>
+        {
+            using var step = NewDisposeScope();
+            var likeliest = model.Logits(hidden[row]).argmax(-1).to(ScalarType.Int32).cpu(); // [T]
+            return likeliest.data<int>().ToArray();
+        })];
+    }
+
     /// <inheritdoc/>
     public void Dispose() => lastPlans?.Dispose();
 

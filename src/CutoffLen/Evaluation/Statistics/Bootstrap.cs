@@ -12,6 +12,18 @@ public readonly record struct Interval(double Low, double High)
 
     /// <summary>Whether the interval lies on one side of a value.</summary>
     public bool Excludes(double value) => value < Low || value > High;
+
+    /// <summary>
+    /// Wilson's score interval of a share (Newcombe, Statistics in Medicine 17, 1998, method 3). It has a width where all trials
+    /// went one way too.
+    /// </summary>
+    public static Interval OfShare(double share, int trials)
+    {
+        const double z = 1.959963984540054;
+        var (scale, center) = (1 + (z * z / trials), share + (z * z / (2 * trials)));
+        var half = z * Math.Sqrt((share * (1 - share) / trials) + (z * z / (4.0 * trials * trials)));
+        return new(Math.Max(0, (center - half) / scale), Math.Min(1, (center + half) / scale));
+    }
 }
 
 /// <summary>

@@ -56,19 +56,6 @@ public abstract class PositionIdSampler
         }
     }
 
-    /// <summary>Fills <paramref name="chosen"/> with numbers from 0 to <paramref name="count"/> - 1, without repetition, ascending.</summary>
-    private protected static void Choose(Span<int> chosen, int count, ref KeyedRandom random)
-    {
-        // Knuth's selection sampling (The Art of Computer Programming 2, algorithm S).
-        for (int number = 0, taken = 0; taken < chosen.Length; number++)
-        {
-            if (random.Below(count - number) < chosen.Length - taken)
-            {
-                chosen[taken++] = number;
-            }
-        }
-    }
-
     /// <summary>The breaks after a document's first token and before its end.</summary>
     private static ReadOnlySpan<int> Within(ReadOnlySpan<int> breaks, int start, int end)
     {

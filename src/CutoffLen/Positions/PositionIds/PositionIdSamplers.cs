@@ -113,7 +113,7 @@ public sealed class RandomizedSampler : PositionIdSampler
 {
     /// <inheritdoc/>
     protected override void Sample(Span<int> ids, DocumentInRow document, ref KeyedRandom random) =>
-        Choose(ids, document.Target, ref random);
+        random.Choose(ids, document.Target);
 }
 
 /// <summary>
@@ -266,7 +266,7 @@ public sealed class LongRecipeSampler : PositionIdSampler
 
         ReadOnlySpan<int> breaks = document.Breaks.IsEmpty ? [document.Start + random.Between(1, ids.Length - 1)] : document.Breaks;
         var slots = new int[breaks.Length + 1]; // of the sentences, among the skipped positions
-        Choose(slots, document.Target - ids.Length + slots.Length, ref random);
+        random.Choose(slots, document.Target - ids.Length + slots.Length);
         var plain = random.Between(1, (ids.Length + 1) / 2);
         for (var sentence = 1; sentence < slots.Length; sentence++)
         {

@@ -18,23 +18,23 @@ internal sealed record HeatCell(double Share, string Label, string Tip);
 internal sealed record HeatMap(
     string Label, string XLabel, string YLabel, IReadOnlyList<string> Columns, IReadOnlyList<string> Rows, IReadOnlyList<IReadOnlyList<HeatCell>> Cells)
 {
-    private const double Left = 52;
     private const double Top = 26;
     private const double Bottom = 40;
 
     /// <summary>Draws at a width; cells keep a readable height.</summary>
     public XElement Draw(double width, string style)
     {
-        var cellWidth = Math.Min(96, (width - Left - 6) / Columns.Count);
+        var left = Math.Max(52, 16 + (6.4 * Rows.Max(row => row.Length)));
+        var cellWidth = Math.Min(96, (width - left - 6) / Columns.Count);
         const double cellHeight = 26;
         var height = Top + (cellHeight * Rows.Count) + Bottom;
         return Svg.Picture(
             width, height, Label, style,
             Svg.Text(4, 14, YLabel, "axis-label"),
-            Rows.Select((row, r) => Svg.Text(Left - 8, Top + (cellHeight * (r + 0.5)) + 4, row, "tick", "end")),
-            Columns.Select((column, c) => Svg.Text(Left + (cellWidth * (c + 0.5)), height - Bottom + 16, column, "tick", "middle")),
-            Svg.Text(Left + (cellWidth * Columns.Count / 2), height - 6, XLabel, "axis-label", "middle"),
-            Cells.Select((row, r) => row.Select((cell, c) => DrawCell(cell, Left + (cellWidth * c), Top + (cellHeight * r), cellWidth, cellHeight))));
+            Rows.Select((row, r) => Svg.Text(left - 8, Top + (cellHeight * (r + 0.5)) + 4, row, "tick", "end")),
+            Columns.Select((column, c) => Svg.Text(left + (cellWidth * (c + 0.5)), height - Bottom + 16, column, "tick", "middle")),
+            Svg.Text(left + (cellWidth * Columns.Count / 2), height - 6, XLabel, "axis-label", "middle"),
+            Cells.Select((row, r) => row.Select((cell, c) => DrawCell(cell, left + (cellWidth * c), Top + (cellHeight * r), cellWidth, cellHeight))));
     }
 
     private static XElement DrawCell(HeatCell cell, double x, double y, double width, double height)
