@@ -29,6 +29,7 @@ internal static class CommandLine
             FinetuneCommand.Create(),
             VerifyResumeCommand.Create(),
             MergeCommand.Create(),
+            ExportCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),
             SweepCommand.Create(),
