@@ -60,6 +60,32 @@ public sealed class TokenizerTests : IDisposable
         AssertSameIds(preTokenizer, note);
     }
 
+    [Fact]
+    public void Runs_of_spaces_have_one_score_as_in_llama_2_and_no_other_tokens_may()
+    {
+        // transformers orders merges of one score by the length of the left part, so those of runs alternate.
+        var json = TokenizerFamilies.All["Llama 2"]();
+        var vocabulary = json["model"]!["vocab"]!.AsObject();
+        foreach (var length in Enumerable.Range(2, 7).Where(length => !vocabulary.ContainsKey(new string('▁', length))))
+        {
+            vocabulary[new string('▁', length)] = vocabulary.Count;
+        }
+
+        var splits = Enumerable.Range(2, 7).SelectMany(length => Enumerable.Range(1, length - 1).Select(left => (Left: new string('▁', left), Right: new string('▁', length - left))));
+        var others = WithEverySplit(json)["model"]!["merges"]!.AsArray().Select(merge => (Left: (string)merge![0]!, Right: (string)merge[1]!)).Where(merge => (merge.Left + merge.Right).Trim('▁').Length > 0).ToList();
+        void Write(IEnumerable<(string Left, string Right)> order)
+        {
+            json["model"]!["merges"] = new JsonArray([.. order.Select(merge => new JsonArray(merge.Left, merge.Right))]);
+            WriteModel("tokenizer.json", Encoding.UTF8.GetBytes(json.ToJsonString()));
+        }
+
+        Write([.. splits.OrderByDescending(merge => merge.Left.Length), .. others]);
+        AssertSameIds("default", null);
+        var several = others.GroupBy(merge => merge.Left + merge.Right).First(token => token.Count() > 1);
+        Write([several.First(), .. others.Where(merge => !several.Contains(merge)), .. several.Skip(1), .. splits]);
+        Assert.Contains("alternate", Assert.Throws<UserException>(() => GgufExport.Write(folder["model"], folder["model.gguf"])).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [MemberData(nameof(Others))]
     public void What_llama_cpp_cuts_otherwise_is_refused(string family) =>

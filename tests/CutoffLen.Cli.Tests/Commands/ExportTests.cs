@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints.Gguf;
 
 namespace CutoffLen.Cli.Tests.Commands;
 
@@ -28,6 +29,13 @@ public sealed class ExportTests : IDisposable
         var adapters = Golden.Path("adapters/pissa/adapter-plain");
         var error = Assert.Single(Cutoff.Run("export", "--model", adapters, "--out", folder["a.gguf"]).Exits(1).ErrorLines);
         Assert.Contains($"cutoff merge --model {adapters}", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_stopped_export_leaves_nothing()
+    {
+        Assert.Throws<OperationCanceledException>(() => GgufExport.Write(Demo, folder["demo.gguf"], stop: new CancellationToken(canceled: true)));
+        Assert.Empty(Directory.GetFiles(folder.Root));
     }
 
     [Theory]

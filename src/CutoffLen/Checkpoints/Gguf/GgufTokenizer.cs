@@ -14,25 +14,6 @@ internal sealed class GgufTokenizer
 {
     private const string Space = "▁";
 
-    // What ByteLevel and Digits cut out beside a Split's own expression.
-    private const string Digit = @"\p{N}";
-
-    private const string Llama3Words = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    private const string Qwen2Words = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    private const string TekkenWords =
-        @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-    /// <summary>llama.cpp's pre-tokenizers (llama-vocab.cpp, llm_tokenizer_bpe) by the expressions that cut words, and model.ignore_merges.</summary>
-    private static readonly Dictionary<(string Expressions, bool IgnoreMerges), string> PreTokenizerNames = new()
-    {
-        [(Llama3Words, true)] = "llama-bpe",
-        [(Llama3Words, false)] = "smaug-bpe",
-        [(Qwen2Words, false)] = "qwen2",
-        [(TekkenWords, true)] = "tekken",
-        [($"{Digit}\n{PreTokenizers.Gpt2}", false)] = "smollm",
-        [(PreTokenizers.Gpt2, false)] = "gpt-2",
-    };
-
     private readonly string[] tokens;
     private readonly Kind[] kinds;
     private readonly float[] scores;
@@ -110,9 +91,9 @@ internal sealed class GgufTokenizer
         var (bos, eos) = (special.Bos ?? Only(special.Before) ?? modelBos, special.Eos ?? Only(special.After) ?? modelEos);
         foreach (var (name, id) in new[] { ("bos", bos), ("eos", eos), ("unknown", Find(settings.Unknown) ?? Find(kinds, Kind.Unknown)), ("padding", Find(settings.Padding)) })
         {
-            if (id is { } known)
+            if (id < tokens.Length)
             {
-                metadata.Add($"tokenizer.ggml.{name}_token_id", known);
+                metadata.Add($"tokenizer.ggml.{name}_token_id", id.Value);
             }
         }
 
@@ -189,18 +170,27 @@ internal sealed class GgufTokenizer
         if (SpacePrefix(root, normalizers, definition.Model) is { } prefix)
         {
             addsSpace = prefix;
-            ScoreByMerges(definition);
+            foreach (var (token, score) in MergeScores.Of(merges, definition.Model))
+            {
+                scores[definition.Model.Find(token)!.Value] = score;
+            }
+
+            foreach (var value in Enumerable.Range(0, 256))
+            {
+                kinds[definition.Model.Find($"<0x{value:X2}>")!.Value] = Kind.Byte;
+            }
+
+            if (definition.Model.Find(settings.Unknown ?? "<unk>") is { } unknown)
+            {
+                kinds[unknown] = Kind.Unknown;
+            }
+
             return;
         }
 
-        var expressions = Expressions(root["pre_tokenizer"]);
-        if (expressions is null || !PreTokenizerNames.TryGetValue((expressions, root["model"]["ignore_merges"].Flag()), out preTokenizer))
-        {
-            throw new InvalidDataException(
-                $"it has no name for pre_tokenizer {root["pre_tokenizer"]} with ignore_merges {(root["model"]["ignore_merges"].Flag() ? "true" : "false")}; "
-                + $"those that can be exported are {string.Join(", ", PreTokenizerNames.Values)}, and SentencePiece's");
-        }
-
+        preTokenizer = GgufPreTokenizers.Name(Steps(root["pre_tokenizer"], "pretokenizers"), root["model"]["ignore_merges"].Flag()) ?? throw new InvalidDataException(
+            $"it has no name for pre_tokenizer {root["pre_tokenizer"]} with ignore_merges {(root["model"]["ignore_merges"].Flag() ? "true" : "false")}; "
+            + $"those that can be exported are {string.Join(", ", GgufPreTokenizers.Names)}, and SentencePiece's");
         foreach (var step in normalizers)
         {
             if (step["type"].Text() != "NFC")
@@ -210,34 +200,6 @@ internal sealed class GgufTokenizer
 
             notes.Add("the tokenizer normalizes texts to NFC, llama.cpp does not: other texts get other ids there");
         }
-    }
-
-    /// <summary>
-    /// The expressions that cut text into words of bytes, a line each; null where there is another step. An expression that is kept apart and one that
-    /// everything else is removed around are the same, because these match all of a text.
-    /// </summary>
-    private static string? Expressions(JsonPart part)
-    {
-        var found = new List<string?>();
-        foreach (var step in Steps(part, "pretokenizers"))
-        {
-            switch (step["type"].Text())
-            {
-                case "Split" when (step["behavior"].Text(), step["invert"].Flag()) is ("Isolated", false) or ("Removed", true):
-                    found.Add(step["pattern"]["Regex"].Text());
-                    break;
-                case "Digits" when step["individual_digits"].Flag():
-                    found.Add(Digit);
-                    break;
-                case "ByteLevel" when !step["add_prefix_space"].Flag():
-                    found.AddRange(step["use_regex"].IsNull || step["use_regex"].Flag() ? [PreTokenizers.Gpt2] : []);
-                    break;
-                default:
-                    return null;
-            }
-        }
-
-        return string.Join('\n', found);
     }
 
     /// <summary>Whether a space is put before a text, in the forms that SentencePiece's models have in tokenizer.json; null for all others.</summary>
@@ -267,51 +229,6 @@ internal sealed class GgufTokenizer
 
     private void NoteSpace(bool differs) => notes.AddRange(
         differs ? ["the tokenizer puts a space before a text that begins with none; llama.cpp puts one before every text, and after each special token in it"] : []);
-
-    /// <summary>
-    /// Scores by which llama.cpp merges in the order of the list: minus the rank of a token's first merge. llama.cpp joins any two neighbours that make a
-    /// token, so each split of a token into two tokens must be a merge. Tokens whose merges alternate have one score, by which the leftmost pair comes
-    /// first; that is the list's order for runs of one character only.
-    /// </summary>
-    private void ScoreByMerges(TokenizerDefinition definition)
-    {
-        var (vocabulary, known) = (definition.Model, merges.ToHashSet());
-        var ranks = new Dictionary<string, (int First, int Last)>(StringComparer.Ordinal);
-        foreach (var (rank, (left, right)) in merges.Index())
-        {
-            ranks[left + right] = (ranks.TryGetValue(left + right, out var before) ? before.First : rank, rank);
-        }
-
-        var (score, end, previous) = (0, -1, "");
-        foreach (var (token, (first, last)) in ranks.OrderBy(rank => rank.Value.First))
-        {
-            if (first < end && (token + previous).Distinct().Count() > 1)
-            {
-                throw new InvalidDataException($"the merges of {JsonFile.Show(previous)} and {JsonFile.Show(token)} alternate, and it merges by scores of tokens");
-            }
-
-            score = first < end ? score : first;
-            (end, previous) = (Math.Max(end, last), token);
-            scores[vocabulary.Find(token)!.Value] = -score;
-            for (var cut = 1; cut < token.Length; cut++)
-            {
-                if (vocabulary.Find(token[..cut]) is not null && vocabulary.Find(token[cut..]) is not null && !known.Contains((token[..cut], token[cut..])))
-                {
-                    throw new InvalidDataException($"{JsonFile.Show(token[..cut])} and {JsonFile.Show(token[cut..])} are no merge, and it joins any two tokens that make one");
-                }
-            }
-        }
-
-        for (var value = 0; value < 256; value++)
-        {
-            kinds[vocabulary.Find($"<0x{value:X2}>")!.Value] = Kind.Byte;
-        }
-
-        if (Find(settings.Unknown ?? "<unk>") is { } unknown)
-        {
-            kinds[unknown] = Kind.Unknown;
-        }
-    }
 
     private static List<JsonPart> Steps(JsonPart part, string several) =>
         part.IsNull ? [] : part["type"].Text() == "Sequence" ? [.. part[several].Items().SelectMany(item => Steps(item, several))] : [part];
