@@ -30,6 +30,7 @@ internal static class CommandLine
             VerifyResumeCommand.Create(),
             RunsCommand.Create(),
             MergeCommand.Create(),
+            ExportCommand.Create(),
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),
             SweepCommand.Create(),

@@ -34,6 +34,7 @@ public sealed class MissingTorchTests : IDisposable
             ["plan"] = ["--model", Model, "--cutoff", "512"],
             ["finetune"] = run,
             ["verify-resume"] = run,
+            ["export"] = ["--model", Model, "--out", folder["model.gguf"]],
             ["merge"] = ["--model", folder["adapters"], "--out", folder["merged"]],
             ["eval-ppl"] = ["--model", Model, "--data", Text, "--out", folder["ppl"]],
             ["sweep"] = ["--config", Path.Combine(Demo, "demo.yaml"), "--out", folder["sweep"], "--set", $"model={Model}", $"data={Text}", $"eval_data={Text}"],

@@ -18,7 +18,8 @@ internal static class SentencePieceFile
     // Stands for a space.
     private const char Space = '\u2581';
 
-    private enum Kind
+    /// <summary>The kinds of pieces (ModelProto.SentencePiece.Type).</summary>
+    public enum Kind
     {
         Normal = 1,
         Unknown = 2,
@@ -28,10 +29,13 @@ internal static class SentencePieceFile
         Byte = 6,
     }
 
-    private sealed record Piece(string Text, float Score, Kind Kind);
+    /// <summary>A piece, which is a token.</summary>
+    public sealed record Piece(string Text, float Score, Kind Kind);
 
-    private sealed class Model
+    /// <summary>What the file says.</summary>
+    public sealed class Model
     {
+        /// <summary>The pieces, by id.</summary>
         public List<Piece> Pieces { get; } = [];
 
         public int Type { get; set; } = 1;
@@ -42,8 +46,10 @@ internal static class SentencePieceFile
 
         public bool HasRules { get; set; }
 
+        /// <summary>add_dummy_prefix: a space is put before a text.</summary>
         public bool AddPrefix { get; set; } = true;
 
+        /// <summary>remove_extra_whitespaces.</summary>
         public bool RemoveExtra { get; set; } = true;
 
         public bool EscapeSpaces { get; set; } = true;
@@ -61,7 +67,7 @@ internal static class SentencePieceFile
     {
         try
         {
-            var model = ReadModel(new CodedInputStream(bytes));
+            var model = ReadModel(bytes);
             return Check(model) is { } fault ? throw new InvalidDataException(fault) : Build(model, path, legacy);
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidProtocolBufferException or DecoderFallbackException or ArgumentException)
@@ -70,10 +76,11 @@ internal static class SentencePieceFile
         }
     }
 
+    /// <summary>What a file says, unchecked.</summary>
     // A tag is (field number << 3) | wire type: 0 is a varint, 2 has a length, 5 is four bytes.
-    private static Model ReadModel(CodedInputStream message)
+    public static Model ReadModel(byte[] bytes)
     {
-        var model = new Model();
+        var (model, message) = (new Model(), new CodedInputStream(bytes));
         while (message.ReadTag() is not 0 and var tag)
         {
             switch (tag)

@@ -14,7 +14,8 @@ internal static partial class TiktokenFile
     // Finding a token's merges takes time quadratic in its length.
     private const int LongestToken = 1024;
 
-    private const string Words =
+    /// <summary>Matches LLaMA 3's words.</summary>
+    public const string Words =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     /// <summary>Whether a file begins with such a line.</summary>

@@ -10,7 +10,8 @@ internal delegate void PreTokenizer(TextPart piece, List<TextPart> parts);
 /// <summary>The pre-tokenizer of a tokenizer.json: how text is cut into the words that tokens are found in.</summary>
 internal static class PreTokenizers
 {
-    private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+    /// <summary>Matches the words of GPT-2, which ByteLevel cuts out unless use_regex is off.</summary>
+    public const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     // Rust's is_ascii_punctuation, and Unicode's.
     private const string Punctuation = @"[[:punct:]&&[\p{P}\x00-\x7F]]";

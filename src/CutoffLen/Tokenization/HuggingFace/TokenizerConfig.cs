@@ -1,4 +1,6 @@
+using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.Unicode;
 using CutoffLen.Common;
 using CutoffLen.Files;
 
@@ -72,6 +74,24 @@ internal sealed class TokenizerConfig
 
     /// <summary>eos_token, likewise.</summary>
     public string? Eos => Token("eos_token")?.Content;
+
+    /// <summary>unk_token, likewise.</summary>
+    public string? Unknown => Token("unk_token")?.Content;
+
+    /// <summary>pad_token, likewise.</summary>
+    public string? Padding => Token("pad_token")?.Content;
+
+    /// <summary>What makes a text of a conversation: chat_template.jinja, or else chat_template, of several the one named default; null for none.</summary>
+    public string? ChatTemplate
+    {
+        get
+        {
+            var file = Path.Combine(Folder, "chat_template.jinja");
+            return File.Exists(file) ? ReadText(file)
+                : json["chat_template"] is JsonArray named ? named.FirstOrDefault(item => item?["name"].AsText() == "default")?["template"].AsText()
+                : json["chat_template"].AsText();
+        }
+    }
 
     /// <summary>added_tokens_decoder, or else added_tokens.json, with the ids that they have there.</summary>
     public IReadOnlyList<AddedToken> Added { get; }
@@ -153,6 +173,12 @@ internal sealed class TokenizerConfig
             item["single_word"].AsFlag() == true,
             item["normalized"].AsFlag() ?? !special,
             file);
+    }
+
+    private static string ReadText(string file)
+    {
+        var bytes = JsonFile.ReadBytes(file, JsonFile.SmallFile);
+        return Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : throw new UserException($"{file}: not UTF-8 text");
     }
 
     private bool? Flag(string key) => json[key] switch

@@ -45,6 +45,9 @@ internal static class TokenizerJson
         }
     }
 
+    /// <summary>The merges of the file's model, the first to be merged first.</summary>
+    public static IEnumerable<(string Left, string Right)> Merges(JsonPart model) => model["merges"].Items().Where(merge => !IsHeading(merge)).Select(ReadMerge);
+
     private static BpeModel ReadModel(JsonPart model)
     {
         Require(model, "type", type => type is "BPE" or null, "BPE");
@@ -55,7 +58,7 @@ internal static class TokenizerJson
             throw new InvalidDataException("model.dropout is set, which would make ids random");
         }
 
-        return new BpeModel(ReadVocabulary(model["vocab"]), [.. model["merges"].Items().Where(merge => !IsHeading(merge)).Select(ReadMerge)], new BpeRules(
+        return new BpeModel(ReadVocabulary(model["vocab"]), [.. Merges(model)], new BpeRules(
             model["byte_fallback"].Flag(),
             model["unk_token"].Text(),
             model["fuse_unk"].Flag(),
