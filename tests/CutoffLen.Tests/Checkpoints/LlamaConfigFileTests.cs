@@ -2,6 +2,8 @@ using System.Text.Json.Nodes;
 using CutoffLen.Checkpoints;
 using CutoffLen.Files;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions.HuggingFace;
+using CutoffLen.Positions.Methods;
 
 namespace CutoffLen.Tests.Checkpoints;
 
@@ -170,6 +172,19 @@ public sealed class LlamaConfigFileTests
         Assert.Equal((16, 12, 4), (config.HeadDim, config.Positions.HeadDim, config.Positions.UnencodedDim));
         AssertWritten(config);
         Assert.Equal(12, Read(Edit("model_type", "\"phi3\"", "rope_theta", null, "rope_scaling", null, "rope_parameters", """{"rope_type":"default","rope_theta":10000.0,"partial_rotary_factor":0.75}""")).RotaryDim);
+    }
+
+    /// <summary>transformers refuses every type but longrope in phi3.</summary>
+    [Theory]
+    [InlineData("yarn:factor=2", false)]
+    [InlineData("linear:factor=2", false)]
+    [InlineData("longrope:factor=2,original=64,long=1/2/3/4/5/6,short=1/1/1/1/1/1", true)]
+    public void Phi3_has_one_type_in_Hugging_Faces_form(string spec, bool isTheirs)
+    {
+        var config = Read(Edit("model_type", "\"phi3\"", "partial_rotary_factor", "0.75"));
+        var saved = config.With(PositionConfig.Of(config.SetupFor(PositionMethods.Parse(spec), 128), "phi3"));
+        Assert.Equal((isTheirs, isTheirs), (saved.RopeScaling is not null, saved.PositionMethod is null));
+        AssertWritten(saved);
     }
 
     [Theory]

@@ -19,7 +19,7 @@ public sealed record PositionConfig
 
     internal const string OriginalKey = "original_max_position_embeddings";
 
-    // The default of llama, mistral, ministral3 and qwen2 in every version.
+    // The default of every model type but smollm3, in every version.
     private const double DefaultTheta = 10_000;
 
     // vLLM divides max_position_embeddings by the original length; some writers round the factor beside it.

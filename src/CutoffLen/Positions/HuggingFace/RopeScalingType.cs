@@ -19,8 +19,8 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
     private const string Truncate = "truncate";
 
     // original_max_position_embeddings is read by some types only, and is the native length for all. The temperature's beta goes
-    // with any type. The share of a head that rotates is the architecture's.
-    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey, Llama4Scaling.Key, "partial_rotary_factor"];
+    // with any type.
+    private static readonly string[] OfEveryType = ["rope_type", "type", "rope_theta", PositionConfig.OriginalKey, Llama4Scaling.Key];
 
     // In texts the three position ids of M-RoPE are equal, so their split over the pairs changes nothing (arXiv 2409.12191,
     // section 2.1).
@@ -125,11 +125,11 @@ internal sealed record RopeScalingType(string Name, MethodEntry Method, params (
         }));
     }
 
-    /// <summary>Whether a key that this type does not read changes no number, whoever reads it.</summary>
+    /// <summary>Whether a key that this type does not read changes no number, whoever reads it, or is read with the architecture.</summary>
     private static bool ChangesNothing(string key, JsonNode? value) =>
         // vLLM's switch of YaRN's attention factor.
         key == "apply_yarn_scaling" ? value is null || value.AsFlag() == true
-        : OnlyForImages.Contains(key) || value.IsUnset() || (OneChangesNothing.Contains(key) && value.AsNumber() == 1);
+        : key == "partial_rotary_factor" || OnlyForImages.Contains(key) || value.IsUnset() || (OneChangesNothing.Contains(key) && value.AsNumber() == 1);
 
     /// <summary>The value of a key that the type reads; null for absent.</summary>
     private JsonNode? ValueOf(JsonObject scaling, string key) => scaling[key] switch
