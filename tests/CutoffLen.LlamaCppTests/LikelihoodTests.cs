@@ -14,7 +14,7 @@ public sealed class LikelihoodTests : IDisposable
     private static readonly string Demo = Path.Combine(Repository.Root, "configs", "demo");
     private static readonly string[] Refused =
     [
-        "dynamic-linear", "dynamic-ntk", "dynamic-ntk-parts", "dynamic-yarn", "xpos", "rerope", "leaky-rerope", "self-extend", "string", "lampe", "dca", "alibi", "permute", "clex",
+        "dynamic-linear", "dynamic-ntk", "dynamic-ntk-parts", "dynamic-yarn", "xpos", "rerope", "leaky-rerope", "self-extend", "dpe", "string", "lampe", "grouped", "recurrent", "dca", "alibi", "permute", "clex",
     ];
 
     // All files of one network have the same weights.
@@ -39,6 +39,7 @@ public sealed class LikelihoodTests : IDisposable
     {
         { "llama", "rope", "llama" }, { "llama tied", "yarn", "llama" }, { "llama with biases", "llama3", "llama" }, { "mistral", "rope", "llama" },
         { "qwen2", "rope", "qwen2" }, { "qwen2", "yarn", "qwen2" }, { "qwen2", "ntk", "qwen2" }, { "qwen2", "llama3", "llama" },
+        { "qwen3", "rope", "qwen3" }, { "qwen3", "yarn", "qwen3" },
         { "smollm3", "rope@3::4=nope", "smollm3" }, { "smollm3", "yarn@3::4=nope", "smollm3" }, { "smollm3", "llama3", "llama" },
         { "ministral3", "yarn+temperature", "mistral3" }, { "ministral3", "yarn:attention_factor=1+temperature:beta=0.3", "mistral3" },
     };
@@ -104,6 +105,10 @@ public sealed class LikelihoodTests : IDisposable
 
     [Theory]
     [InlineData("smollm3", "llama3@3::4=nope", "smollm3 takes rope")]
+    [InlineData("qwen3", "llama3", "qwen3 takes rope")]
+    [InlineData("olmo2", "rope", "no export of olmo2")]
+    [InlineData("phi3", "rope", "no export of phi3")]
+    [InlineData("mistral with windows", "rope", "no export of mistral with a sliding window")]
     [InlineData("llama", "rope@1=nope", "one set of frequencies")]
     [InlineData("llama", "yarn:original=32+temperature:original=64", "one set of frequencies")]
     [InlineData("llama with biases", "rope+temperature", "mistral3 has no biases")]
@@ -121,6 +126,7 @@ public sealed class LikelihoodTests : IDisposable
         "llama tied" => Exported.Config with { TieWordEmbeddings = true },
         "llama with biases" => Exported.Config with { QkvBias = true, OutputBias = true, MlpBias = true },
         "qwen2" => Exported.Config with { ModelType = network, QkvBias = true },
+        "mistral with windows" => Exported.Config with { ModelType = "mistral", Windows = [16, 16] },
         "smollm3" => Exported.Config with { ModelType = network, NumHiddenLayers = 5 },
         _ => Exported.Config with { ModelType = network },
     };

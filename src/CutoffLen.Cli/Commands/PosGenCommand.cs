@@ -54,7 +54,7 @@ internal static class PosGenCommand
         var (task, length, testLength) = TaskOf(parsed);
         var sequences = task.Sequences(parsed.GetValue(Test), parsed.GetValue(Test), testLength).ToList();
         var (specs, compute) = (parsed.Specs(), parsed.GetCompute());
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
         var display = new RunDisplay(parsed.Terminal());
         var measured = new List<(string Model, string Method, PosGenAccuracy Accuracy)>();
         foreach (var path in folders)

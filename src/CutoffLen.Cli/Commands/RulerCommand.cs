@@ -64,7 +64,7 @@ internal static class RulerCommand
         var compute = parsed.GetCompute();
         var display = new RunDisplay(parsed.Terminal());
         using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), parsed.Ranks());
-        var folders = parsed.GetValue(EvaluationOptions.Models)!;
+        var folders = parsed.ModelFolders(interrupted);
         var measured = new List<MeasuredMethod>();
         foreach (var path in folders)
         {

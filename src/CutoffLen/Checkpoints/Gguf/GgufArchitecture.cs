@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace CutoffLen.Checkpoints.Gguf;
 
 /// <summary>
-/// A network under llama.cpp's names (src/llama-arch.cpp) and in its order of rows. Architecture <c>llama</c> holds LLaMA and Mistral, and any network of
-/// this program under frequencies that need a list of factors, which <c>qwen2</c> and <c>smollm3</c> do not read.
+/// A network under llama.cpp's names (src/llama-arch.cpp) and in its order of rows. Architecture <c>llama</c> holds LLaMA and Mistral, and those of
+/// the other families under frequencies that need a list of factors, which <c>qwen2</c> and <c>smollm3</c> do not read.
 /// </summary>
 internal sealed class GgufArchitecture
 {
@@ -18,7 +18,17 @@ internal sealed class GgufArchitecture
     public GgufArchitecture(LlamaConfig config, GgufPositions positions)
     {
         (this.config, this.positions) = (config, positions);
-        Name = positions.SkipsEveryFourthLayer ? "smollm3"
+        if (config.Windows is not null || config.PartialRotaryFactor != 1 || config.Family is { NormsAfter: true } or { FusedProjections: true } or { QueryKeyNorm: QueryKeyNorm.Projection })
+        {
+            throw new UserException($"no export of {config.ModelType}{(config.Windows is null ? "" : " with a sliding window")}; allowed are llama, mistral, ministral3, qwen2, qwen3 and smollm3 without sliding windows");
+        }
+
+        if (config.Family.QueryKeyNorm == QueryKeyNorm.Head && positions.Factors.Count > 0)
+        {
+            throw new UserException("llama.cpp's qwen3 takes rope, abf, linear, ntk and yarn (beta_fast 32, beta_slow 1) only");
+        }
+
+        Name = config.Family.QueryKeyNorm == QueryKeyNorm.Head ? "qwen3" : positions.SkipsEveryFourthLayer ? "smollm3"
             : positions.Temperature is not null ? "mistral3"
             : config.ModelType == "qwen2" && positions.Factors.Count == 0 ? "qwen2"
             : "llama";
@@ -36,8 +46,8 @@ internal sealed class GgufArchitecture
     /// <summary>general.architecture.</summary>
     public string Name { get; }
 
-    // qwen2 rotates elements n and n + D/2 of a head, as Hugging Face's weights are ordered; the others rotate 2n and 2n + 1 (llama_model_rope_type).
-    private bool RotatesNeighbours => Name != "qwen2";
+    // qwen2 and qwen3 rotate elements n and n + D/2 of a head, as Hugging Face's weights are ordered; the others rotate 2n and 2n + 1 (llama_model_rope_type).
+    private bool RotatesNeighbours => Name is not ("qwen2" or "qwen3");
 
     /// <summary>Adds the keys about the network.</summary>
     public void AddTo(GgufMetadata metadata)
@@ -98,6 +108,7 @@ internal sealed class GgufArchitecture
         ["model", "layers", var layer, "input_layernorm", var kind] => $"blk.{layer}.attn_norm.{kind}",
         ["model", "layers", var layer, "post_attention_layernorm", var kind] => $"blk.{layer}.ffn_norm.{kind}",
         ["model", "layers", var layer, "self_attn", "o_proj", var kind] => $"blk.{layer}.attn_output.{kind}",
+        ["model", "layers", var layer, "self_attn", ("q_norm" or "k_norm") and var norm, var kind] => $"blk.{layer}.attn_{norm}.{kind}",
         ["model", "layers", var layer, "self_attn", var projection, var kind] => $"blk.{layer}.attn_{projection[0]}.{kind}",
         ["model", "layers", var layer, "mlp", var projection, var kind] => $"blk.{layer}.ffn_{projection.Split('_')[0]}.{kind}",
         _ => throw new ArgumentException($"llama.cpp has no name for {name}", nameof(name)),

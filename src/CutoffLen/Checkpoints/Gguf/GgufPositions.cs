@@ -23,7 +23,7 @@ internal sealed record GgufPositions
 
     private static readonly string[] Expressible =
     [
-        "rope", "abf", "linear", "ntk", "ntk-parts", "ntk-mixed", "yarn", "longrope", "llama3", "giraffe-power", "giraffe-truncated", "p-rope", "hope", "nope", "drope",
+        "rope", "abf", "linear", "ntk", "ntk-parts", "ntk-mixed", "yarn", "longrope", "llama3", "giraffe-power", "giraffe-truncated", "p-rope", "hope", "nope", "drope", "dprope",
     ];
 
     /// <summary>Base of the frequencies.</summary>
