@@ -80,7 +80,8 @@ internal static class JsonLinesFile
         {
             (null, null, null) => throw new InvalidDataException($"the object has no field '{textField}'; dataset_text_field names the one with the text"),
             (null, { } prompt, { } completion) => (prompt + completion, prompt.Length),
-            ({ } alone, null, _) or ({ } alone, _, null) => (alone, null),
+            ({ } alone, null, _) => (alone, null),
+            ({ } alone, _, null) => (alone, null),
             (null, var prompt, _) => throw new InvalidDataException($"the object has a '{(prompt is null ? "completion" : "prompt")}' without a '{(prompt is null ? "prompt" : "completion")}'"),
             _ => throw new InvalidDataException("the object has a 'text' beside 'prompt' and 'completion', and only one of both can be meant"),
         };

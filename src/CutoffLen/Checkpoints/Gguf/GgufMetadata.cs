@@ -3,7 +3,7 @@ using System.Text;
 namespace CutoffLen.Checkpoints.Gguf;
 
 /// <summary>The metadata of a GGUF file, keys and values in the order they are added.</summary>
-internal sealed class GgufMetadata
+internal sealed class GgufMetadata : IDisposable
 {
     private readonly MemoryStream bytes = new();
     private readonly BinaryWriter writer;
@@ -72,6 +72,9 @@ internal sealed class GgufMetadata
 
     /// <summary>Whole numbers.</summary>
     public void Add(string key, IReadOnlyCollection<int> values) => AddList(key, Kind.Int32, values, writer.Write);
+
+    /// <summary>Frees the memory.</summary>
+    public void Dispose() => writer.Dispose(); // and the stream below it
 
     private void AddList<T>(string key, Kind kind, IReadOnlyCollection<T> values, Action<T> write)
     {

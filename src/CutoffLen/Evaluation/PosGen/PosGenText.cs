@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Common;
 using CutoffLen.Files;
 
 namespace CutoffLen.Evaluation.PosGen;

@@ -296,7 +296,7 @@ public sealed class ClexSampler : PositionIdSampler
         var extent = document.RowLength * random.Between(1, document.Target / document.RowLength);
         if (ids.Length > 1)
         {
-            Choose(ids[1..^1], extent - 2, ref random);
+            random.Choose(ids[1..^1], extent - 2);
             Shift(ids[1..^1], 1);
             ids[^1] = extent - 1;
         }
