@@ -27,6 +27,7 @@ internal sealed class LocalHub : IDisposable
     public LocalHub(string name = "org/tiny", bool isDataset = false)
     {
         (page, api) = isDataset ? ($"/datasets/{name}", $"/api/datasets/{name}") : ($"/{name}", $"/api/models/{name}");
+        Listing = () => JsonSerializer.SerializeToUtf8Bytes(new { id = "any", sha = Commit, siblings = Files.Keys.Select(file => new { rfilename = file }) });
         listener.Start();
         port = ((IPEndPoint)listener.LocalEndpoint).Port;
         _ = Task.Run(AcceptAsync);
@@ -56,8 +57,8 @@ internal sealed class LocalHub : IDisposable
     /// <summary>Changes the bytes that a download sends.</summary>
     public Func<byte[], byte[]> Altered { get; set; } = bytes => bytes;
 
-    /// <summary>Changes the listing.</summary>
-    public Func<string, string> AlteredListing { get; set; } = json => json;
+    /// <summary>The listing of its revision.</summary>
+    public Func<byte[]> Listing { get; set; }
 
     /// <summary>Done before each answer.</summary>
     public Action<string>? Before { get; set; }
@@ -140,8 +141,7 @@ internal sealed class LocalHub : IDisposable
         else if (path.StartsWith($"{api}/revision/", StringComparison.Ordinal))
         {
             var isKnown = path[$"{api}/revision/".Length..] is "main" or "refs%2Fpr%2F1" or Commit;
-            var listing = JsonSerializer.Serialize(new { id = "any", sha = Commit, siblings = Files.Keys.Select(file => new { rfilename = file }) });
-            Send(stream, isKnown ? 200 : 404, isKnown ? [] : [("X-Error-Code", "RevisionNotFound")], Encoding.UTF8.GetBytes(AlteredListing(listing)));
+            Send(stream, isKnown ? 200 : 404, isKnown ? [] : [("X-Error-Code", "RevisionNotFound")], Listing());
         }
         else if (path.StartsWith($"{page}/resolve/{Commit}/", StringComparison.Ordinal)
             && Files.TryGetValue(Uri.UnescapeDataString(path[$"{page}/resolve/{Commit}/".Length..]), out var content))

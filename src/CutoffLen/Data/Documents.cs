@@ -90,7 +90,7 @@ public static class Documents
         }
         catch (ParquetException fault)
         {
-            throw new UserException($"{file.Path}: damaged or not Parquet: {ParquetFile.Words(fault)}", fault);
+            throw new UserException($"{file.Path}: cannot be read as Parquet: {ParquetFile.Words(fault)}", fault);
         }
     }
 }

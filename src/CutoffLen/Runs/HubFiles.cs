@@ -93,6 +93,11 @@ public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display 
 
         return Online(repository, (client, listing) =>
         {
+            if (!listing.Files.Any(IsSetting))
+            {
+                throw new UserException($"{repository} has no config.json and no tokenizer: it is no model in Hugging Face's layout");
+            }
+
             Download(client, cache, repository, listing, listing.Files.Where(IsSetting).Concat(weights && !listing.Files.Contains(ShardIndex.SingleFile) ? listing.Files.Where(IsIndex) : []));
             var folder = cache.SnapshotOf(listing.Commit);
             if (weights)

@@ -48,7 +48,7 @@ public sealed class RunConfigTests : IDisposable
             "learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon",
             "max_grad_norm", "max_steps", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "seed",
             "dataloader_drop_last", "logging_steps", "save_steps", "save_total_limit", "eval_steps", "output_dir",
-            "lora_alpha", "lora_dropout", "modules_to_save", "use_rslora", "lora_r", "lora_target_modules", "loraplus_lr_ratio", "cutoff_len",
+            "dataset_text_field", "lora_alpha", "lora_dropout", "modules_to_save", "use_rslora", "lora_r", "lora_target_modules", "loraplus_lr_ratio", "cutoff_len",
         ];
         Assert.Empty(huggingFace.Except(ConfigKeys.All.Select(key => key.Name)));
     }
@@ -191,6 +191,7 @@ public sealed class RunConfigTests : IDisposable
             ("Rope", _) => ["yarn:factor=4,original=2048", "xpos:scale_base=512+bca:window=1024"],
             ("Positions", _) => ["pose:chunks=3", "longrecipe"],
             ("Protocol" or "EvalProtocol", _) => ["llamacpp-half", "pi-s512"],
+            ("DatasetTextField", _) => ["content", "a b: #c"],
             ("Device", _) => ["cuda:1", "cpu"],
             ("Dtype", _) => ["fp32", "bf16"],
             ("Attention", _) => ["sdpa", "blocked"],

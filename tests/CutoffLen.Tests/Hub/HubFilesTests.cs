@@ -222,6 +222,13 @@ public sealed class HubFilesTests : IDisposable
     }
 
     [Fact]
+    public void A_repository_of_other_files_is_no_model()
+    {
+        hub.Files["model-q4.gguf"] = [1];
+        Assert.Contains("org/tiny has no config.json and no tokenizer: it is no model", Refused("org/tiny", weights: false));
+    }
+
+    [Fact]
     public void Offline_only_the_cache_is_read()
     {
         AddModel();
@@ -236,11 +243,12 @@ public sealed class HubFilesTests : IDisposable
     public void A_hub_that_is_not_one_or_not_there_is_said()
     {
         AddModel();
-        hub.AlteredListing = _ => "<html>";
+        var listing = Encoding.UTF8.GetString(hub.Listing());
+        hub.Listing = () => "<html>"u8.ToArray();
         Assert.Contains("revision/main: not valid JSON", Refused("org/tiny"));
-        hub.AlteredListing = json => json.Replace(LocalHub.Commit, "../..");
+        hub.Listing = () => Encoding.UTF8.GetBytes(listing.Replace(LocalHub.Commit, "../.."));
         Assert.Contains("not the answer of a hub; is HF_ENDPOINT right?", Refused("org/tiny"));
-        hub.AlteredListing = json => json.Replace("config.json", "../../config.json");
+        hub.Listing = () => Encoding.UTF8.GetBytes(listing.Replace("config.json", "../../config.json"));
         Assert.DoesNotContain("config.json", Directory.GetFiles(Files().Model("org/tiny", weights: false)).Select(Path.GetFileName));
 
         using var silence = new ManualResetEventSlim();
