@@ -2,7 +2,7 @@ namespace CutoffLen.Positions.Methods;
 
 /// <summary>
 /// CLEX's equation for the logarithms of the inverse frequencies in the length scale t: the derivative of NTK-aware scaling at
-/// alpha = 2t - 1, plus a learned one (arXiv 2310.16450, section 3.2). It is integrated by the fourth-order 3/8 rule,
+/// alpha = 2t - 1, plus a learned one (arXiv 2310.16450). It is integrated by the fourth-order 3/8 rule,
 /// torchdiffeq's rk4, in float64.
 /// </summary>
 /// <remarks>

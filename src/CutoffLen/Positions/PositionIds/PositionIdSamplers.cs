@@ -281,7 +281,7 @@ public sealed class LongRecipeSampler : PositionIdSampler
 }
 
 /// <summary>
-/// CLEX's positions (arXiv 2310.16450, section 3.3): a scale t uniform in {1, ..., target / row length}, and positions drawn
+/// CLEX's positions (arXiv 2310.16450): a scale t uniform in {1, ..., target / row length}, and positions drawn
 /// without replacement below t times the row length, in order, with the first and the last always among them.
 /// </summary>
 /// <remarks>

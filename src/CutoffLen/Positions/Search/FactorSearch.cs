@@ -51,8 +51,8 @@ public sealed record FactorSearchResult(
 /// of seed, generation and child, so that a search that begins again tries the same candidates.
 /// </summary>
 /// <remarks>
-/// The authors' code (microsoft/LongRoPE, evolution/algorithms) draws until a candidate is in order and new, begins with YaRN
-/// alone, and has no start tokens. This is the paper's form; its text does not say how a crossover picks factors.
+/// The authors' code (microsoft/LongRoPE, evolution/algorithms) begins with YaRN alone and has no start tokens. Its crossover takes
+/// a factor of the second parent with probability 0.15; here both parents are alike.
 /// </remarks>
 /// <param name="space">The allowed factors.</param>
 /// <param name="settings">Sizes and seed.</param>
