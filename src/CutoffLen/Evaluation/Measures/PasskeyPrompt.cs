@@ -76,9 +76,13 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
         ? (10_000 + random.Below(90_000)).ToString(CultureInfo.InvariantCulture)
         : random.GetString("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 8);
 
-    private static string Noun(PasskeyForm form) => form == PasskeyForm.Passkey ? "pass key" : "password";
+    /// <summary>The question at the end of a prompt, with the beginning of its answer.</summary>
+    internal static string Question(PasskeyForm form = PasskeyForm.Passkey) => $"What is the {Noun(form)}? The {Noun(form)} is";
 
-    private static string Question(PasskeyForm form) => $"What is the {Noun(form)}? The {Noun(form)} is";
+    /// <summary>The sentences that hold a key.</summary>
+    internal static string Sentence(string key, PasskeyForm form = PasskeyForm.Passkey) => $"The {Noun(form)} is {key}. Remember it. {key} is the {Noun(form)}.";
+
+    private static string Noun(PasskeyForm form) => form == PasskeyForm.Passkey ? "pass key" : "password";
 
     // What stands before the key's sentence, and the rest.
     private static (string Before, string After) Parts(string key, int fillers, double depth, PasskeyForm form)
@@ -86,7 +90,7 @@ public sealed record PasskeyPrompt(int Length, double Depth, string Key, int[] P
         var above = (int)Math.Round(depth * fillers);
         return (
             string.Concat(Paragraph(Task, above)),
-            string.Concat([.. Paragraph($"The {Noun(form)} is {key}. Remember it. {key} is the {Noun(form)}.", fillers - above), Question(form)]));
+            string.Concat([.. Paragraph(Sentence(key, form), fillers - above), Question(form)]));
 
         static IEnumerable<string> Paragraph(string line, int count) =>
             count == 0 ? [line, "\n"] : [line, "\n", string.Join(' ', Enumerable.Repeat(Filler, count)), "\n"];
