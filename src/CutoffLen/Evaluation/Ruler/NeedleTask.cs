@@ -43,7 +43,7 @@ public enum NeedleText
 public sealed record NeedleTask(
     string Name, Haystack Haystack, NeedleText Key = NeedleText.Words, NeedleText Value = NeedleText.Numbers,
     int Keys = 1, int Values = 1, int Queries = 1, Essay? Essay = null)
-    : RulerTask(Name, Math.Max(128, 32 * Values * Queries))
+    : RulerTask(Name, Math.Max(128, 32 * Values * Queries)) // RULER has 128 tokens for its four values
 {
     /// <inheritdoc/>
     public override (int Least, int Most) Sizes => (Keys * Values, Haystack == Haystack.Needles && Key == NeedleText.Words ? EnglishWords.Pairs / 2 : int.MaxValue);
