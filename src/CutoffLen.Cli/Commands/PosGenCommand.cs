@@ -4,7 +4,6 @@ using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.PosGen;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Files;
 using CutoffLen.Runs;
 using Spectre.Console;
