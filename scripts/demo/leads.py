@@ -4,7 +4,7 @@ sentence of each as its summary (the lead). Which stretches is the same every ti
 
     leads.py NOVEL.jsonl [WORDS] >LEADS.jsonl
 
-WORDS, 60 unless given, is how long a stretch is at least. Stretches half as long again are left out.
+WORDS, 45 unless given, is how long a stretch is at least. Stretches half as long again are left out.
 """
 import json
 import re
@@ -21,7 +21,7 @@ def stretches(text, words):
             sentences, count = [], 0
 
 
-words = int(sys.argv[2]) if len(sys.argv) > 2 else 60
+words = int(sys.argv[2]) if len(sys.argv) > 2 else 45
 for line in open(sys.argv[1], encoding="utf-8"):
     for sentences in stretches(json.loads(line)["text"], words):
         lead, length = len(sentences[0].split()), sum(len(sentence.split()) for sentence in sentences)

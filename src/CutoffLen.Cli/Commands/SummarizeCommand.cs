@@ -70,6 +70,7 @@ internal static class SummarizeCommand
     private static void Prepare(ParseResult parsed, CancellationToken interrupted)
     {
         var tokenizer = CheckpointTokenizer.Open(parsed.Hub(interrupted).Model(parsed.GetValue(CommonOptions.Model)!, weights: false));
+        OutputFolder.Create(Path.GetDirectoryName(Path.GetFullPath(parsed.GetValue(Out)!))!);
         var (records, cut, longest) = (0, 0, 0);
         using var file = new AtomicFile(parsed.GetValue(Out)!);
         foreach (var example in SummarizationExample.Read(FilesOf(parsed, interrupted), FieldsOf(parsed), tokenizer))
@@ -91,7 +92,7 @@ internal static class SummarizeCommand
         [
             ("records", $"{made.Records}"),
             ("documents cut", $"{made.DocumentsCut}, at {parsed.GetValue(DocumentTokens)} tokens"),
-            ("longest record", $"{made.LongestRecordTokens} tokens, EOS counted: the cutoff that loses nothing"),
+            ("longest record", $"{made.LongestRecordTokens} tokens with EOS: the cutoff that loses nothing"),
             ("written", made.File),
         ]);
     }
