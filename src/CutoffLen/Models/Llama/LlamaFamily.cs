@@ -30,8 +30,8 @@ public enum WindowKeys
 }
 
 /// <summary>
-/// A model type of transformers: what its network has beside LLaMA's, and the defaults of its config.json. Read from
-/// models/TYPE/configuration_TYPE.py and modeling_TYPE.py of transformers 4.57 and 5.
+/// A model type of transformers: what its network has beside LLaMA's, and the defaults of its config.json
+/// (models/TYPE/configuration_TYPE.py of version 5, huggingface/transformers @ 008e574; mistral's @ 001f85b).
 /// </summary>
 /// <param name="ModelType">Hugging Face's model_type.</param>
 /// <param name="Architecture">The class in transformers.</param>

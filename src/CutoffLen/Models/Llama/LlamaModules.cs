@@ -32,7 +32,7 @@ internal sealed class RmsNorm : Module
     /// <param name="width">W.</param>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">Hands out the weight.</param>
-    /// <param name="scratch">Before the names of scratch buffers: "" for inputs, another for norms that run before an input norm's backward pass.</param>
+    /// <param name="scratch">Before the names of scratch buffers: "" for the norm of an input, another for norms that run between its forward and backward pass.</param>
     public RmsNorm(string name, long width, LlamaConfig config, WeightSource weights, string scratch = "")
         : base(nameof(RmsNorm))
     {
@@ -50,8 +50,11 @@ internal sealed class RmsNorm : Module
     }
 
     /// <summary>The norm of [..., W] into <paramref name="output"/>, which may be x. A row may hold several heads: [n, H*W].</summary>
-    public void Forward(Tensor x, Tensor output, Workspace workspace) =>
-        Kernels.RmsNorm(Rows(x), weight, epsilon, Inverse(Rows(x), workspace), Rows(output));
+    public void Forward(Tensor x, Tensor output, Workspace workspace)
+    {
+        var rows = Rows(x);
+        Kernels.RmsNorm(rows, weight, epsilon, Inverse(rows, workspace), Rows(output));
+    }
 
     /// <summary>Adds the gradients of the forward pass that was the last in this workspace.</summary>
     /// <param name="gradient">[n, W] the gradient of the result.</param>

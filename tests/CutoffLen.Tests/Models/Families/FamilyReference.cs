@@ -5,9 +5,9 @@ using static TorchSharp.torch.nn.functional;
 namespace CutoffLen.Tests.Models.Families;
 
 /// <summary>
-/// The networks of the families in the dtype of their weights (float64), from the keys of config.json, line by line after
-/// transformers' modeling_llama, _mistral, _ministral3, _qwen2, _qwen3, _smollm3, _phi3 and _olmo2.py (4.57 and 5), with masks of
-/// masking_utils.py and frequencies of modeling_rope_utils.py. It uses nothing of the product; gradients are autograd's.
+/// The networks of the families in the dtype of their weights (float64), from the keys of config.json, after transformers'
+/// modeling files (qwen3, olmo2 @ 000c33f; phi3, smollm3 @ 00d4b3d; ministral3 @ 00b364c; mistral and qwen2 are alike but for biases),
+/// with masks of masking_utils.py and frequencies of modeling_rope_utils.py. It uses nothing of the product; gradients are autograd's.
 /// </summary>
 /// <param name="config">config.json.</param>
 /// <param name="weights">Every parameter by its name in the checkpoint.</param>
