@@ -54,7 +54,7 @@ public static class GgufExport
         var tokenizer = model.HasTokenizer ? new GgufTokenizer(folder, model.Tokenizer, config.VocabSize) : null;
         var stored = type ?? StoredType(checkpoint.StoredDtype);
 
-        var metadata = new GgufMetadata();
+        using var metadata = new GgufMetadata();
         metadata.Add("general.architecture", architecture.Name);
         metadata.Add("general.type", "model");
         metadata.Add("general.name", model.Name);
