@@ -5,11 +5,7 @@ namespace CutoffLen.Checkpoints.Gguf;
 /// <summary>The metadata of a GGUF file, keys and values in the order they are added.</summary>
 internal sealed class GgufMetadata : IDisposable
 {
-    private readonly MemoryStream bytes = new();
-    private readonly BinaryWriter writer;
-
-    /// <summary>Without any.</summary>
-    public GgufMetadata() => writer = new BinaryWriter(bytes);
+    private readonly BinaryWriter writer = new(new MemoryStream());
 
     // gguf_type of ggml's gguf.h.
     private enum Kind
@@ -26,7 +22,7 @@ internal sealed class GgufMetadata : IDisposable
     public int Count { get; private set; }
 
     /// <summary>As a file has it.</summary>
-    public ReadOnlySpan<byte> Bytes => bytes.GetBuffer().AsSpan(0, (int)bytes.Length);
+    public ReadOnlySpan<byte> Bytes => ((MemoryStream)writer.BaseStream).ToArray();
 
     /// <summary>A text as a file has it: the length in bytes, then UTF-8.</summary>
     public static void Write(BinaryWriter writer, string text)
@@ -73,8 +69,8 @@ internal sealed class GgufMetadata : IDisposable
     /// <summary>Whole numbers.</summary>
     public void Add(string key, IReadOnlyCollection<int> values) => AddList(key, Kind.Int32, values, writer.Write);
 
-    /// <summary>Frees the memory.</summary>
-    public void Dispose() => writer.Dispose(); // and the stream below it
+    /// <inheritdoc/>
+    public void Dispose() => writer.Dispose();
 
     private void AddList<T>(string key, Kind kind, IReadOnlyCollection<T> values, Action<T> write)
     {
