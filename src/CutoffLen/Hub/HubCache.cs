@@ -32,7 +32,7 @@ internal sealed partial class HubCache(string root, HubRepository repository)
     /// <summary>The content with an ETag, whose folder is made.</summary>
     public string Blob(string etag) => Path.Combine(Directory.CreateDirectory(Path.Combine(Folder, "blobs")).FullName, etag);
 
-    /// <summary>Waits until no other process downloads the content.</summary>
+    /// <summary>Waits until no other process downloads the content with an ETag, or writes what else is named.</summary>
     public FileStream Lock(string etag, CancellationToken stop)
     {
         var folder = Directory.CreateDirectory(Path.Combine(root, ".locks", repository.FolderName)).FullName;
@@ -55,10 +55,11 @@ internal sealed partial class HubCache(string root, HubRepository repository)
     }
 
     /// <summary>Keeps which commit the revision is.</summary>
-    public void WriteReference(string commit)
+    public void WriteReference(string commit, CancellationToken stop)
     {
         if (repository.Revision != commit)
         {
+            using var alone = Lock("refs", stop); // several ranks end their downloads together
             Directory.CreateDirectory(Path.GetDirectoryName(Reference)!);
             AtomicFile.WriteText(Reference, commit);
         }

@@ -105,7 +105,7 @@ public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display 
                 Download(client, cache, repository, listing, Weights(repository, listing.Files, folder));
             }
 
-            cache.WriteReference(listing.Commit);
+            cache.WriteReference(listing.Commit, stop);
             return folder;
         });
     }
@@ -127,7 +127,7 @@ public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display 
             }
 
             Download(client, cache, repository, listing, wanted);
-            cache.WriteReference(listing.Commit);
+            cache.WriteReference(listing.Commit, stop);
             return [.. wanted.Select(name => Path.Combine(cache.SnapshotOf(listing.Commit), name))];
         });
     }
