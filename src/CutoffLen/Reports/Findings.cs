@@ -76,7 +76,7 @@ internal static class Findings
         foreach (var (bound, isTuned, score) in sweep.Scores)
         {
             var rank = score.RankCorrelation is { } correlation ? $", rank correlation {Numbers.Exponent(correlation)}{Interval(score.RankInterval)}" : "";
-            yield return $"The {bound} of RoPE's base is off by a factor of {Numbers.Exponent(score.ErrorFactor)}{Interval(score.ErrorInterval)} on average "
+            yield return $"The {bound} is off by a factor of {Numbers.Exponent(score.ErrorFactor)}{Interval(score.ErrorInterval)} on average "
                 + $"over {score.Limits} contexts {(isTuned ? "after" : "before")} fine-tuning{rank}.";
         }
     }

@@ -10,6 +10,7 @@ public sealed class SummarizeTests : IDisposable
 {
     private const int Window = 256;
 
+    private static readonly string[] RougeNames = ["rouge1", "rouge2", "rougeL", "rougeLsum"];
     private static readonly string[] Topics = ["kings", "ships", "gardens", "letters"];
 
     private readonly TemporaryFolder folder = new();
@@ -54,7 +55,7 @@ public sealed class SummarizeTests : IDisposable
         var json = JsonNode.Parse(result.Output)!;
         Assert.Equal(JsonNode.Parse(File.ReadAllText(folder["eval/summarization.json"]))!.ToJsonString(), json.ToJsonString());
         double F1(int model, string name) => (double)json["results"]![model]!["summarization"]!["f1"]![name]!["mean"]!;
-        Assert.All(new[] { "rouge1", "rouge2", "rougeL", "rougeLsum" }, name => Assert.True(
+        Assert.All(RougeNames, name => Assert.True(
             F1(1, name) > F1(0, name) + 0.4, $"{name} from {F1(0, name):0.00} to {F1(1, name):0.00}"));
         Assert.Equal(4, json["results"]![1]!["summarization"]!["summaries"]!.AsArray().Count);
         XDocument.Parse(File.ReadAllText(folder["eval/summarization.html"])["<!DOCTYPE html>\n".Length..]);

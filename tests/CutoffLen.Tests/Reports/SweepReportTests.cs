@@ -137,7 +137,7 @@ public sealed class SweepReportTests
         var json = JsonNode.Parse(ReportJson.Text(report))!;
         Assert.Equal(scores[2].Score.ErrorFactor, (double)json["theory_scores"]![2]!["error_factor"]!);
         Assert.Equal(Law(60_000), (double)json["cells"]![6]!["scaling_law"]!["bound"]!, 1e-6);
-        Assert.Contains(Findings.Of(report), finding => finding.StartsWith("The scaling law of RoPE's base is off by a factor of", StringComparison.Ordinal));
+        Assert.Contains(Findings.Of(report), finding => finding.StartsWith("The scaling law is off by a factor of", StringComparison.Ordinal));
     }
 
     private static Report Report(string model, int count = 7, (GridCell Cell, double Limit, double Extra)[]? cells = null)
