@@ -26,6 +26,8 @@ public sealed class MissingTorchTests : IDisposable
             {"peft_type": "LORA", "base_model_name_or_path": "{{Model}}", "r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}
             """);
         folder.Write("adapters/adapter_model.safetensors", [2, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}']);
+        folder.Write("done/config.yaml", "cutoff_len: 512");
+        folder.Write("done/log.jsonl", "");
         string[] run = ["--model", Model, "--data", Text, "--cutoff", "512", "--out", folder["run"], "--set", $"cache_dir={folder["cache"]}"];
         var needing = new Dictionary<string, string[]>
         {
@@ -52,6 +54,7 @@ public sealed class MissingTorchTests : IDisposable
             ["inspect"] = [Model],
             ["tokenize"] = ["--model", Model, "the"],
             ["rope"] = ["show", "yarn", "--length", "8k"],
+            ["runs"] = [folder["done"]],
         };
         Assert.Equal(CommandLine.Create().Subcommands.Select(verb => verb.Name).Order(), needing.Keys.Concat(others.Keys).Order());
         Assert.All(needing, verb =>

@@ -23,7 +23,7 @@ internal static class ExportCommand
         }
         .Runs((parsed, stop) =>
         {
-            var report = GgufExport.Write(parsed.Hub(stop).Model(parsed.GetValue(CommonOptions.Model)!), parsed.GetValue(Out)!, TypeOf(parsed.GetValue(Type)!), stop);
+            var report = GgufExport.Write(parsed.Hub(stop).Model(parsed.GetValue(CommonOptions.Model)!, withBase: false), parsed.GetValue(Out)!, TypeOf(parsed.GetValue(Type)!), stop);
             foreach (var note in report.Notes)
             {
                 Log.Warning("{Note:l}", note);

@@ -121,7 +121,7 @@ public sealed class RopeSearchRunTests : IDisposable
     [Theory]
     [InlineData(64, null, null, "--length 64: the model has 64 tokens already")]
     [InlineData(128, 65, null, "--short-length 65: short factors hold up to the native length, 64 tokens")]
-    [InlineData(128, null, 2, "--critical-pair 2: heads of dimension 4 have pairs 0 to 1")]
+    [InlineData(128, null, 2, "--critical-pair 2: heads with 4 rotated elements have pairs 0 to 1")]
     [InlineData(1 << 20, null, null, "no text has 1048576 tokens; the longest of 3 has ")]
     public void What_does_not_fit_the_model_is_an_error(int length, int? shortLength, int? pair, string message)
     {

@@ -18,11 +18,6 @@ internal sealed class GgufArchitecture
     public GgufArchitecture(LlamaConfig config, GgufPositions positions)
     {
         (this.config, this.positions) = (config, positions);
-        if (config.Windows is not null || config.PartialRotaryFactor != 1 || config.Family is { NormsAfter: true } or { FusedProjections: true } or { QueryKeyNorm: QueryKeyNorm.Projection })
-        {
-            throw new UserException($"no export of {config.ModelType}{(config.Windows is null ? "" : " with a sliding window")}; allowed are llama, mistral, ministral3, qwen2, qwen3 and smollm3 without sliding windows");
-        }
-
         if (config.Family.QueryKeyNorm == QueryKeyNorm.Head && positions.Factors.Count > 0)
         {
             throw new UserException("llama.cpp's qwen3 takes rope, abf, linear, ntk and yarn (beta_fast 32, beta_slow 1) only");
@@ -48,6 +43,16 @@ internal sealed class GgufArchitecture
 
     // qwen2 and qwen3 rotate elements n and n + D/2 of a head, as Hugging Face's weights are ordered; the others rotate 2n and 2n + 1 (llama_model_rope_type).
     private bool RotatesNeighbours => Name is not ("qwen2" or "qwen3");
+
+    /// <summary>Refuses networks that have other parts.</summary>
+    /// <exception cref="UserException">It is one.</exception>
+    public static void Require(LlamaConfig config)
+    {
+        if (config.Windows is not null || config.PartialRotaryFactor != 1 || config.Family is { NormsAfter: true } or { FusedProjections: true } or { QueryKeyNorm: QueryKeyNorm.Projection })
+        {
+            throw new UserException($"no export of {config.ModelType}{(config.Windows is null ? "" : " with a sliding window")}; allowed are llama, mistral, ministral3, qwen2, qwen3 and smollm3 without sliding windows");
+        }
+    }
 
     /// <summary>Adds the keys about the network.</summary>
     public void AddTo(GgufMetadata metadata)

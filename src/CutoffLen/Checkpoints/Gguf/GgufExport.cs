@@ -48,6 +48,7 @@ public static class GgufExport
 
         using var model = ModelFolder.Open(folder);
         var (config, checkpoint) = (model.Config, model.Checkpoint);
+        GgufArchitecture.Require(config);
         var setup = config.SetupFor(PositionMethods.Auto, config.MaxPositionEmbeddings);
         var positions = GgufPositions.Of(setup);
         var architecture = new GgufArchitecture(config, positions);
