@@ -48,10 +48,11 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
 
     /// <summary>
     /// Of ranks that share a row, beside the attention of one chunk of queries: keys and values of all ranks, in the order of the ranks
-    /// (one at a time) and of the row; gradients of the early chunk's keys and values; those of queries by chunk and joined.
+    /// (one at a time) and of the row; gradients of the early chunk's keys and values; those of queries by chunk and joined. MPI sums
+    /// gradients in two buffers of its own (Open MPI's coll_base_reduce_scatter_block.c).
     /// </summary>
-    public long Gathered(int batch, int queryTokens, int keyTokens) =>
-        batch * width * ((3 * keys * keyTokens) + (2 * keys * queryTokens) + (3 * queries * queryTokens));
+    public long Gathered(int batch, int queryTokens, int keyTokens, bool onGpu) =>
+        batch * ((width * ((3 * keys * keyTokens) + (2 * keys * queryTokens) + (3 * queries * queryTokens))) + (onGpu ? 0 : 2 * Float32 * keys * keyTokens));
 
     /// <summary>Of the fused path's forward pass, a token: the log-sum-exps, and the result of its largest part, half the tokens.</summary>
     public long FusedForward() => (width * queries / 2) + (2 * Float32 * config.NumAttentionHeads);

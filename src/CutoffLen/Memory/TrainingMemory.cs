@@ -84,7 +84,7 @@ internal sealed class TrainingMemory
         var (queryTokens, keyTokens) = ranks == 1 ? (settings.Cutoff, settings.Cutoff) : (settings.ChunkTokens, 2 * ranks * settings.ChunkTokens);
         var fuses = settings.MayFuse && settings.Bands.IsPlain;
         yield return new(MemoryUse.Attention, fuses ? attention.Fused(batch, queryTokens, keyTokens, settings.OnGpu) : attention.Blocked(batch, queryTokens, keyTokens));
-        yield return new(MemoryUse.GatheredHeads, ranks == 1 ? 0 : attention.Gathered(batch, queryTokens, keyTokens));
+        yield return new(MemoryUse.GatheredHeads, ranks == 1 ? 0 : attention.Gathered(batch, queryTokens, keyTokens, settings.OnGpu));
     }
 
     private IEnumerable<MemoryPart> OptimizerState()
