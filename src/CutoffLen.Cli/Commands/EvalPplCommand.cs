@@ -10,7 +10,6 @@ using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
-using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Reports;
@@ -97,13 +96,9 @@ internal static class EvalPplCommand
         ModelScores? baseline = null;
         EvaluationDocuments? first = null;
         IReadOnlyList<ProtocolNote> notes = [];
-        var folders = parsed.ModelFolders(interrupted);
-        var hub = parsed.Hub(interrupted);
-        string[] data = [.. parsed.GetValue(Data)!.SelectMany(hub.Data)];
-        foreach (var path in folders)
+        string[] data = [.. parsed.GetValue(Data)!.SelectMany(parsed.Hub(interrupted).Data)];
+        foreach (var (model, name) in parsed.OpenModels(compute, interrupted))
         {
-            using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
-            var name = EvaluationOptions.NameOf(model.Folder, folders);
             var special = model.Folder.Tokenizer.SpecialTokens;
             var documents = EvaluationDocuments.Read(
                 data, model.Folder.Tokenizer, parsed.GetValue(Documents), parsed.GetValue(Concatenate), parsed.GetValue(CacheDir), parsed.GetValue(TextField)!, cancel: interrupted);
@@ -140,7 +135,7 @@ internal static class EvalPplCommand
             return;
         }
 
-        var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName, Settings(parsed, compute, started), measured)
+        var report = parsed.ReportOf(compute, measured, Settings(parsed, started)) with
         {
             Perplexity = new PerplexitySection(notes, lengths, Corpus.Of(first!), comparisons, [.. PerplexitySection.NotesOn(measured, first!)]),
         };
@@ -160,10 +155,8 @@ internal static class EvalPplCommand
         return length >= 2 ? document.Tokens[..length] : throw new UserException($"{option} {length}: two tokens are the least");
     }
 
-    private static IReadOnlyList<Setting> Settings(ParseResult parsed, DeviceAndDtype compute, Stopwatch started) =>
+    private static IReadOnlyList<Setting> Settings(ParseResult parsed, Stopwatch started) =>
     [
-        new("command", parsed.Line()),
-        new("device", compute.DeviceName),
         new("threads", $"{TorchSharp.torch.get_num_threads()}"),
         new("batch", $"{parsed.GetValue(EvaluationOptions.BatchTokens)} tokens"),
         new("bootstrap", Bootstrap.Description),

@@ -36,9 +36,8 @@ internal static class GenerateCommand
         .Runs(Generate);
 
     /// <summary>The option of the sampling temperature.</summary>
-    public static Option<double> TemperatureOf(double standard) => CommonOptions.Parsed(
-        "--temperature", "0 takes the likeliest token each time; else what logits are divided by.", "T", standard, text =>
-            double.TryParse(text, out var number) && number is >= 0 and <= 100 ? number : throw new UserException($"'{text}' is not a number from 0 to 100"));
+    public static Option<double> TemperatureOf(double standard) => CommonOptions.Number(
+        "--temperature", "0 takes the likeliest token each time; else what logits are divided by.", "T", 0, 100, standard);
 
     /// <summary>The option of nucleus sampling.</summary>
     public static Option<double> TopPOf(double standard) => CommonOptions.Parsed(

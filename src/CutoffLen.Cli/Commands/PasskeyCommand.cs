@@ -50,12 +50,9 @@ internal static class PasskeyCommand
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
-        var folders = parsed.ModelFolders(interrupted);
         var measured = new List<MeasuredMethod>();
-        foreach (var path in folders)
+        foreach (var (model, name) in parsed.OpenModels(compute, interrupted))
         {
-            using var model = ModelSession.Open(path, compute);
-            var name = EvaluationOptions.NameOf(model.Folder, folders);
             measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, parsed.Ranks(), interrupted)));
         }
 
@@ -64,14 +61,7 @@ internal static class PasskeyCommand
             return; // rank 0 makes the report
         }
 
-        var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
-        [
-            new("command", parsed.Line()),
-            new("device", compute.DeviceName),
-            new("prompt", parsed.GetValue(Prompt)!),
-            new("seed", $"{passkey.Seed}"),
-        ], measured);
-        parsed.Publish(report, folder);
+        parsed.Publish(parsed.ReportOf(compute, measured, [new("prompt", parsed.GetValue(Prompt)!), new("seed", $"{passkey.Seed}")]), folder);
     }
 
     private static MeasuredMethod Measure(
@@ -83,8 +73,7 @@ internal static class PasskeyCommand
         var cells = passkey.Lengths.Count * passkey.Depths;
         var result = display.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
             scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), ranks, interrupted));
-        return new MeasuredMethod(
-            name, model.Spec.ToString(), session.Folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []) { Passkey = result };
+        return MeasuredMethod.Of(name, model) with { Passkey = result };
     }
 
     private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<PasskeyCell>

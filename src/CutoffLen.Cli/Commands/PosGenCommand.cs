@@ -53,13 +53,10 @@ internal static class PosGenCommand
         var (task, length, testLength) = TaskOf(parsed);
         var sequences = task.Sequences(parsed.GetValue(Test), parsed.GetValue(Test), testLength).ToList();
         var (specs, compute) = (parsed.Specs(), parsed.GetCompute());
-        var folders = parsed.ModelFolders(interrupted);
         var display = new RunDisplay(parsed.Terminal());
         var measured = new List<(string Model, string Method, PosGenAccuracy Accuracy)>();
-        foreach (var path in folders)
+        foreach (var (session, name) in parsed.OpenModels(compute, interrupted))
         {
-            using var session = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
-            var name = EvaluationOptions.NameOf(session.Folder, folders);
             foreach (var spec in specs)
             {
                 var model = session.Under(session.Folder.Config.SetupFor(spec, testLength + 1));

@@ -17,7 +17,7 @@ internal static class RopeSearchCommand
 
     private static readonly Option<int> Length = Required("--length", "Tokens that the model shall read.");
     private static readonly Option<int?> ShortLength = CommonOptions.Parsed<int?>(
-        "--short-length", "Search the factors of short contexts too, at this length; 1 each when not given.", "TOKENS", null, text => AtLeastTwo(text));
+        "--short-length", "Search the factors of short contexts too, at this length; 1 each when not given.", "TOKENS", null, text => Predicting(text));
 
     private static readonly Option<int> Documents = CommonOptions.Whole("--documents", "Measure on the first N documents that are long enough. Default 5.", 1, 100_000, 5);
     private static readonly Option<int> Population = CommonOptions.Whole("--population", "Candidates of the first generation. Default 64.", 3, 1_000_000, Paper.Population);
@@ -25,9 +25,9 @@ internal static class RopeSearchCommand
     private static readonly Option<int> Mutations = CommonOptions.Whole("--mutations", "Children by mutation in a generation. Default 16.", 0, 1_000_000, Paper.Mutations);
     private static readonly Option<int> Crossovers = CommonOptions.Whole("--crossovers", "Children by crossover in a generation. Default 16.", 0, 1_000_000, Paper.Crossovers);
     private static readonly Option<int> Generations = CommonOptions.Whole("--generations", "Generations after the first. Default 40.", 0, 1_000_000, Paper.Generations);
-    private static readonly Option<double> Probability = Number("--mutation-probability", "With which a factor of a child is drawn again. Default 0.3.", "P", 0, 1, Paper.MutationProbability);
+    private static readonly Option<double> Probability = CommonOptions.Number("--mutation-probability", "With which a factor of a child is drawn again. Default 0.3.", "P", 0, 1, Paper.MutationProbability);
     private static readonly Option<double?> AttentionFactor = CommonOptions.Parsed<double?>(
-        "--attention-factor", "Factor on queries and keys; sqrt(1 + ln(factor) / ln(native length)) when not given.", "FACTOR", null, text => In(text, 0.001, 1000));
+        "--attention-factor", "Factor on queries and keys; sqrt(1 + ln(factor) / ln(native length)) when not given.", "FACTOR", null, text => CommonOptions.NumberIn(text, 0.001, 1000));
 
     private static readonly Option<bool> NoStartTokens = CommonOptions.Flag("Interpolate the first tokens of a document too. Only then has Hugging Face a form of the result.", "--no-start-tokens");
     private static readonly Option<string> Fitness = CommonOptions.Word(
@@ -116,17 +116,10 @@ internal static class RopeSearchCommand
 
     private static Option<int> Required(string name, string description)
     {
-        var option = CommonOptions.Parsed(name, description, "TOKENS", AtLeastTwo);
+        var option = CommonOptions.Parsed(name, description, "TOKENS", Predicting);
         option.Required = true;
         return option;
     }
 
-    private static Option<double> Number(string name, string description, string helpName, double least, double most, double standard) =>
-        CommonOptions.Parsed(name, description, helpName, standard, text => In(text, least, most));
-
-    private static int AtLeastTwo(string text) =>
-        Lengths.ParseOne(text) is var length && length >= 2 ? length : throw new UserException("a length of 1 token has nothing to predict; the shortest is 2");
-
-    private static double In(string text, double least, double most) =>
-        double.TryParse(text, out var number) && number >= least && number <= most ? number : throw new UserException($"'{text}' is not a number from {least} to {most}");
+    private static int Predicting(string text) => EvaluationOptions.Predicting(Lengths.ParseOne(text));
 }

@@ -64,12 +64,9 @@ internal static class RulerCommand
         var compute = parsed.GetCompute();
         var display = new RunDisplay(parsed.Terminal());
         using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), parsed.Ranks());
-        var folders = parsed.ModelFolders(interrupted);
         var measured = new List<MeasuredMethod>();
-        foreach (var path in folders)
+        foreach (var (model, name) in parsed.OpenModels(compute, interrupted))
         {
-            using var model = ModelSession.Open(path, compute, parsed.GetValue(CommonOptions.Attention)!);
-            var name = EvaluationOptions.NameOf(model.Folder, folders);
             var ruler = new RulerEvaluation(
                 tasks, lengths, parsed.GetValue(Samples), parsed.GetValue(CommonOptions.Seed), text => model.Folder.Tokenizer.Encode(text), log, parsed.Ranks());
             measured.AddRange(specs.Select(spec => Measure(display, name, model, model.Folder.Config.SetupFor(spec, lengths[^1]), ruler, parsed.GetValue(Threshold), interrupted)));
@@ -80,14 +77,12 @@ internal static class RulerCommand
             return; // rank 0 makes the report
         }
 
-        parsed.Publish(new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
+        parsed.Publish(parsed.ReportOf(compute, measured,
         [
-            new("command", parsed.Line()),
-            new("device", compute.DeviceName),
             new("samples", $"{parsed.GetValue(Samples)} of each task and length"),
             new("seed", $"{parsed.GetValue(CommonOptions.Seed)}"),
             new("intervals", "Wilson's at 95%, as wide as if every score were yes or no"),
-        ], measured), folder);
+        ]), folder);
     }
 
     private static MeasuredMethod Measure(
@@ -98,8 +93,7 @@ internal static class RulerCommand
         var sampler = new TokenSampler(model.Model, model.Layers, new Sampling());
         var result = display.Show($"{name} {model.Spec}", ruler.Total, steps => ruler.Run(
             run, (prompt, most) => folder.Tokenizer.Decode([.. sampler.Continue(prompt, most, folder.Checkpoint.EosTokenIds)]), new Steps(steps), interrupted));
-        return new MeasuredMethod(
-            name, $"{model.Spec}", folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []) { Ruler = result with { Threshold = threshold } };
+        return MeasuredMethod.Of(name, model) with { Ruler = result with { Threshold = threshold } };
     }
 
     private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<RulerProgress>

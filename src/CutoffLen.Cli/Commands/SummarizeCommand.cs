@@ -104,35 +104,26 @@ internal static class SummarizeCommand
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
-        var folders = parsed.ModelFolders(interrupted);
+        var files = FilesOf(parsed, interrupted);
         var measured = new List<MeasuredMethod>();
-        foreach (var path in folders)
+        foreach (var (session, name) in parsed.OpenModels(compute, interrupted))
         {
-            using var session = ModelSession.Open(path, compute);
-            var name = EvaluationOptions.NameOf(session.Folder, folders);
-            var examples = SummarizationExample.Read(FilesOf(parsed, interrupted), FieldsOf(parsed), session.Folder.Tokenizer);
+            var examples = SummarizationExample.Read(files, FieldsOf(parsed), session.Folder.Tokenizer);
             var run = new SummarizationRun(
                 [.. parsed.GetValue(Documents) is { } most ? examples.Take(most) : examples], sampling, parsed.GetValue(MaxNewTokens));
             measured.AddRange(specs.Select(spec => display.Show($"{name} {spec}", run.Examples.Count, steps =>
             {
                 var (result, model) = run.Measure(session, spec, new Steps(steps), interrupted);
-                return new MeasuredMethod(
-                    name, model.Spec.ToString(), session.Folder.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, [])
-                {
-                    Summarization = result,
-                };
+                return MeasuredMethod.Of(name, model) with { Summarization = result };
             })));
         }
 
-        var report = new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", compute.DtypeName,
+        parsed.Publish(parsed.ReportOf(compute, measured,
         [
-            new("command", parsed.Line()),
-            new("device", compute.DeviceName),
             new("documents", $"{measured[0].Summarization!.Summaries.Count}, of each at most {parsed.GetValue(DocumentTokens)} tokens"),
             new("sampling", FormattableString.Invariant($"temperature {sampling.Temperature}, top-p {sampling.TopP}, at most {parsed.GetValue(MaxNewTokens)} tokens, seed {sampling.Seed}")),
             new("bootstrap", $"{Bootstrap.Description}, drawn over documents"),
-        ], measured);
-        parsed.Publish(report, folder);
+        ]), folder);
     }
 
     private static string[] FilesOf(ParseResult parsed, CancellationToken interrupted) => [.. parsed.GetValue(DataPaths)!.SelectMany(parsed.Hub(interrupted).Data)];

@@ -103,7 +103,10 @@ internal static class CommonOptions
 
     /// <summary>The model that <see cref="Model"/> names, where the options say.</summary>
     public static ModelSession OpenModel(this ParseResult parsed, CancellationToken stop) => ModelSession.Open(
-        parsed.Hub(stop).Model(parsed.GetValue(Model)!), parsed.GetCompute, parsed.GetResult(Attention) is null ? "auto" : parsed.GetValue(Attention)!);
+        parsed.Hub(stop).Model(parsed.GetValue(Model)!), parsed.GetCompute, parsed.AttentionPath());
+
+    /// <summary>What <see cref="Attention"/> says; <c>auto</c> in verbs that do not take it.</summary>
+    public static string AttentionPath(this ParseResult parsed) => parsed.GetResult(Attention) is null ? "auto" : parsed.GetValue(Attention)!;
 
     /// <summary>A key of the configuration.</summary>
     public static ConfigKey KeyOf(string name) => ConfigKeys.Find(name)!;
@@ -120,6 +123,15 @@ internal static class CommonOptions
                 : throw new UserException(most == int.MaxValue
                     ? $"'{text}' is not a whole number of at least {least}"
                     : $"'{text}' is not a whole number from {least} to {most}"));
+
+    /// <summary>A number from <paramref name="least"/> to <paramref name="most"/>.</summary>
+    public static Option<double> Number(string name, string description, string helpName, double least, double most, double standard) =>
+        Parsed(name, description, helpName, standard, text => NumberIn(text, least, most));
+
+    /// <summary>The number that a text means.</summary>
+    /// <exception cref="UserException">It means none, or one out of range.</exception>
+    public static double NumberIn(string text, double least, double most) =>
+        double.TryParse(text, out var number) && number >= least && number <= most ? number : throw new UserException($"'{text}' is not a number from {least} to {most}");
 
     /// <summary>One of a few words, the first where it is not given.</summary>
     public static Option<string> Word(string name, string description, string helpName, params string[] words)

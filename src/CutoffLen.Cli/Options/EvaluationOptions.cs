@@ -5,8 +5,10 @@ using CutoffLen.Common;
 using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Files;
+using CutoffLen.Hardware;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
+using CutoffLen.Runs;
 
 namespace CutoffLen.Cli.Options;
 
@@ -25,8 +27,13 @@ internal static class EvaluationOptions
         "--lengths", $"Lengths in tokens: 8k, 1k..32k (doubling), 1k..8k:1k (steps), 512,2k,6k; default {standard}.", "LENGTHS", Lengths.Parse(standard), text =>
         {
             var lengths = Lengths.Parse(text);
-            return lengths[0] >= 2 ? lengths : throw new UserException("a length of 1 token has nothing to predict; the shortest is 2");
+            return [Predicting(lengths[0]), .. lengths.Skip(1)];
         });
+
+    /// <summary>A length in tokens of which at least one is predicted.</summary>
+    /// <exception cref="UserException">It is too short.</exception>
+    public static int Predicting(int length) =>
+        length >= 2 ? length : throw new UserException("a length of 1 token has nothing to predict; the shortest is 2");
 
     /// <summary>Tokens of a batch.</summary>
     public static Option<int> BatchTokens { get; } = CommonOptions.Parsed(
@@ -50,12 +57,19 @@ internal static class EvaluationOptions
     };
 
     /// <summary>What results call the models: the folders' names, or their paths where names repeat.</summary>
-    public static string NameOf(ModelFolder model, IReadOnlyList<string> folders) =>
+    private static string NameOf(ModelFolder model, IReadOnlyList<string> folders) =>
         folders.Count(folder => ModelFolder.NameOf(folder) == model.Name) > 1 ? model.Folder : model.Name;
 
-    /// <summary>The folders of <see cref="Models"/>.</summary>
-    public static IReadOnlyList<string> ModelFolders(this ParseResult parsed, CancellationToken stop) =>
-        [.. parsed.GetValue(Models)!.Select(model => parsed.Hub(stop).Model(model))];
+    /// <summary>The models of <see cref="Models"/> one after another, and what results call them. Each is open until the next one is asked for.</summary>
+    public static IEnumerable<(ModelSession Model, string Name)> OpenModels(this ParseResult parsed, DeviceAndDtype compute, CancellationToken stop)
+    {
+        string[] folders = [.. parsed.GetValue(Models)!.Select(model => parsed.Hub(stop).Model(model))];
+        foreach (var folder in folders)
+        {
+            using var model = ModelSession.Open(folder, compute, parsed.AttentionPath());
+            yield return (model, NameOf(model.Folder, folders));
+        }
+    }
 
     /// <summary>Makes the folder of results.</summary>
     public static string PrepareFolder(this ParseResult parsed)

@@ -2,6 +2,7 @@ using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Ruler;
 using CutoffLen.Evaluation.Statistics;
+using CutoffLen.Models;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
@@ -81,6 +82,12 @@ public record MeasuredMethod(
 
     /// <summary>The effective context; null when no document has a whole window.</summary>
     public EffectiveContextLimit? Limit => Curve?.EffectiveContext;
+
+    /// <summary>A model under a position method, without results yet.</summary>
+    /// <param name="name">Name of the checkpoint.</param>
+    /// <param name="model">The model.</param>
+    public static MeasuredMethod Of(string name, PositionedModel model) => new(
+        name, $"{model.Spec}", model.Model.Config.NativeLength, new MethodProof(model.Proof.Hash, model.LargestLogitDifference), [], null, []);
 
     /// <summary>Averages scores and adds the bounds of theory.</summary>
     /// <param name="model">Name of the model.</param>

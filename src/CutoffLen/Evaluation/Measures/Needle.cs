@@ -1,4 +1,3 @@
-using System.Globalization;
 using CutoffLen.Common;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
@@ -61,7 +60,7 @@ public sealed class Needle : PerplexityProtocol
             for (var attempt = 0; ; attempt++)
             {
                 var random = new KeyedRandom(seed, "needle", document, attempt);
-                var key = random.Between(10_000, 99_999).ToString(CultureInfo.InvariantCulture);
+                var key = PasskeyPrompt.Draw(PasskeyForm.Passkey, ref random);
                 var asked = encode($"\n{PasskeyPrompt.Question()} {key}");
                 var tokens = asked.Length - asked.AsSpan().CommonPrefixLength(question);
                 if (tokens == (answer ??= tokens))

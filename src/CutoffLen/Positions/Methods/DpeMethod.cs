@@ -18,8 +18,6 @@ namespace CutoffLen.Positions.Methods;
 /// <param name="window">Distances below it are RoPE's own.</param>
 public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int window) : NearFarMethod(new(model.InverseFrequencies()), window)
 {
-    private readonly double[] frequencies = model.InverseFrequencies();
-
     /// <summary>The registry's line.</summary>
     public static MethodEntry Entry { get; } = new(
         "dpe", "DPE: groups of pairs, each with its own Self-Extend beyond the window.", "2504.18857",
@@ -48,6 +46,7 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
     /// <summary>Every pair of every token rotated by the position that its group's factor gives.</summary>
     private Rotation Rotated(int[] ids, Func<int, double, double> position)
     {
+        var frequencies = Frequencies.InverseFrequencies;
         var pairsOfGroup = frequencies.Length / scaleFactors.Length;
         Frequencies Angles(int token) => new([.. frequencies.Select((frequency, n) => position(ids[token], scaleFactors[n / pairsOfGroup]) * frequency)]);
         return Rotation.Of(Enumerable.Repeat(1.0, ids.Length).ToArray(), frequencies.Length, Angles);

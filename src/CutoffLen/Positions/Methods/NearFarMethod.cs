@@ -5,17 +5,20 @@ namespace CutoffLen.Positions.Methods;
 /// <param name="window">Distances below it are RoPE's own.</param>
 public abstract class NearFarMethod(Frequencies frequencies, int window) : PositionMethod
 {
+    /// <summary>Of both bands.</summary>
+    protected Frequencies Frequencies { get; } = frequencies;
+
     /// <summary>Distances below it are RoPE's own.</summary>
     protected int Window { get; } = window;
 
     /// <inheritdoc/>
-    public override Frequencies? RotaryFrequencies(int length) => frequencies;
+    public override Frequencies? RotaryFrequencies(int length) => Frequencies;
 
     /// <inheritdoc/>
     public override IReadOnlyList<Band> Bands(TokenPositions positions)
     {
         var within = positions.WithinDocument();
-        var near = Band.Causal(Rotation.Of(positions, frequencies), positions) with
+        var near = Band.Causal(Rotation.Of(positions, Frequencies), positions) with
         {
             First = positions.FirstAtLeast(token => within[token] - Window + 1),
         };
@@ -30,5 +33,5 @@ public abstract class NearFarMethod(Frequencies frequencies, int window) : Posit
 
     /// <summary>Every token rotated at the position that a function gives for its position id.</summary>
     private protected Rotation At(int[] ids, Func<int, double> position) =>
-        Rotation.Of(Array.ConvertAll(ids, id => position(id)), frequencies);
+        Rotation.Of(Array.ConvertAll(ids, id => position(id)), Frequencies);
 }
