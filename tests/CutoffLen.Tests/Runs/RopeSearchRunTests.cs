@@ -40,7 +40,7 @@ public sealed class RopeSearchRunTests : IDisposable
                 stop.Cancel();
             }
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => Search(Settings, "killed", killer, stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => Search(Settings, "killed", killer, stop: stop.Token));
         var lines = File.ReadAllLines(folder["killed/results.jsonl"]);
         Assert.False(Directory.Exists(folder["killed/final"]));
         File.AppendAllText(folder["killed/results.jsonl"], "{\"run\":\"half a li");
@@ -154,7 +154,7 @@ public sealed class RopeSearchRunTests : IDisposable
 
     private static DeviceAndDtype Compute => DeviceAndDtype.Choose("cpu", "fp32");
 
-    private RopeSearchResult Search(RopeSearchSettings settings, string name, IRunDisplay? display = null, CancellationToken stop = default, ICollectives? ranks = null)
+    private RopeSearchResult Search(RopeSearchSettings settings, string name, IRunDisplay? display = null, ICollectives? ranks = null, CancellationToken stop = default)
     {
         using var model = ModelSession.Open(folder["model"], Compute);
         return RopeSearchRun.Run(model, [folder["texts"]], settings, folder[name], display, ranks, stop);
