@@ -89,7 +89,7 @@ internal static class EvalPplCommand
         var folder = parsed.PrepareFolder();
         var (compute, ranks) = (parsed.GetCompute(), parsed.Ranks());
         var started = Stopwatch.StartNew();
-        using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), ranks);
+        using var log = parsed.OpenLog(folder);
 
         var measured = new List<MeasuredMethod>();
         var comparisons = new List<MethodComparison>();

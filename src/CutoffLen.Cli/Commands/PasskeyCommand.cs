@@ -1,10 +1,10 @@
 using System.CommandLine;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
-using CutoffLen.Distributed;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
-using CutoffLen.Positions.Spec;
+using CutoffLen.Models;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 
@@ -50,10 +50,16 @@ internal static class PasskeyCommand
         var folder = parsed.PrepareFolder();
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
+        using var log = parsed.OpenLog(folder);
         var measured = new List<MeasuredMethod>();
-        foreach (var (model, name) in parsed.OpenModels(compute, interrupted))
+        foreach (var (session, name) in parsed.OpenModels(compute, interrupted))
         {
-            measured.AddRange(specs.Select(spec => Measure(display, name, model, spec, passkey, parsed.Ranks(), interrupted)));
+            measured.AddRange(specs.Select(spec =>
+            {
+                var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
+                var result = Measure(display, name, session, model, passkey, session.Answers(model, log, parsed.Ranks(), interrupted));
+                return MeasuredMethod.Of(name, model) with { Passkey = result };
+            }));
         }
 
         if (parsed.Ranks().Rank > 0)
@@ -64,23 +70,19 @@ internal static class PasskeyCommand
         parsed.Publish(parsed.ReportOf(compute, measured, [new("prompt", parsed.GetValue(Prompt)!), new("seed", $"{passkey.Seed}")]), folder);
     }
 
-    private static MeasuredMethod Measure(
-        RunDisplay display, string name, ModelSession session, PositionSpec spec, Passkey passkey, ICollectives ranks, CancellationToken interrupted)
+    private static PasskeyResult Measure(RunDisplay display, string name, ModelSession session, PositionedModel model, Passkey passkey, SharedAnswers answers)
     {
-        var model = session.Under(session.Folder.Config.SetupFor(spec, passkey.Lengths[^1]));
         using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
         var tokenizer = session.Folder.Tokenizer;
-        var cells = passkey.Lengths.Count * passkey.Depths;
-        var result = display.Show($"{name} {model.Spec}", cells, steps => passkey.Run(
-            scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), new Steps(steps), ranks, interrupted));
-        return MeasuredMethod.Of(name, model) with { Passkey = result };
+        return display.Show($"{name} {model.Spec}", passkey.Lengths.Count * passkey.Depths, steps => passkey.Run(
+            scorer, text => tokenizer.Encode(text), tokens => tokenizer.Decode(tokens), answers, new Steps(steps, answers)));
     }
 
-    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<PasskeyCell>
+    private sealed class Steps(IProgress<ProgressStep> steps, SharedAnswers answers) : IProgress<PasskeyCell>
     {
         private int done;
 
         public void Report(PasskeyCell value) => steps.Report(new ProgressStep(
-            ++done, $"{value.Length} tokens, depth {value.Depth:0%}: {value.Found}/{value.Trials} found, rank {value.MeanRank:0.0} of {value.Candidates}"));
+            ++done, $"{value.Length} tokens, depth {value.Depth:0%}: {value.Found}/{value.Trials} found, rank {value.MeanRank:0.0} of {value.Candidates}{answers.ReusedNote}"));
     }
 }

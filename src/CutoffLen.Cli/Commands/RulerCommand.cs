@@ -4,8 +4,8 @@ using CutoffLen.Cli.Options;
 using CutoffLen.Common;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Ruler;
+using CutoffLen.Models;
 using CutoffLen.Models.Llama;
-using CutoffLen.Positions.Methods;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
 
@@ -63,13 +63,17 @@ internal static class RulerCommand
         var folder = parsed.PrepareFolder();
         var compute = parsed.GetCompute();
         var display = new RunDisplay(parsed.Terminal());
-        using var log = new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), parsed.Ranks());
+        using var log = parsed.OpenLog(folder);
         var measured = new List<MeasuredMethod>();
         foreach (var (model, name) in parsed.OpenModels(compute, interrupted))
         {
-            var ruler = new RulerEvaluation(
-                tasks, lengths, parsed.GetValue(Samples), parsed.GetValue(CommonOptions.Seed), text => model.Folder.Tokenizer.Encode(text), log, parsed.Ranks());
-            measured.AddRange(specs.Select(spec => Measure(display, name, model, model.Folder.Config.SetupFor(spec, lengths[^1]), ruler, parsed.GetValue(Threshold), interrupted)));
+            var ruler = new RulerEvaluation(tasks, lengths, parsed.GetValue(Samples), parsed.GetValue(CommonOptions.Seed), text => model.Folder.Tokenizer.Encode(text));
+            measured.AddRange(specs.Select(spec =>
+            {
+                var positioned = model.Under(model.Folder.Config.SetupFor(spec, lengths[^1]));
+                var result = Measure(display, name, model, positioned, ruler, model.Answers(positioned, log, parsed.Ranks(), interrupted));
+                return MeasuredMethod.Of(name, positioned) with { Ruler = result with { Threshold = parsed.GetValue(Threshold) } };
+            }));
         }
 
         if (parsed.Ranks().Rank > 0)
@@ -85,20 +89,16 @@ internal static class RulerCommand
         ]), folder);
     }
 
-    private static MeasuredMethod Measure(
-        RunDisplay display, string name, ModelSession session, PositionSetup positions, RulerEvaluation ruler, double threshold, CancellationToken interrupted)
+    private static RulerResult Measure(RunDisplay display, string name, ModelSession session, PositionedModel model, RulerEvaluation ruler, SharedAnswers answers)
     {
-        var model = session.Under(positions);
-        var (folder, run) = (session.Folder, RunKey.Of(session.Folder.Identity, model.Spec, model.Model.Dtype, model.Model.Device, batchTokens: 0));
+        var folder = session.Folder;
         var sampler = new TokenSampler(model.Model, model.Layers, new Sampling());
-        var result = display.Show($"{name} {model.Spec}", ruler.Total, steps => ruler.Run(
-            run, (prompt, most) => folder.Tokenizer.Decode([.. sampler.Continue(prompt, most, folder.Checkpoint.EosTokenIds)]), new Steps(steps), interrupted));
-        return MeasuredMethod.Of(name, model) with { Ruler = result with { Threshold = threshold } };
+        return display.Show($"{name} {model.Spec}", ruler.Total, steps => ruler.Run(
+            answers, (prompt, most) => folder.Tokenizer.Decode([.. sampler.Continue(prompt, most, folder.Checkpoint.EosTokenIds)]), new Steps(steps, answers)));
     }
 
-    private sealed class Steps(IProgress<ProgressStep> steps) : IProgress<RulerProgress>
+    private sealed class Steps(IProgress<ProgressStep> steps, SharedAnswers answers) : IProgress<RulerProgress>
     {
-        public void Report(RulerProgress value) => steps.Report(new ProgressStep(
-            value.Done, $"{value.Cell}{(value.Reused > 0 ? $", {value.Reused} from an earlier run" : "")}"));
+        public void Report(RulerProgress value) => steps.Report(new ProgressStep(value.Done, $"{value.Cell}{answers.ReusedNote}"));
     }
 }

@@ -64,7 +64,7 @@ internal static class SummarizeCommand
             CommonOptions.Threads,
             CommonOptions.Json,
         }
-        .Runs(Evaluate),
+        .RunsOnEveryRank(Evaluate),
     };
 
     private static void Prepare(ParseResult parsed, CancellationToken interrupted)
@@ -105,6 +105,7 @@ internal static class SummarizeCommand
         var display = new RunDisplay(parsed.Terminal());
         var compute = parsed.GetCompute();
         var files = FilesOf(parsed, interrupted);
+        using var log = parsed.OpenLog(folder);
         var measured = new List<MeasuredMethod>();
         foreach (var (session, name) in parsed.OpenModels(compute, interrupted))
         {
@@ -113,9 +114,14 @@ internal static class SummarizeCommand
                 [.. parsed.GetValue(Documents) is { } most ? examples.Take(most) : examples], sampling, parsed.GetValue(MaxNewTokens));
             measured.AddRange(specs.Select(spec => display.Show($"{name} {spec}", run.Examples.Count, steps =>
             {
-                var (result, model) = run.Measure(session, spec, new Steps(steps), interrupted);
+                var (result, model) = run.Measure(session, spec, log, parsed.Ranks(), new Steps(steps), interrupted);
                 return MeasuredMethod.Of(name, model) with { Summarization = result };
             })));
+        }
+
+        if (parsed.Ranks().Rank > 0)
+        {
+            return; // rank 0 makes the report
         }
 
         parsed.Publish(parsed.ReportOf(compute, measured,

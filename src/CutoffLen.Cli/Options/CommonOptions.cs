@@ -31,7 +31,7 @@ internal static class CommonOptions
     public static Option<string> Attention { get; } = Word("--attention", KeyOf("attention").Description, "PATH", "auto", "sdpa", "blocked");
 
     /// <summary>CPU threads of one operation; 0 is one a core, or what OMP_NUM_THREADS says.</summary>
-    public static Option<int> Threads { get; } = Whole("--threads", KeyOf("threads").Description, 0, 4096, Default<int>("threads"));
+    public static Option<int> Threads { get; } = Whole("--threads", KeyOf("threads").Description, 0, CpuThreads.Most, Default<int>("threads"));
 
     /// <summary>Seed of every random draw.</summary>
     public static Option<int> Seed { get; } = Whole("--seed", KeyOf("seed").Description, 0, int.MaxValue, Default<int>("seed"));

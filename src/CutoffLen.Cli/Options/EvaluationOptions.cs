@@ -71,6 +71,9 @@ internal static class EvaluationOptions
         }
     }
 
+    /// <summary>Opens the log of finished work in the folder of results.</summary>
+    public static ResultLog OpenLog(this ParseResult parsed, string folder) => new(Path.Combine(folder, RunFolder.ResultsFile), parsed.Ranks());
+
     /// <summary>Makes the folder of results.</summary>
     public static string PrepareFolder(this ParseResult parsed)
     {

@@ -3,6 +3,7 @@ using System.ComponentModel;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Hardware;
 using CutoffLen.Hub;
 using CutoffLen.Training;
 
@@ -74,9 +75,9 @@ public sealed record ModelConfig
     [AllowedValues("auto", "sdpa", "blocked")]
     public string Attention { get; init; } = "auto";
 
-    /// <summary>CPU threads of one operation; 0 leaves the choice to torch.</summary>
+    /// <summary>CPU threads of one operation; see <see cref="CpuThreads.Use"/>.</summary>
     [Description("CPU threads; 0: OMP_NUM_THREADS where set, else one a core.")]
-    [Range(0, 4096)]
+    [Range(0, CpuThreads.Most)]
     public int Threads { get; init; }
 }
 

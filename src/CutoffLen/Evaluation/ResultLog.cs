@@ -56,12 +56,23 @@ public readonly record struct RunKey(string Model, string Positions, string Dtyp
 
 /// <summary>A model's answer to a prompt.</summary>
 /// <param name="Prompt">Identity of the prompt's tokens.</param>
-/// <param name="Task">Name of the task.</param>
+/// <param name="Task">Name of the task, with its settings that change the answer and not the prompt.</param>
 /// <param name="Length">Length of the task in tokens.</param>
 /// <param name="Sample">Number of the sample.</param>
 /// <param name="Expected">What the answer should contain.</param>
 /// <param name="Text">The answer.</param>
-public sealed record LoggedAnswer(string Prompt, string Task, int Length, int Sample, IReadOnlyList<string> Expected, string Text);
+public sealed record LoggedAnswer(string Prompt, string Task, int Length, int Sample, IReadOnlyList<string> Expected, string Text)
+{
+    /// <summary>What was measured beside the text, in the order of the measure that asked; null where nothing was.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? Numbers { get; init; }
+
+    /// <summary>The numbers of a measure that logs so many.</summary>
+    /// <exception cref="UserException">There are not so many.</exception>
+    public IReadOnlyList<int> NumbersOf(int count) => Numbers?.Count == count
+        ? Numbers
+        : throw new UserException($"results: the answer to '{Task}' has not {count} numbers beside its text; move the file of results away to begin anew");
+}
 
 /// <summary>The proof that a run's position method was applied. A finished run then need not load its model again.</summary>
 /// <param name="Hash">Hash of the method's tables and bands.</param>
@@ -82,7 +93,7 @@ public sealed class ResultLog : IDisposable
     private readonly string path;
     private readonly Dictionary<(RunKey Run, string Document, string Protocol, int Length, int FirstTarget), WindowScore> windows = [];
     private readonly Dictionary<(RunKey Run, string Document, string Protocol, int Length, int Start), CurveScore> curves = [];
-    private readonly Dictionary<(RunKey Run, string Prompt, string Task), string> answers = [];
+    private readonly Dictionary<(RunKey Run, string Prompt, string Task), LoggedAnswer> answers = [];
     private readonly Dictionary<RunKey, LoggedProof> proofs = [];
 
     /// <summary>A log in memory only.</summary>
@@ -125,7 +136,7 @@ public sealed class ResultLog : IDisposable
         curves.GetValueOrDefault((run, document, protocol, length, start));
 
     /// <summary>The answer to a prompt, or null while it is not finished.</summary>
-    public string? Answer(RunKey run, string prompt, string task) => answers.GetValueOrDefault((run, prompt, task));
+    public LoggedAnswer? Answer(RunKey run, string prompt, string task) => answers.GetValueOrDefault((run, prompt, task));
 
     /// <summary>The proof that a run's position method was applied, or null.</summary>
     public LoggedProof? Proof(RunKey run) => proofs.GetValueOrDefault(run);
@@ -230,7 +241,7 @@ public sealed class ResultLog : IDisposable
 
         if (line.Answer is { } answer)
         {
-            answers.TryAdd((line.Run, answer.Prompt, answer.Task), answer.Text);
+            answers.TryAdd((line.Run, answer.Prompt, answer.Task), answer);
         }
     }
 

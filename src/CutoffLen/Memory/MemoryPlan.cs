@@ -39,6 +39,9 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
     /// <summary>The adapters; null when all weights are trained.</summary>
     public AdapterConfig? Lora { get; init; }
 
+    /// <summary>Trained parameters of CLEX's equation; 0 where none is trained.</summary>
+    public long EquationParameters { get; init; }
+
     /// <summary>Ranks of the run; the optimizer's state is shared among them.</summary>
     public int Ranks { get; init; } = 1;
 
@@ -68,6 +71,7 @@ internal enum MemoryUse
     LayerInputs,
     Activations,
     StreamGradients,
+    AngleGradients,
     Chunk,
     Attention,
     GatheredHeads,
@@ -98,6 +102,7 @@ public sealed record MemoryPart
         MemoryUse.LayerInputs => "inputs of layers",
         MemoryUse.Activations => "activations of layers",
         MemoryUse.StreamGradients => "gradients between layers",
+        MemoryUse.AngleGradients => "gradients of rotation angles",
         MemoryUse.Chunk => "scratch buffers of a chunk",
         MemoryUse.Attention => "attention workspace",
         MemoryUse.GatheredHeads => "keys and values of all ranks",

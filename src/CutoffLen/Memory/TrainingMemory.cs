@@ -30,7 +30,7 @@ internal sealed class TrainingMemory
         attention = new AttentionMemory(config, settings.Bands, settings.Width, BlockSize.For(settings.OnGpu));
         var groups = settings.Lora is { } lora ? new LoraAdapters(config, lora, 0).Groups(1) : [];
         adapters = groups.SelectMany(group => group.Parameters).Where(parameter => parameter.Name.Contains(".lora_", StringComparison.Ordinal)).Sum(parameter => parameter.Count);
-        Trained = settings.Lora is null ? LlamaParameters.Count(config) : groups.Sum(group => group.Count);
+        Trained = settings.Lora is null ? LlamaParameters.Count(config) + settings.EquationParameters : groups.Sum(group => group.Count);
     }
 
     /// <summary>Trained parameters.</summary>
@@ -55,7 +55,7 @@ internal sealed class TrainingMemory
     /// <summary>What the device holds.</summary>
     public IEnumerable<MemoryPart> OnDevice() =>
     [
-        new(MemoryUse.Weights, Width * (LlamaParameters.Count(config) + adapters)),
+        new(MemoryUse.Weights, Width * (LlamaParameters.Count(config) + adapters + settings.EquationParameters)),
         new(MemoryUse.Gradients, Width * Trained),
         new(MemoryUse.GradientSum, settings.AccumulationSteps > 1 && Width < Float32 ? Float32 * Trained : 0),
         new(MemoryUse.GradientShard, settings.Ranks > 1 ? Float32 * Shard : 0),
@@ -64,6 +64,7 @@ internal sealed class TrainingMemory
         PerToken(MemoryUse.LayerInputs, (Width * hidden) + (OffloadsInputs ? 2 * LayerInput : Layers * LayerInput)),
         PerToken(MemoryUse.Activations, Activations()),
         PerToken(MemoryUse.StreamGradients, Width * ((2 * hidden) + queries)), // hidden states, stream, attention's result
+        PerToken(MemoryUse.AngleGradients, settings.EquationParameters > 0 ? OfAngles() : 0),
         new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
         .. Attention(),
         new(MemoryUse.Logits, TokenLikelihood.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width, settings.OnGpu)),
@@ -116,6 +117,9 @@ internal sealed class TrainingMemory
         return (Width * ((2 * hidden) + Math.Max(queries, keys) + (2 * inner) + again + moreNorms)) + (2 * Float32 * (normsHeads ? Math.Max(hidden, queries) : hidden))
             + (Width < Float32 ? Float32 * queries : 0) + adapter;
     }
+
+    /// <summary>The angles' gradients and their copy for the host, per token; of the queries of a layer, products of halves, and float32 copies with their gradients.</summary>
+    private long OfAngles() => Float32 * (config.RotaryDim + (queries / 2) + (Width < Float32 ? 2 * queries : 0));
 
     private MemoryPart PerToken(MemoryUse use, long bytes) => new(use, settings.Tokens * bytes);
 }

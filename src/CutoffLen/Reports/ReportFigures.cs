@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Xml.Linq;
 using CutoffLen.Common;
 using CutoffLen.Evaluation;
-using CutoffLen.Evaluation.Measures;
 using CutoffLen.Reports.Charts;
 
 namespace CutoffLen.Reports;

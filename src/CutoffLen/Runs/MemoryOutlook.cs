@@ -98,6 +98,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             ContextParallelSize = training.ContextParallelSize,
             MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
+            EquationParameters = training.Method == TrainingMethod.Full && FinetunePlan.EquationOf(positions) is { } equation ? equation.Up.Length + equation.Down.Length : 0,
         };
         return new MemoryOutlook(config, model, positions, settings, MemoryPlan.Of(model, settings), budget);
     }

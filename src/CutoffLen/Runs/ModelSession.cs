@@ -1,5 +1,7 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
+using CutoffLen.Evaluation;
 using CutoffLen.Hardware;
 using CutoffLen.Models;
 using CutoffLen.Models.Attention;
@@ -66,6 +68,14 @@ public sealed class ModelSession : IDisposable
         LogAttention(model.Attention);
         return model;
     }
+
+    /// <summary>Answers of a model that <see cref="Under"/> made.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="log">Keeps the answers.</param>
+    /// <param name="ranks">The ranks that share the prompts; null for one.</param>
+    /// <param name="stop">Stops it between rounds of prompts.</param>
+    public SharedAnswers Answers(PositionedModel model, ResultLog log, ICollectives? ranks = null, CancellationToken stop = default) =>
+        new(RunKey.Of(Folder.Identity, model.Spec, model.Model.Dtype, model.Model.Device, batchTokens: 0), log, ranks, stop);
 
     /// <summary>Logs the proof that a method is applied.</summary>
     public static void LogProof(string name, DeviceAndDtype compute, PositionedModel model) => Log.Information(

@@ -1,6 +1,8 @@
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Models;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Spec;
@@ -22,12 +24,14 @@ public sealed record SummarizationRun(IReadOnlyList<SummarizationExample> Exampl
     /// <summary>Summarizes every document.</summary>
     /// <param name="session">The model.</param>
     /// <param name="spec">Its position method, for the longest prompt with its summary.</param>
+    /// <param name="log">Keeps the summaries.</param>
+    /// <param name="ranks">The ranks that share the documents; null for one.</param>
     /// <param name="progress">Told of every summary.</param>
     /// <param name="stop">Stops it between tokens.</param>
     /// <returns>The result, and the model under the position method.</returns>
     /// <exception cref="UserException">There is nothing to summarize.</exception>
     public (SummarizationResult Result, PositionedModel Model) Measure(
-        ModelSession session, PositionSpec spec, IProgress<ScoredSummary>? progress = null, CancellationToken stop = default)
+        ModelSession session, PositionSpec spec, ResultLog log, ICollectives? ranks = null, IProgress<ScoredSummary>? progress = null, CancellationToken stop = default)
     {
         if (Examples.Count == 0)
         {
@@ -37,26 +41,29 @@ public sealed record SummarizationRun(IReadOnlyList<SummarizationExample> Exampl
         var tokenizer = session.Folder.Tokenizer;
         var special = tokenizer.SpecialTokens;
         // A prompt goes on, so what the tokenizer puts after a text is left out.
-        List<int[]> prompts = [.. Examples.Select(example => (int[])[.. special.Before, .. tokenizer.Encode(example.Prompt, addSpecial: false)])];
-        var model = session.Under(session.Folder.Config.SetupFor(spec, prompts.Max(prompt => prompt.Length) + MaxNewTokens));
+        List<Prompt> prompts = [.. Examples.Select((example, n) => new Prompt(n, example, [.. special.Before, .. tokenizer.Encode(example.Prompt, addSpecial: false)]))];
+        var model = session.Under(session.Folder.Config.SetupFor(spec, prompts.Max(prompt => prompt.Tokens.Length) + MaxNewTokens));
         var (ends, summaries) = (EndOf(session), new List<ScoredSummary>());
-        foreach (var (n, example) in Examples.Index())
+        foreach (var (prompt, logged) in session.Answers(model, log, ranks, stop).To(prompts, prompt => (prompt.Identity, TaskOf(prompt)), Summarize))
         {
-            var seed = (int)new KeyedRandom(Sampling.Seed, "summary", n).Below(int.MaxValue);
-            var tokens = new List<int>();
-            foreach (var token in new TokenSampler(model.Model, model.Layers, Sampling with { Seed = seed }).Continue(prompts[n], MaxNewTokens, ends))
-            {
-                stop.ThrowIfCancellationRequested();
-                tokens.Add(token);
-            }
-
-            var summary = tokenizer.Decode(tokens, skipSpecial: true).Trim();
-            summaries.Add(new ScoredSummary(example.Source, example.Summary, summary, prompts[n].Length, tokens.Count, Rouge.Of(example.Summary, summary)));
+            summaries.Add(prompt.Score(logged));
             progress?.Report(summaries[^1]);
         }
 
         return (new SummarizationResult(summaries), model);
+
+        LoggedAnswer? Summarize(Prompt prompt)
+        {
+            var seed = (int)new KeyedRandom(Sampling.Seed, "summary", prompt.Number).Below(int.MaxValue);
+            var sampler = new TokenSampler(model.Model, model.Layers, Sampling with { Seed = seed });
+            List<int> tokens = [.. sampler.Continue(prompt.Tokens, MaxNewTokens, ends).TakeWhile(_ => !stop.IsCancellationRequested)];
+            return stop.IsCancellationRequested ? null : prompt.Answer(TaskOf(prompt), tokens.Count, tokenizer.Decode(tokens, skipSpecial: true).Trim());
+        }
     }
+
+    // The number of a document decides its seed.
+    private string TaskOf(Prompt prompt) => FormattableString.Invariant(
+        $"summary {prompt.Number}, temperature {Sampling.Temperature}, top-p {Sampling.TopP}, seed {Sampling.Seed}, at most {MaxNewTokens} tokens");
 
     /// <summary>The tokens that end a summary: the checkpoint's, and the tokenizer's EOS, which training puts after a completion.</summary>
     private static HashSet<int> EndOf(ModelSession session)
@@ -68,5 +75,15 @@ public sealed record SummarizationRun(IReadOnlyList<SummarizationExample> Exampl
         }
 
         return ends;
+    }
+
+    private sealed record Prompt(int Number, SummarizationExample Example, int[] Tokens)
+    {
+        public string Identity { get; } = EvaluationDocument.IdentityOf(Tokens);
+
+        public LoggedAnswer Answer(string task, int tokens, string summary) => new(Identity, task, Tokens.Length, Number, [Example.Summary], summary) { Numbers = [tokens] };
+
+        public ScoredSummary Score(LoggedAnswer answer) =>
+            new(Example.Source, Example.Summary, answer.Text, Tokens.Length, answer.NumbersOf(1)[0], Rouge.Of(Example.Summary, answer.Text));
     }
 }

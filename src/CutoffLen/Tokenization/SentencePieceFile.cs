@@ -1,6 +1,5 @@
 using System.Text;
 using CutoffLen.Common;
-using CutoffLen.Files;
 using CutoffLen.Tokenization.HuggingFace;
 using Google.Protobuf;
 
@@ -18,47 +17,6 @@ internal static class SentencePieceFile
     // Stands for a space.
     private const char Space = '\u2581';
 
-    /// <summary>The kinds of pieces (ModelProto.SentencePiece.Type).</summary>
-    public enum Kind
-    {
-        Normal = 1,
-        Unknown = 2,
-        Control = 3,
-        UserDefined = 4,
-        Unused = 5,
-        Byte = 6,
-    }
-
-    /// <summary>A piece, which is a token.</summary>
-    public sealed record Piece(string Text, float Score, Kind Kind);
-
-    /// <summary>What the file says.</summary>
-    public sealed class Model
-    {
-        /// <summary>The pieces, by id.</summary>
-        public List<Piece> Pieces { get; } = [];
-
-        public int Type { get; set; } = 1;
-
-        public bool ByteFallback { get; set; }
-
-        public bool SpaceAfterWords { get; set; }
-
-        public bool HasRules { get; set; }
-
-        /// <summary>add_dummy_prefix: a space is put before a text.</summary>
-        public bool AddPrefix { get; set; } = true;
-
-        /// <summary>remove_extra_whitespaces.</summary>
-        public bool RemoveExtra { get; set; } = true;
-
-        public bool EscapeSpaces { get; set; } = true;
-
-        public int Bos { get; set; } = 1;
-
-        public int Eos { get; set; } = 2;
-    }
-
     /// <summary>Reads a model.</summary>
     /// <param name="bytes">The file.</param>
     /// <param name="path">Its name in error messages.</param>
@@ -67,7 +25,7 @@ internal static class SentencePieceFile
     {
         try
         {
-            var model = ReadModel(bytes);
+            var model = SentencePieceModel.Read(bytes);
             return Check(model) is { } fault ? throw new InvalidDataException(fault) : Build(model, path, legacy);
         }
         catch (Exception fault) when (fault is InvalidDataException or InvalidProtocolBufferException or DecoderFallbackException or ArgumentException)
@@ -76,112 +34,7 @@ internal static class SentencePieceFile
         }
     }
 
-    /// <summary>What a file says, unchecked.</summary>
-    // A tag is (field number << 3) | wire type: 0 is a varint, 2 has a length, 5 is four bytes.
-    public static Model ReadModel(byte[] bytes)
-    {
-        var (model, message) = (new Model(), new CodedInputStream(bytes));
-        while (message.ReadTag() is not 0 and var tag)
-        {
-            switch (tag)
-            {
-                case (1 << 3) | 2:
-                    model.Pieces.Add(ReadPiece(message.ReadBytes().CreateCodedInput()));
-                    break;
-                case (2 << 3) | 2:
-                    ReadTrainer(model, message.ReadBytes().CreateCodedInput());
-                    break;
-                case (3 << 3) | 2:
-                    ReadNormalizer(model, message.ReadBytes().CreateCodedInput());
-                    break;
-                default:
-                    message.SkipLastField();
-                    break;
-            }
-        }
-
-        return model;
-    }
-
-    private static Piece ReadPiece(CodedInputStream message)
-    {
-        var (text, score, kind) = ("", 0f, Kind.Normal);
-        while (message.ReadTag() is not 0 and var tag)
-        {
-            switch (tag)
-            {
-                case (1 << 3) | 2:
-                    text = StrictUtf8.Encoding.GetString(message.ReadBytes().Span);
-                    break;
-                case (2 << 3) | 5:
-                    score = message.ReadFloat();
-                    break;
-                case 3 << 3:
-                    kind = (Kind)message.ReadEnum();
-                    break;
-                default:
-                    message.SkipLastField();
-                    break;
-            }
-        }
-
-        return new Piece(text, score, kind);
-    }
-
-    private static void ReadTrainer(Model model, CodedInputStream message)
-    {
-        while (message.ReadTag() is not 0 and var tag)
-        {
-            switch (tag)
-            {
-                case 3 << 3:
-                    model.Type = message.ReadEnum();
-                    break;
-                case 24 << 3:
-                    model.SpaceAfterWords = message.ReadBool();
-                    break;
-                case 35 << 3:
-                    model.ByteFallback = message.ReadBool();
-                    break;
-                case 41 << 3:
-                    model.Bos = message.ReadInt32(); // -1 for none
-                    break;
-                case 42 << 3:
-                    model.Eos = message.ReadInt32();
-                    break;
-                default:
-                    message.SkipLastField();
-                    break;
-            }
-        }
-    }
-
-    private static void ReadNormalizer(Model model, CodedInputStream message)
-    {
-        while (message.ReadTag() is not 0 and var tag)
-        {
-            switch (tag)
-            {
-                case (2 << 3) | 2:
-                    model.HasRules = message.ReadBytes().Length > 0;
-                    break;
-                case 3 << 3:
-                    model.AddPrefix = message.ReadBool();
-                    break;
-                case 4 << 3:
-                    model.RemoveExtra = message.ReadBool();
-                    break;
-                case 5 << 3:
-                    model.EscapeSpaces = message.ReadBool();
-                    break;
-                default:
-                    message.SkipLastField();
-                    break;
-            }
-        }
-    }
-
-    private static string? Check(Model model)
+    private static string? Check(SentencePieceModel model)
     {
         if (model.Pieces.Count == 0)
         {
@@ -215,11 +68,11 @@ internal static class SentencePieceFile
 
     private static bool IsUsable(Piece piece) =>
         piece.Text.Length is > 0 and <= LongestPiece
-        && !(piece.Kind == Kind.Normal && piece.Text.Contains(' '))
-        && piece.Kind is >= Kind.Normal and <= Kind.Byte and not Kind.Unused
+        && !(piece.Kind == PieceKind.Normal && piece.Text.Contains(' '))
+        && piece.Kind is >= PieceKind.Normal and <= PieceKind.Byte and not PieceKind.Unused
         && float.IsFinite(piece.Score);
 
-    private static TokenizerDefinition Build(Model model, string path, bool legacy)
+    private static TokenizerDefinition Build(SentencePieceModel model, string path, bool legacy)
     {
         var (vocabulary, pieces) = (new Dictionary<string, int>(StringComparer.Ordinal), new HashSet<string>(StringComparer.Ordinal));
         var (controls, userDefined) = (new List<AddedToken>(), new List<AddedToken>());
@@ -227,11 +80,11 @@ internal static class SentencePieceFile
         {
             switch (kind)
             {
-                case Kind.Normal or Kind.Byte:
+                case PieceKind.Normal or PieceKind.Byte:
                     vocabulary.Add(text, id);
-                    _ = kind == Kind.Normal && pieces.Add(text);
+                    _ = kind == PieceKind.Normal && pieces.Add(text);
                     break;
-                case Kind.UserDefined:
+                case PieceKind.UserDefined:
                     userDefined.Add(new AddedToken(id, text, Special: false, Normalized: true, File: path) { Pattern = text.Replace(' ', Space) });
                     break;
                 default:
@@ -273,14 +126,14 @@ internal static class SentencePieceFile
         return removeExtra ? text.TrimEnd(Space) : text;
     }
 
-    private static int? Existing(Model model, int id) => id >= 0 && id < model.Pieces.Count ? id : null;
+    private static int? Existing(SentencePieceModel model, int id) => id >= 0 && id < model.Pieces.Count ? id : null;
 
     /// <summary>
     /// SentencePiece merges the neighbours whose union has the highest score, the leftmost of equal ones. As a list of
     /// merges that is by score, and among equal scores the longest left part first. The two agree on runs of one
     /// character, where equal scores occur in practice: LLaMA's runs of 2 to 16 spaces all have one score.
     /// </summary>
-    private static List<(string Left, string Right)> Merges(Model model, Dictionary<string, int> vocabulary, HashSet<string> pieces)
+    private static List<(string Left, string Right)> Merges(SentencePieceModel model, Dictionary<string, int> vocabulary, HashSet<string> pieces)
     {
         var lookup = pieces.GetAlternateLookup<ReadOnlySpan<char>>();
         var merges = new List<(float Score, int Left, int Id)>();

@@ -18,14 +18,15 @@ internal sealed class ClexTraining(TrainableModel model, ClexMethod method)
     public LayerPlan Update() => current = current.With(model.Equation!);
 
     /// <summary>What a micro-batch adds the gradients of its angles to.</summary>
-    public Tensor Angles(MicroBatch batch) => zeros([batch.PositionIds.Length, model.Network.Config.RotaryDim / 2], ScalarType.Float32, model.Network.Device);
+    public Tensor Angles(MicroBatch batch) => zeros([batch.Tokens.shape[1], model.Network.Config.RotaryDim / 2], ScalarType.Float32, model.Network.Device);
 
     /// <summary>Adds the gradient of a micro-batch to the weights'.</summary>
     public void AddGradient(MicroBatch batch, Tensor angles)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var gradient = current.Backward(angles.cpu().data<float>().ToArray(), batch.PositionIds, batch.DocumentLengths);
+        var (ids, lengths) = batch.Positions();
+        var gradient = current.Backward(angles.cpu().data<float>().ToArray(), ids, lengths);
         Add(WeightFiles.ClexUp, gradient.Up);
         Add(WeightFiles.ClexDown, gradient.Down);
 

@@ -1,6 +1,7 @@
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Training;
@@ -159,7 +160,8 @@ public sealed class LayerwiseBackprop(
         var half = angles.shape[1];
         var (x, dx) = (rotated.to(ScalarType.Float32), gradient.to(ScalarType.Float32));
         // d (x1, x2) / d angle = (-x2, x1)
-        var each = (dx.narrow(-1, half, half) * x.narrow(-1, 0, half)) - (dx.narrow(-1, 0, half) * x.narrow(-1, half, half));
+        var each = dx.narrow(-1, half, half) * x.narrow(-1, 0, half); // [B, H, T, D/2]
+        each.addcmul_(dx.narrow(-1, 0, half), x.narrow(-1, half, half), Kept(-1));
         angles.add_(each.sum([0, 1]));
     }
 

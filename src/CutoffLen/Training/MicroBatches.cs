@@ -15,10 +15,9 @@ internal sealed record PositionedSequence(TrainingSequence Sequence, TokenPositi
 /// <param name="Targets">[B, n] int64, <see cref="TrainingSequence.Ignore"/> where no token is predicted.</param>
 /// <param name="Plans">How attention sees positions; they belong to <see cref="MicroBatches"/>.</param>
 /// <param name="TokenIndices">[B*n] the index of each token among those of all sequences; 0 for padding.</param>
-/// <param name="PositionIds">[n] the position id of each token of a row; 0 for padding.</param>
-/// <param name="DocumentLengths">[n] the <see cref="TokenPositions.Span"/> of each token's document.</param>
+/// <param name="Positions">Computes for each token of a row, [n], its position id, 0 for padding, and the <see cref="TokenPositions.Span"/> of its document.</param>
 internal sealed record MicroBatch(
-    Tensor Tokens, Tensor Targets, AttentionPlans Plans, int[] TokenIndices, int[] PositionIds, int[] DocumentLengths);
+    Tensor Tokens, Tensor Targets, AttentionPlans Plans, int[] TokenIndices, Func<(int[] Ids, int[] DocumentLengths)> Positions);
 
 /// <summary>
 /// Turns sequences into the tensors and the plans of one forward pass. Rows with equal position ids share plans, which are
@@ -54,7 +53,7 @@ internal sealed class MicroBatches(LayerPlan layers, LlamaForCausalLM model, Att
         int[] targets = [.. sequences.SelectMany(one => one.Sequence.Targets)];
         return new MicroBatch(
             Ids(tokens, 0), Ids(targets, TrainingSequence.Ignore), PlansFor(positions), Own([.. Enumerable.Range(0, tokens.Length)], 0),
-            Own(positions.Ids, 0), Own(positions.SpanOfDocument(), 1));
+            () => (Own(positions.Ids, 0), Own(positions.SpanOfDocument(), 1)));
 
         Tensor Ids(int[] ofAll, int padding) =>
             tensor(Own(ofAll, padding), ScalarType.Int64).view(tokens.Length / positions.Length, -1).to(model.Device); // [B, n]

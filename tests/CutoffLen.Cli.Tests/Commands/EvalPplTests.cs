@@ -103,9 +103,12 @@ public sealed class EvalPplTests : IDisposable
     [Fact]
     public void Passkeys_are_tried_by_depth_and_length()
     {
-        var result = Cutoff.Run(
+        string[] line =
+        [
             "passkey", "-m", folder["model"], "--lengths", "384,512", "--depths", "3", "--trials", "2", "--alternatives", "4", "--attention", "blocked", "--rope", "rope", "linear", "--out", folder["p"],
-            "--dtype", "fp32", "--device", "cpu", "--threads", "1", "--json").Exits(0);
+            "--dtype", "fp32", "--device", "cpu", "--threads", "1", "--json",
+        ];
+        var result = Cutoff.Run(line).Exits(0);
         var json = JsonNode.Parse(result.Output)!;
         Assert.Equal(JsonNode.Parse(File.ReadAllText(folder["p/passkey.json"]))!.ToJsonString(), json.ToJsonString());
         Assert.Equal(2, json["results"]!.AsArray().Count);
@@ -115,6 +118,9 @@ public sealed class EvalPplTests : IDisposable
             Assert.All(r["passkey"]!["cells"]!.AsArray(), cell => Assert.InRange((double)cell!["mean_rank"]!, 1, 5));
         });
         XDocument.Parse(File.ReadAllText(folder["p/passkey.html"])["<!DOCTYPE html>\n".Length..]);
+        var again = Cutoff.Run(line).Exits(0);
+        Assert.Contains("12 from an earlier run", again.Error);
+        Assert.Equal(json["results"]!.ToJsonString(), JsonNode.Parse(again.Output)!["results"]!.ToJsonString());
         Assert.Contains("a passkey prompt has at least", Cutoff.Run("passkey", "-m", folder["model"], "--lengths", "16", "--out", folder["q"]).Exits(1).Error);
     }
 

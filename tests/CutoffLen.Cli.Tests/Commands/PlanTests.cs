@@ -39,7 +39,7 @@ public sealed class PlanTests : IDisposable
     [InlineData("--cutoff 2k --dtype fp32 --rope rope --set recompute=mlp")]
     [InlineData("--cutoff 2k --dtype fp32 --rope rope --set recompute=layers --set attention=blocked")]
     [InlineData("--cutoff 512 --dtype fp32 --rope rope --set per_device_train_batch_size=6 --method lora --set attention=blocked")]
-    [InlineData("--cutoff 2k --dtype bf16 --rope rope --set gradient_accumulation_steps=2")]
+    [InlineData("--cutoff 1k --dtype bf16 --rope rope --set gradient_accumulation_steps=2")] // slow where the CPU does not multiply bfloat16
     public void A_step_takes_what_was_predicted_within_a_tenth(string run)
     {
         var json = JsonNode.Parse(CutoffProcess.Run(

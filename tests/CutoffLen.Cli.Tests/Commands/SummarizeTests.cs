@@ -59,6 +59,12 @@ public sealed class SummarizeTests : IDisposable
             F1(1, name) > F1(0, name) + 0.4, $"{name} from {F1(0, name):0.00} to {F1(1, name):0.00}"));
         Assert.Equal(4, json["results"]![1]!["summarization"]!["summaries"]!.AsArray().Count);
         XDocument.Parse(File.ReadAllText(folder["eval/summarization.html"])["<!DOCTYPE html>\n".Length..]);
+        // A summary in the log is not written again.
+        var logged = File.ReadAllLines(folder["eval/results.jsonl"]).Select(line => JsonNode.Parse(line)!).ToList();
+        Assert.Equal(8, logged.Count);
+        logged[^1]["answer"]!["text"] = "as logged";
+        folder.Write("kept/results.jsonl", string.Concat(logged.Select(line => line.ToJsonString() + "\n")));
+        Assert.Equal("as logged", (string)JsonNode.Parse(Eval("kept", "--json").Exits(0).Output)!["results"]![1]!["summarization"]!["summaries"]![3]!["summary"]!);
         // The same seed draws the same summaries, another one others.
         Assert.Equal(json["results"]!.ToJsonString(), JsonNode.Parse(Eval("again", "--json").Exits(0).Output)!["results"]!.ToJsonString());
         Assert.NotEqual(json["results"]!.ToJsonString(), JsonNode.Parse(Eval("other", "--json", "--seed", "7").Exits(0).Output)!["results"]!.ToJsonString());

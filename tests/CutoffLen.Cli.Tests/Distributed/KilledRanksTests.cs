@@ -42,7 +42,7 @@ public sealed class KilledRanksTests : IDisposable
         TimeSpan? moment = null, killed = null;
         var result = Mpirun.RunUntil("KILL", random.Next(Ranks), IsTheMoment, Ranks, arguments);
         Assert.NotEqual(0, result.ExitCode);
-        Assert.True(watch.Elapsed - killed < TimeSpan.FromSeconds(20), $"the job lived on for {watch.Elapsed - killed}");
+        Assert.True(watch.Elapsed - killed < TimeSpan.FromMinutes(1), $"the job lived on for {watch.Elapsed - killed}");
         return LastStep();
 
         bool IsTheMoment()

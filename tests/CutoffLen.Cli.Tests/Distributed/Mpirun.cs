@@ -8,12 +8,13 @@ internal static class Mpirun
     /// <summary>Why tests of several ranks are skipped here; null where they run.</summary>
     public static string? Missing { get; } = Find() is null ? "mpirun is not installed (apt install openmpi-bin)" : null;
 
-    // One core may be all that a rank gets. Containers forbid one process to read another's memory.
+    // One core may be all that a rank gets, and other tests want it while the rank waits. Containers forbid one process to read another's memory.
     private static readonly Dictionary<string, string?> Environment = new()
     {
         ["OMPI_ALLOW_RUN_AS_ROOT"] = "1",
         ["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1",
         ["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none",
+        ["OMPI_MCA_mpi_yield_when_idle"] = "1",
         ["OMP_NUM_THREADS"] = "1",
     };
 

@@ -61,7 +61,7 @@ public sealed class RanksTests : IDisposable
         AssertSaidOnce("holds no run of ours", Mpirun.Run(2, run.Arguments("used")));
         AssertSaidOnce("unknown option '--nonsense'", Mpirun.Run(2, "finetune", "--nonsense"));
         AssertSaidOnce("missing: no such folder", Mpirun.Run(2, "inspect", run["missing"]));
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(60), $"three refusals took {watch.Elapsed}");
+        Assert.True(watch.Elapsed < TimeSpan.FromMinutes(3), $"three refusals took {watch.Elapsed}");
         Assert.False(Directory.Exists(run["new"]));
     }
 

@@ -37,6 +37,16 @@ public sealed class SharedMeasurementTests : IDisposable
     }
 
     [MpiFact]
+    public void Summaries_are_those_of_one_rank()
+    {
+        run.Write("reports.jsonl", string.Concat(Enumerable.Range(0, 3).Select(n => $$"""{"document": "a report on {{n}} kings", "summary": "kings"}""" + "\n")));
+        Cutoff.Run(Summaries("one")).Exits(0);
+        Mpirun.Run(2, Summaries("two")).Exits(0);
+        Assert.Equal(Results("one/summarization.json"), Results("two/summarization.json"));
+        Assert.Equal(3, File.ReadAllLines(run["two/results.jsonl"]).Length);
+    }
+
+    [MpiFact]
     public void A_sweep_has_the_cells_of_one_rank_and_its_runs_are_the_same_bit_by_bit()
     {
         run.Write("sweep.yaml", $"""
@@ -87,6 +97,11 @@ public sealed class SharedMeasurementTests : IDisposable
     [
         "passkey", "--model", run["model"], "--lengths", "400,500", "--depths", "3", "--trials", "2", "--alternatives", "3",
         "--out", run[name], "--dtype", "fp32", "--device", "cpu", "--threads", "1",
+    ];
+
+    private string[] Summaries(string name) =>
+    [
+        "summarize", "eval", "--model", run["model"], "--data", run["reports.jsonl"], "--max-new-tokens", "8", "--out", run[name], "--dtype", "fp32", "--device", "cpu", "--threads", "1",
     ];
 
     private string Results(string file) => JsonNode.Parse(File.ReadAllText(run[file]))!["results"]!.ToJsonString();

@@ -52,10 +52,10 @@ public sealed class TestScriptTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--filter Category!=Slow")]
+    [InlineData("--filter (Category!=Slow)")]
     [InlineData("", "--slow")]
     [InlineData("--filter (Name~x)&(Category!=Slow)", "--filter", "Name~x")]
-    [InlineData("--filter Name~x", "--slow", "--filter", "Name~x")]
+    [InlineData("--filter (Name~x)", "--slow", "--filter", "Name~x")]
     public void Slow_tests_run_on_demand_and_other_arguments_pass_on(string expected, params string[] arguments)
     {
         Pretend(a: "Failed: 0, Passed: 1, Skipped: 0, Total: 1", b: "Failed: 0, Passed: 1, Skipped: 0, Total: 1");
@@ -64,6 +64,16 @@ public sealed class TestScriptTests : IDisposable
         {
             Assert.EndsWith($"/results --diag-of-mine {expected}".TrimEnd(), line.TrimEnd(), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void A_project_may_have_tests_that_run_in_a_process_of_their_own()
+    {
+        sandbox.Write("tests/B.Tests/B.Tests.csproj", "<IsTestProject>true</IsTestProject>\n<TestsApart>.Long.</TestsApart>");
+        Pretend(a: "Failed: 0, Passed: 5, Skipped: 0, Total: 5", b: "Failed: 0, Passed: 3, Skipped: 1, Total: 4");
+        Assert.Equal("11 passed, 0 failed, 2 skipped", LastLine(0));
+        var ofB = File.ReadLines(sandbox.PathOf("runs")).Where(line => line.Contains("B.Tests.csproj", StringComparison.Ordinal)).Select(line => line.Split("--filter ")[1].TrimEnd());
+        Assert.Equal(["(Category!=Slow)&(FullyQualifiedName!~.Long.)", "(Category!=Slow)&(FullyQualifiedName~.Long.)"], ofB.Order(StringComparer.Ordinal));
     }
 
     private void Pretend(string a, string b, int exitOfA = 0) => sandbox.AddTool("dotnet", $$"""

@@ -87,6 +87,28 @@ public sealed class AttentionDistributionsTests
     }
 
     [Fact]
+    public void A_trace_through_all_layers_is_the_forward_pass()
+    {
+        using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
+        using var model = checkpoint.Load();
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var tokens = Enumerable.Range(0, Length).Select(n => (n * 37) % model.Config.VocabSize).ToArray();
+        var layers = Layers(model, "linear:factor=4");
+        using var plans = AttentionPlans.Create(layers, TokenPositions.Sequential(Length), model.Config, model.Device);
+        var expected = model.Hidden(tensor(tokens, ScalarType.Int64).view(1, -1), plans);
+        using var trace = new AttentionTrace(model, layers, tokens);
+        for (var n = 0; n < model.Layers.Count; n++)
+        {
+            trace.Enter(n);
+            trace.Leave(n);
+        }
+
+        model.FinalNorm.Forward(trace.Stream, trace.Stream, model.Workspace);
+        Assert.InRange((trace.Stream - expected).abs().max().item<float>(), 0, 1e-5);
+    }
+
+    [Fact]
     public void Resolution_off_and_on_differs_by_the_block_mask_alone()
     {
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));

@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Tests.Distributed;
 
 namespace CutoffLen.Tests.Evaluation;
 
@@ -86,7 +89,7 @@ public sealed class MeasureTests
     public void A_model_that_sees_so_far_finds_the_keys_that_near()
     {
         var passkey = new Passkey([600, 1200], Depths: 5, Trials: 3, Alternatives: 9);
-        var result = passkey.Run(new Reader(sight: 500), Characters.Encode, Characters.Decode);
+        var result = Run(passkey, new Reader(sight: 500));
         Assert.Equal(10, result.Cells.Count);
         Assert.All(result.Cells, cell => Assert.Equal(cell.Distance < 495 ? 3 : 0, cell.Found));
         Assert.All(result.Cells, cell => Assert.Equal(10, cell.Candidates));
@@ -103,6 +106,45 @@ public sealed class MeasureTests
         Assert.Equal(300, new PasskeyResult([Cell(400, 1), Cell(100, 10), Cell(300, 2), Cell(500, 10)]).LargestDistance(1000));
     }
 
+    [Fact]
+    public void Keys_are_tried_once_and_ranks_share_them()
+    {
+        var passkey = new Passkey([600, 1200], Depths: 3, Trials: 3, Alternatives: 4);
+        var expected = Run(passkey, new Reader(sight: 500));
+        using var folder = new TemporaryFolder();
+        using var stop = new CancellationTokenSource();
+        var reader = new Reader(sight: 500, whenAsked: asked =>
+        {
+            if (asked == 5)
+            {
+                stop.Cancel();
+            }
+        });
+        using (var log = new ResultLog(folder["results.jsonl"]))
+        {
+            Assert.Throws<OperationCanceledException>(() => Run(passkey, reader, log, cancel: stop.Token));
+        }
+
+        using (var log = new ResultLog(folder["results.jsonl"]))
+        {
+            Assert.Equal(expected.Cells, Run(passkey, reader, log).Cells);
+            Assert.Equal(18, reader.Asked);
+            // Another number of alternatives changes the ranks.
+            Assert.Equal(6, Run(passkey with { Alternatives = 5 }, reader, log).Cells[0].Candidates);
+            Assert.Equal(36, reader.Asked);
+        }
+
+        var readers = new[] { new Reader(sight: 500), new Reader(sight: 500) };
+        Assert.All(ThreadCollectives.Run(2, ranks => Run(passkey, readers[ranks.Rank], ranks: ranks)), result => Assert.Equal(expected.Cells, result.Cells));
+        Assert.Equal([9, 9], readers.Select(each => each.Asked));
+    }
+
+    private static PasskeyResult Run(Passkey passkey, Reader reader, ResultLog? log = null, ICollectives? ranks = null, CancellationToken cancel = default)
+    {
+        using var memory = new ResultLog();
+        return passkey.Run(reader, Characters.Encode, Characters.Decode, new SharedAnswers(new RunKey("5f1c", "rope", "Float32", "cpu", 0), log ?? memory, ranks, cancel));
+    }
+
     /// <summary>One token a character.</summary>
     private static class Characters
     {
@@ -112,10 +154,14 @@ public sealed class MeasureTests
     }
 
     /// <summary>Finds the key if it is among the last characters of the prompt; else finds no key better than another.</summary>
-    private sealed class Reader(int sight) : IAnswerScorer
+    private sealed class Reader(int sight, Action<int>? whenAsked = null) : IAnswerScorer
     {
+        public int Asked { get; private set; }
+
         public AnswerScores Answer(int[] prompt, int decode, IReadOnlyList<int[]> answers)
         {
+            Asked++;
+            whenAsked?.Invoke(Asked);
             var seen = Characters.Decode(prompt[^Math.Min(sight, prompt.Length)..]);
             var at = seen.IndexOf("The pass key is ", StringComparison.Ordinal);
             var key = seen.Length - at > 40 ? seen.Substring(at + 16, 5) : "00000";

@@ -135,7 +135,7 @@ public sealed partial class RulerEvaluationTests
         ICollectives? ranks = null, CancellationToken cancel = default)
     {
         using var memory = new ResultLog();
-        return new RulerEvaluation(tasks, lengths, samples, seed, text => [.. text.Select(c => (int)c)], log ?? memory, ranks).Run(run ?? Key, answer, cancel: cancel);
+        return new RulerEvaluation(tasks, lengths, samples, seed, text => [.. text.Select(c => (int)c)]).Run(new SharedAnswers(run ?? Key, log ?? memory, ranks, cancel), answer);
     }
 
     private static string Text(int[] prompt) => string.Concat(prompt.Select(token => (char)token));

@@ -78,20 +78,14 @@ public sealed class DeviceAndDtypeTests
     [InlineData(1000, false)]
     public void Ranks_that_share_cores_take_equal_shares_of_them(int ranks, bool shareCores)
     {
-        var before = torch.get_num_threads();
         try
         {
             LocalWorld.Current = new LocalWorld(0, ranks, shareCores);
-            var omp = Environment.GetEnvironmentVariable("OMP_NUM_THREADS");
-            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", null);
-            CpuThreads.Use(0);
-            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", omp);
-            Assert.Equal(Math.Max(1, Cpu.Detect().Cores / (shareCores ? ranks : 1)), torch.get_num_threads());
+            Assert.Equal(Math.Max(1, Cpu.Detect().Cores / (shareCores ? ranks : 1)), ThreadsUnder(omp: null, mkl: null));
         }
         finally
         {
             LocalWorld.Current = Alone;
-            CpuThreads.Use(before);
         }
     }
 
@@ -117,6 +111,47 @@ public sealed class DeviceAndDtypeTests
         finally
         {
             CpuThreads.Use(before);
+        }
+    }
+
+    [Theory]
+    [InlineData("3", null, 3)]
+    [InlineData(" 3 ,2", "", 3)] // OpenMP's list of nested levels
+    [InlineData("3", "2", 2)]
+    public void Variables_decide_where_nothing_is_asked_for(string? omp, string? mkl, int expected) => Assert.Equal(expected, ThreadsUnder(omp, mkl));
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-2")]
+    [InlineData("two")]
+    [InlineData("5000")]
+    public void A_variable_that_is_no_number_of_threads_is_an_error_that_names_it(string value) => Assert.Equal(
+        $"OMP_NUM_THREADS={value}: not a number of threads from 1 to 4096", Assert.Throws<UserException>(() => ThreadsUnder(value, mkl: null)).Message);
+
+    [Fact]
+    public void A_negative_number_of_threads_is_an_error() =>
+        Assert.Equal("threads: -1 is not a whole number from 0 to 4096", Assert.Throws<UserException>(() => CpuThreads.Use(-1)).Message);
+
+    /// <summary>What torch has when nothing but these variables decides.</summary>
+    private static int ThreadsUnder(string? omp, string? mkl)
+    {
+        var before = (Omp: Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), Mkl: Environment.GetEnvironmentVariable("MKL_NUM_THREADS"), Threads: torch.get_num_threads());
+        try
+        {
+            Set(omp, mkl);
+            CpuThreads.Use(0);
+            return torch.get_num_threads();
+        }
+        finally
+        {
+            Set(before.Omp, before.Mkl);
+            torch.set_num_threads(before.Threads);
+        }
+
+        static void Set(string? omp, string? mkl)
+        {
+            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", omp);
+            Environment.SetEnvironmentVariable("MKL_NUM_THREADS", mkl);
         }
     }
 

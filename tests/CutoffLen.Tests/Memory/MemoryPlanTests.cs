@@ -124,6 +124,19 @@ public sealed class MemoryPlanTests
         Assert.Equal("", Change(On(2048), 10));
     }
 
+    [Fact]
+    public void The_equation_of_CLEX_is_trained_with_the_weights_and_its_angles_take_memory()
+    {
+        const long equation = 2 * 64 * 128;
+        var (rope, clex) = (On(32768), On(32768) with { EquationParameters = equation });
+        Assert.Equal(LlamaParameters.Count(Llama8B) + equation, MemoryPlan.TrainedParameters(Llama8B, clex));
+        string[] state = ["weights", "gradients", "master weights, float32", "optimizer moments, float32"];
+        Assert.Equal([2 * equation, 2 * equation, 4 * equation, 8 * equation], state.Select(name => Bytes(MemoryPlan.Of(Llama8B, clex), name) - Bytes(MemoryPlan.Of(Llama8B, rope), name)));
+        // In float32: two of 64 angles; for 4096 numbers of a layer's queries their copy, its gradient, and products of halves.
+        Assert.Equal(4 * 32768L * ((2 * 64) + (2 * 4096) + 2048), Bytes(MemoryPlan.Of(Llama8B, clex), "gradients of rotation angles"));
+        Assert.Equal(0, Bytes(MemoryPlan.Of(Llama8B, rope), "gradients of rotation angles"));
+    }
+
     /// <summary>Bands with the same keys share one encoding of them.</summary>
     [Theory]
     [InlineData("hope", 1, 1, true)]

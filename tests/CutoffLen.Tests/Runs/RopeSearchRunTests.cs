@@ -1,10 +1,12 @@
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Hardware;
 using CutoffLen.Positions.Search;
 using CutoffLen.Runs;
+using CutoffLen.Tests.Distributed;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Runs;
@@ -38,7 +40,7 @@ public sealed class RopeSearchRunTests : IDisposable
                 stop.Cancel();
             }
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => Search(Settings, "killed", killer, stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => Search(Settings, "killed", killer, stop: stop.Token));
         var lines = File.ReadAllLines(folder["killed/results.jsonl"]);
         Assert.False(Directory.Exists(folder["killed/final"]));
         File.AppendAllText(folder["killed/results.jsonl"], "{\"run\":\"half a li");
@@ -51,6 +53,20 @@ public sealed class RopeSearchRunTests : IDisposable
         Assert.Equal(lines, all[..lines.Length]);
         // Nothing is measured twice.
         Assert.Equal(File.ReadAllLines(folder["whole/results.jsonl"]), all);
+    }
+
+    [Fact]
+    public void Ranks_find_what_one_rank_finds()
+    {
+        var settings = Settings with { BatchTokens = 128, ShortLength = null }; // a document is a batch
+        var one = Search(settings, "one");
+        Assert.All(ThreadCollectives.Run(2, ranks => Search(settings, "two", ranks: ranks)), two =>
+        {
+            Assert.Equal(one.Spec, two.Spec);
+            Assert.Equal((one.Yarn.Perplexity, one.LongFactors.Perplexity), (two.Yarn.Perplexity, two.LongFactors.Perplexity));
+            Assert.Equal(one.LongFactors.Generations, two.LongFactors.Generations);
+        });
+        Assert.Equal(File.ReadAllLines(folder["one/results.jsonl"]), File.ReadAllLines(folder["two/results.jsonl"]));
     }
 
     [Fact]
@@ -138,10 +154,10 @@ public sealed class RopeSearchRunTests : IDisposable
 
     private static DeviceAndDtype Compute => DeviceAndDtype.Choose("cpu", "fp32");
 
-    private RopeSearchResult Search(RopeSearchSettings settings, string name, IRunDisplay? display = null, CancellationToken stop = default)
+    private RopeSearchResult Search(RopeSearchSettings settings, string name, IRunDisplay? display = null, ICollectives? ranks = null, CancellationToken stop = default)
     {
         using var model = ModelSession.Open(folder["model"], Compute);
-        return RopeSearchRun.Run(model, [folder["texts"]], settings, folder[name], display, stop: stop);
+        return RopeSearchRun.Run(model, [folder["texts"]], settings, folder[name], display, ranks, stop);
     }
 
     private double Measured(string model, string rope, int length)

@@ -2,6 +2,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Data;
+using CutoffLen.Positions.Methods;
 using CutoffLen.Runs;
 using CutoffLen.Tests.Distributed;
 using CutoffLen.Training;
@@ -17,6 +18,11 @@ public sealed class DataParallelTests : IDisposable
 
     private static readonly AdapterConfig Adapters = new(4, 8, 0.1, ModuleSelection.Named("q_proj", "v_proj", "up_proj"), ["embed_tokens", "norm"], UseRslora: false);
 
+    // Documents of 32 tokens have the scale 4, others less.
+    private const string ClexSpec = "clex:max_factor=4,original=8,time_dt=0.1";
+
+    private static ClexMethod Clex => (ClexMethod)new PositionSetup(PositionMethods.Parse(ClexSpec), TinyTraining.Config.Positions, 32).Method;
+
     // The last step of an epoch has fewer sequences than the others.
     private readonly TinyTraining training = new(40, 12, 30, 32, 7, 50, 33, 20, 31, 9, 25, 28, 30, 32);
 
@@ -31,6 +37,8 @@ public sealed class DataParallelTests : IDisposable
     [InlineData(4, 2, 4, "full", ScalarType.Float32)]
     [InlineData(4, 2, 4, "lora", ScalarType.Float32)]
     [InlineData(4, 4, 2, "lora", ScalarType.BFloat16)]
+    [InlineData(2, 1, 4, "clex", ScalarType.Float32)]
+    [InlineData(4, 2, 4, "clex", ScalarType.Float32)]
     public void Ranks_make_the_steps_of_one(int ranks, int context, int batch, string method, ScalarType dtype)
     {
         var one = Train(null, batch, method, dtype, steps: 20);
@@ -113,10 +121,10 @@ public sealed class DataParallelTests : IDisposable
         using var scope = NewDisposeScope();
         using var checkpoint = from is null || method == "lora" ? null : HuggingFaceCheckpoint.Open(from);
         using var model = method == "lora" ? TinyTraining.Lora(Adapters, dtype: dtype, ranks: ranks)
-            : checkpoint is null ? TinyTraining.Full(dtype: dtype, ranks: ranks)
+            : checkpoint is null ? TinyTraining.Full(dtype: dtype, ranks: ranks, equation: method == "clex" ? Clex.Weights : null)
             : TrainableModel.Full(TinyTraining.Config, checkpoint.Weights(CPU, dtype), dtype, CPU, ranks);
         var settings = TinyTraining.Settings(steps, accumulation: batch * context / (ranks?.Size ?? 1)) with { MaxGradNorm = MaxGradNorm, ContextParallelSize = context };
-        using var trainer = training.Trainer(model, settings);
+        using var trainer = training.Trainer(model, settings, rope: method == "clex" ? ClexSpec : "rope");
         if (from is not null)
         {
             if (method == "lora")

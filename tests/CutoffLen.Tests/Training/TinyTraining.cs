@@ -2,6 +2,7 @@ using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Data;
 using CutoffLen.Distributed;
 using CutoffLen.Models.Llama;
+using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.PositionIds;
 using CutoffLen.Tests.Data;
@@ -32,10 +33,10 @@ internal sealed class TinyTraining : IDisposable
     public static LlamaConfig Config { get; } = TinyModels.Config();
 
     /// <summary>Random weights, always the same.</summary>
-    public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32, ICollectives? ranks = null)
+    public static TrainableModel Full(LlamaConfig? config = null, ScalarType dtype = ScalarType.Float32, ICollectives? ranks = null, ClexWeights? equation = null)
     {
         using var scope = NewDisposeScope();
-        return TrainableModel.Full(config ?? Config, Source(dtype), dtype, CPU, ranks);
+        return TrainableModel.Full(config ?? Config, Source(dtype), dtype, CPU, ranks, equation);
     }
 
     public static TrainableModel Lora(

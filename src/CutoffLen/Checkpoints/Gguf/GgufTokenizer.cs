@@ -2,7 +2,7 @@ using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Tokenization;
 using CutoffLen.Tokenization.HuggingFace;
-using static CutoffLen.Tokenization.SentencePieceFile;
+using Kind = CutoffLen.Tokenization.PieceKind;
 
 namespace CutoffLen.Checkpoints.Gguf;
 
@@ -149,7 +149,7 @@ internal sealed class GgufTokenizer
                 $"{path}: is tiktoken's, and GGUF needs the merges of a tokenizer.json; make one with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)");
         }
 
-        var model = ReadModel(content);
+        var model = SentencePieceModel.Read(content);
         if (model.RemoveExtra)
         {
             throw new InvalidDataException("it removes white space (remove_extra_whitespaces)");

@@ -1,69 +1,47 @@
 using CutoffLen.Common;
-using CutoffLen.Distributed;
 using CutoffLen.Evaluation.Scoring;
 
 namespace CutoffLen.Evaluation.Ruler;
 
 /// <summary>How far an evaluation is.</summary>
 /// <param name="Done">Samples answered, those of an earlier run included.</param>
-/// <param name="Reused">Samples whose answers an earlier run left.</param>
 /// <param name="Cell">The task and length that is measured.</param>
-public readonly record struct RulerProgress(int Done, int Reused, string Cell);
+public readonly record struct RulerProgress(int Done, string Cell);
 
 /// <summary>
 /// Runs RULER's tasks over lengths. The haystack of each prompt is the largest with which the prompt, its special tokens and the
-/// answer fit the length. Ranks share the samples, and every rank logs all answers. A sample depends on the seed, the task, the
-/// length, its number and the tokenizer.
+/// answer fit the length. A sample depends on the seed, the task, the length, its number and the tokenizer.
 /// </summary>
 /// <param name="tasks">The tasks.</param>
 /// <param name="lengths">Tokens of prompt and answer, ascending.</param>
 /// <param name="samples">Samples of each task and length; RULER has 500.</param>
 /// <param name="seed">Seed of the samples.</param>
 /// <param name="encode">Tokens of a text, with the special tokens that the tokenizer puts before it.</param>
-/// <param name="log">Keeps the answers.</param>
-/// <param name="ranks">The ranks that share the samples; null for one.</param>
-public sealed class RulerEvaluation(
-    IReadOnlyList<RulerTask> tasks, IReadOnlyList<int> lengths, int samples, int seed, Func<string, int[]> encode, ResultLog log, ICollectives? ranks = null)
+public sealed class RulerEvaluation(IReadOnlyList<RulerTask> tasks, IReadOnlyList<int> lengths, int samples, int seed, Func<string, int[]> encode)
 {
-    private readonly ICollectives ranks = ranks ?? SingleRank.Instance;
-
     /// <summary>Samples of all tasks and lengths.</summary>
     public int Total => tasks.Count * lengths.Count * samples;
 
-    /// <summary>Answers what the log lacks of a run.</summary>
-    /// <param name="run">What the answers depend on besides the prompts.</param>
+    /// <summary>Asks and scores every sample.</summary>
+    /// <param name="answers">Keeps the answers and shares the samples among ranks.</param>
     /// <param name="answer">The text after a prompt's tokens, of at most so many tokens.</param>
-    /// <param name="progress">Told after each round of samples.</param>
-    /// <param name="cancel">Stops it between samples.</param>
+    /// <param name="progress">Told of each sample.</param>
     /// <exception cref="UserException">The smallest prompt of a task does not fit a length, or its largest does not fill it.</exception>
-    public RulerResult Run(RunKey run, Func<int[], int, string> answer, IProgress<RulerProgress>? progress = null, CancellationToken cancel = default)
+    public RulerResult Run(SharedAnswers answers, Func<int[], int, string> answer, IProgress<RulerProgress>? progress = null)
     {
         // All sizes first: a length that is too short should not be found out after hours.
         var cells = lengths.SelectMany(length => tasks.Select(task => (Task: task, Length: length, Size: Fit(task, length)))).ToList();
-        ranks.RequireSame([$"model {run.Model}", $"positions {run.Positions}", .. cells.Select(cell => $"{cell.Task.Name} prompt {Draw(cell.Task, cell.Length, cell.Size, 0).Identity}")]);
-        var (done, reused) = (0, 0);
+        var done = 0;
         return new RulerResult([.. cells.Select(cell => new RulerCell(cell.Task.Name, cell.Length, [.. Scores(cell.Task, cell.Length, cell.Size)]))]);
 
         IEnumerable<double> Scores(RulerTask task, int length, int size)
         {
-            foreach (var round in Enumerable.Range(0, samples).Select(n => Draw(task, length, size, n)).Chunk(ranks.Size))
+            var prompts = Enumerable.Range(0, samples).Select(n => Draw(task, length, size, n));
+            foreach (var (prompt, logged) in answers.To(prompts, p => (p.Identity, task.Name), p => new LoggedAnswer(
+                p.Identity, task.Name, length, p.Number, p.Sample.Answers, answer(p.Tokens, task.TokensToGenerate))))
             {
-                if (ranks.Any(cancel.IsCancellationRequested))
-                {
-                    throw new OperationCanceledException(cancel);
-                }
-
-                var known = Array.ConvertAll(round, prompt => log.Answer(run, prompt.Identity, task.Name));
-                var isKnown = known.All(text => text is not null);
-                var texts = isKnown ? known : ranks.Gather(ranks.Rank < round.Length ? known[ranks.Rank] ?? answer(round[ranks.Rank].Tokens, task.TokensToGenerate) : "");
-                foreach (var (prompt, text) in round.Zip(texts))
-                {
-                    log.Append(run, new LoggedAnswer(prompt.Identity, task.Name, length, prompt.Number, prompt.Sample.Answers, text!));
-                    yield return prompt.Sample.Score(text!);
-                }
-
-                (done, reused) = (done + round.Length, reused + (isKnown ? round.Length : 0));
-                progress?.Report(new RulerProgress(done, reused, $"{task.Name}, {Lengths.Format(length)}"));
+                progress?.Report(new RulerProgress(++done, $"{task.Name}, {Lengths.Format(length)}"));
+                yield return prompt.Sample.Score(logged.Text);
             }
         }
     }

@@ -158,7 +158,7 @@ public sealed record PositionConfig
 
         // transformers refuses every other type in phi3, and takes yarn for longrope.
         PositionConfig? Form(PositionSpec spec) =>
-            InFormOfHuggingFace(spec, model, plain) is { } form && (modelType != "phi3" || form.RopeScaling is null || spec.Method.Entry == LongRopeMethod.Entry) ? form : null;
+            RopeScalingForm.Of(spec, model, plain) is { } form && (modelType != "phi3" || form.RopeScaling is null || spec.Method.Entry == LongRopeMethod.Entry) ? form : null;
     }
 
     /// <summary>Replaces the position keys of a config.json; version 5's layout is kept where it is found.</summary>
@@ -180,42 +180,6 @@ public sealed record PositionConfig
 
         config["rope_theta"] = RopeTheta;
         config["rope_scaling"] = RopeScaling?.DeepClone();
-    }
-
-    private static PositionConfig? InFormOfHuggingFace(PositionSpec spec, PositionModel model, PositionConfig plain)
-    {
-        var part = spec.Method;
-        var type = RopeScalingType.All.FirstOrDefault(type => type.Method == part.Entry);
-        var written = type?.Keys.Select(key => key.Spec).ToArray() ?? [];
-        // Hugging Face has no form for modifiers and layers, beside those of two model types (see Of), nor for keys that its type lacks.
-        var isTheirs = spec.Modifiers.Count == 0 && spec.Layers.Count == 0 && (type is null || part.Entry.Keys.All(key => !part.Has(key.Name) || written.Contains(key.Name)));
-        return part.Name switch
-        {
-            _ when !isTheirs => null,
-            "rope" => plain,
-            // Both are vanilla RoPE with another base.
-            "abf" => plain with { RopeTheta = part.Number("base") },
-            "ntk" => plain with { RopeTheta = NtkMethod.BaseFor(model, part.Number("factor")) },
-            // Their formulas scale from max_position_embeddings on.
-            "dynamic-ntk" or "clex" => plain with { RopeScaling = Without(type!.Write(part), OriginalKey), MaxPositionEmbeddings = part.Tokens("original"), OriginalMaxPositionEmbeddings = null },
-            "linear" => plain with { RopeScaling = type!.Write(part) },
-            "llama3" => plain with { RopeScaling = type!.Write(part), OriginalMaxPositionEmbeddings = null },
-            "yarn" => Stretched(part, plain) is { } stretched ? stretched with { RopeScaling = type!.Write(part) } : null,
-            "longrope" when part.Has("short") => Stretched(part, plain) is { } stretched
-                ? stretched with { RopeScaling = Without(type!.Write(part), OriginalKey), OriginalMaxPositionEmbeddings = part.Tokens("original") }
-                : null,
-            _ => null,
-        };
-    }
-
-    /// <summary>With max_position_embeddings = factor * original, from which Hugging Face computes the factor; null where that is no integer.</summary>
-    private static PositionConfig? Stretched(SpecPart part, PositionConfig plain)
-    {
-        var longest = part.Number("factor") * part.Tokens("original");
-        var whole = Math.Round(longest);
-        return Math.Abs(longest - whole) < 1e-6 && whole <= int.MaxValue
-            ? plain with { MaxPositionEmbeddings = (int)whole, OriginalMaxPositionEmbeddings = null }
-            : null;
     }
 
     private SpecPart FromScaling(JsonObject scaling)
@@ -280,12 +244,6 @@ public sealed record PositionConfig
     private double Quotient => MaxPositionEmbeddings / (double)NativeLength;
 
     private static string Shown(JsonObject? block) => block?.ToJsonString() is not { } text ? "null" : text.Length <= MostShown ? text : text[..MostShown] + "...";
-
-    private static JsonObject Without(JsonObject scaling, string key)
-    {
-        scaling.Remove(key);
-        return scaling;
-    }
 
     private static void Set(JsonObject config, string key, JsonNode? value)
     {

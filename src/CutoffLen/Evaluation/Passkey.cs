@@ -1,8 +1,8 @@
 using CutoffLen.Common;
-using CutoffLen.Distributed;
+using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 
-namespace CutoffLen.Evaluation.Measures;
+namespace CutoffLen.Evaluation;
 
 /// <summary>Passkey retrieval at one length and depth.</summary>
 /// <param name="Length">Prompt with answer, tokens.</param>
@@ -51,44 +51,34 @@ public sealed record PasskeyResult(IReadOnlyList<PasskeyCell> Cells)
 /// <param name="Form">What the keys are.</param>
 public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Trials = 5, int Alternatives = 19, int Seed = 0, PasskeyForm Form = PasskeyForm.Passkey)
 {
-    /// <summary>Runs every length and depth; reports each cell as it finishes. Ranks share the keys of a length.</summary>
+    /// <summary>Runs every length and depth.</summary>
+    /// <param name="model">The model under a position method.</param>
+    /// <param name="encode">Tokens of a text, with the special tokens that the tokenizer puts before it.</param>
+    /// <param name="decode">Text of tokens.</param>
+    /// <param name="answers">Keeps the answers and shares the keys among ranks.</param>
+    /// <param name="progress">Told of each cell.</param>
+    /// <exception cref="UserException">A length is too short.</exception>
     public PasskeyResult Run(
-        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, IProgress<PasskeyCell>? progress = null, ICollectives? ranks = null,
-        CancellationToken cancel = default)
+        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, SharedAnswers answers, IProgress<PasskeyCell>? progress = null)
     {
-        ranks ??= SingleRank.Instance;
         var cells = new List<PasskeyCell>();
-        var places = Lengths.SelectMany(length => Enumerable.Range(0, Depths).Select(depth => (Length: length, Depth: depth)));
-        foreach (var round in places.Chunk(ranks.Size == 1 ? 1 : Depths))
+        var keys = Lengths.SelectMany(length => Enumerable.Range(0, Depths).SelectMany(depth => Enumerable.Range(0, Trials).Select(trial => Draw(length, depth, trial, encode))));
+        foreach (var tried in answers.To(keys, key => (key.Identity, key.Task), key => Try(model, encode, decode, key)).Chunk(Trials))
         {
-            var keys = round.SelectMany(place => Enumerable.Range(0, Trials).Select(trial => (place.Length, place.Depth, Trial: trial)));
-            var own = keys.Select((key, n) => n % ranks.Size == ranks.Rank && !cancel.IsCancellationRequested
-                ? Try(model, encode, decode, key.Length, At(key.Depth), new KeyedRandom(Seed, "passkey", key.Length, key.Depth, key.Trial))
-                : default);
-            var tried = ranks.Sum([.. own.SelectMany(trial => trial.Numbers)]).Chunk(Trial.Count).Select(Trial.Of);
-            if (ranks.Any(cancel.IsCancellationRequested))
-            {
-                throw new OperationCanceledException(cancel);
-            }
-
-            foreach (var (place, trials) in round.Zip(tried.Chunk(Trials)))
-            {
-                var cell = new PasskeyCell(
-                    place.Length, At(place.Depth), trials.Average(t => t.Distance), Trials, trials.Sum(t => t.Found), trials.Average(t => t.Rank), trials.Max(t => t.Candidates));
-                cells.Add(cell);
-                progress?.Report(cell);
-            }
+            var (hidden, trials) = (tried[0].Prompt, Array.ConvertAll(tried, pair => Trial.Of(pair.Answer)));
+            var cell = new PasskeyCell(
+                hidden.Length, hidden.Depth, trials.Average(t => t.Distance), Trials, trials.Sum(t => t.Found), trials.Average(t => t.Rank), trials.Max(t => t.Candidates));
+            cells.Add(cell);
+            progress?.Report(cell);
         }
 
         return new PasskeyResult(cells);
     }
 
-    private double At(int depth) => Depths == 1 ? 0.5 : (double)depth / (Depths - 1);
-
-    private Trial Try(
-        IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, int length, double depth, KeyedRandom random)
+    private HiddenKey Draw(int length, int depth, int trial, Func<string, int[]> encode)
     {
         // A cell's keys do not depend on which other lengths and depths are measured.
+        var random = new KeyedRandom(Seed, "passkey", length, depth, trial);
         var keys = new List<string>();
         while (keys.Count <= Alternatives)
         {
@@ -99,20 +89,38 @@ public sealed record Passkey(IReadOnlyList<int> Lengths, int Depths = 10, int Tr
             }
         }
 
-        var prompt = PasskeyPrompt.Of(length, depth, keys[0], encode, Form);
-        var others = PasskeyPrompt.Alternatives(prompt, keys.Skip(1), encode);
+        // Not of the prompt itself, which takes many encodings to fit to its length.
+        var identity = EvaluationDocument.IdentityOf(encode(string.Join(' ', [PasskeyPrompt.Filler, .. keys])));
+        return new HiddenKey(Form, length, Depths == 1 ? 0.5 : (double)depth / (Depths - 1), trial, keys, identity);
+    }
+
+    private static LoggedAnswer Try(IAnswerScorer model, Func<string, int[]> encode, Func<int[], string> decode, HiddenKey hidden)
+    {
+        var key = hidden.Candidates[0];
+        var prompt = PasskeyPrompt.Of(hidden.Length, hidden.Depth, key, encode, hidden.Form);
+        var others = PasskeyPrompt.Alternatives(prompt, hidden.Candidates.Skip(1), encode);
         var scores = model.Answer(prompt.Prompt, prompt.Answer.Length, [prompt.Answer, .. others]);
-        var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || decode(scores.Decoded).TrimStart().StartsWith(keys[0], StringComparison.Ordinal);
-        return new Trial(found ? 1 : 0, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance);
+        var text = decode(scores.Decoded);
+        var found = scores.Decoded.AsSpan().StartsWith(prompt.Answer) || text.TrimStart().StartsWith(key, StringComparison.Ordinal);
+        var trial = new Trial(found ? 1 : 0, 1 + scores.Nll.Skip(1).Count(nll => nll < scores.Nll[0]), scores.Nll.Length, prompt.Distance);
+        return new LoggedAnswer(hidden.Identity, hidden.Task, hidden.Length, hidden.Trial, [key], text) { Numbers = trial.Numbers };
+    }
+
+    /// <summary>A key to hide, the first of the candidates.</summary>
+    private sealed record HiddenKey(PasskeyForm Form, int Length, double Depth, int Trial, IReadOnlyList<string> Candidates, string Identity)
+    {
+        public string Task { get; } = FormattableString.Invariant($"{Form}, {Length} tokens, depth {Depth}");
     }
 
     /// <summary>One key: whether it was found (1 or 0), its rank among the candidates, and its distance.</summary>
     private readonly record struct Trial(int Found, int Rank, int Candidates, int Distance)
     {
-        public const int Count = 4;
+        public int[] Numbers => [Found, Rank, Candidates, Distance];
 
-        public double[] Numbers => [Found, Rank, Candidates, Distance];
-
-        public static Trial Of(double[] numbers) => new((int)numbers[0], (int)numbers[1], (int)numbers[2], (int)numbers[3]);
+        public static Trial Of(LoggedAnswer answer)
+        {
+            var numbers = answer.NumbersOf(4);
+            return new(numbers[0], numbers[1], numbers[2], numbers[3]);
+        }
     }
 }
