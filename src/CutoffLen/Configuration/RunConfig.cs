@@ -1,9 +1,11 @@
 using System.ComponentModel.DataAnnotations;
 using System.ComponentModel;
+using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Hub;
+using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -36,7 +38,7 @@ public sealed record RunConfig
     /// <summary>The same from wherever it is read: paths are absolute, and what is in the hub's cache has its name with the commit.</summary>
     public RunConfig WithFullPaths() => this with
     {
-        Model = Model with { Model = Model.Model is null ? null : HubCache.Portable(Model.Model) },
+        Model = Model with { Model = Model.Model is null ? null : ModelFolder.Portable(Model.Model) },
         Data = Data with { Data = [.. Data.Data.Select(HubCache.Portable)], CacheDir = FullPath(Data.CacheDir) },
         Training = Training with { OutputDir = FullPath(Training.OutputDir) },
         Evaluation = Evaluation with { EvalData = [.. Evaluation.EvalData.Select(HubCache.Portable)] },
@@ -48,8 +50,8 @@ public sealed record RunConfig
 /// <summary>The model and where it runs.</summary>
 public sealed record ModelConfig
 {
-    /// <summary>Folder of a checkpoint in Hugging Face layout; <c>HubFiles</c> makes one of a name.</summary>
-    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout, or its name on the hub: org/name[@revision].")]
+    /// <summary>Folder of a checkpoint in Hugging Face layout; <c>HubFiles</c> makes one of a GGUF file and of a name.</summary>
+    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout, a GGUF file, or a name on the hub: org/name[@revision].")]
     [Also("model_name_or_path", "base_model")]
     public string? Model { get; init; }
 
