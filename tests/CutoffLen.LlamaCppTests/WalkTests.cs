@@ -44,7 +44,8 @@ public sealed class WalkTests : IDisposable
     /// <summary>The program's result with a hub, or offline.</summary>
     private JsonNode Run(Uri? hub, params string[] arguments)
     {
-        var result = CutoffProcess.Run([.. arguments, .. arguments[0] == "export" ? [] : new[] { "--device", "cpu" }], input: null, new Dictionary<string, string?>
+        string[] device = arguments[0] == "export" ? [] : ["--device", "cpu"];
+        var result = CutoffProcess.Run([.. arguments, .. device], input: null, new Dictionary<string, string?>
         {
             ["HF_HOME"] = folder["hub"], ["HF_ENDPOINT"] = hub?.ToString(), ["HF_HUB_OFFLINE"] = hub is null ? "1" : null, ["HF_HUB_CACHE"] = null, ["HF_TOKEN"] = null, ["XDG_CACHE_HOME"] = folder["cache"],
         }).Exits(0);

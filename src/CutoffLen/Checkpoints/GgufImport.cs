@@ -45,7 +45,7 @@ public static class GgufImport
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw new UserException($"{path}: its settings cannot be kept in {folder}: {fault.Message}", fault);
+            throw new UserException($"{path}: its settings cannot be kept in {folder}: {fault.Message}; XDG_CACHE_HOME can name another cache folder", fault);
         }
         finally
         {

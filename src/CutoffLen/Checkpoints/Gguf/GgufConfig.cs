@@ -59,6 +59,11 @@ internal sealed class GgufConfig
 
     private JsonObject Read()
     {
+        if (file.Value<long?>("split.count") > 1)
+        {
+            throw file.Fault("is a part of a model in several files; join them with llama.cpp's llama-gguf-split --merge");
+        }
+
         var json = new JsonObject
         {
             ["rope_theta"] = 10_000, // these four where the keys are absent, as in llama.cpp

@@ -76,6 +76,20 @@ public sealed class GgufFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData("split.count", "is a part of a model in several files")]
+    [InlineData("llama.expert_count", "\"llama.expert_count\" is 2; allowed is 0")]
+    [InlineData("llama.rope.scaling.yarn_ext_factor", "unknown keys: 'llama.rope.scaling.yarn_ext_factor'")]
+    public void So_is_a_key_of_other_models(string key, string expected)
+    {
+        using var metadata = new GgufMetadata();
+        metadata.Add("general.architecture", "llama");
+        metadata.Add("llama.attention.layer_norm_rms_epsilon", 1e-5f);
+        metadata.Add(key, 2);
+        GgufWriter.Write(folder["y.gguf"], metadata, [], default);
+        AssertRefused(File.ReadAllBytes(folder["y.gguf"]), expected);
+    }
+
+    [Theory]
     [InlineData(3, "not a GGUF file")]
     [InlineData(20, "ends within its header")]
     [InlineData(5000, "of which the file has")]
