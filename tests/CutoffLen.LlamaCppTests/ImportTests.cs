@@ -49,6 +49,10 @@ public sealed class ImportTests : IDisposable
         Assert.All(NetworkKeys, key => Assert.Equal((key, Text(before, key)), (key, Text(after, key))));
         Assert.StartsWith(expected, SpecIn(readBack), StringComparison.Ordinal);
         Assert.Equal(Exported.Score(model, Exported.Ids(200)), Exported.Score(readBack, Exported.Ids(200)));
+
+        // Nothing is lost: exported once more it is the same file.
+        GgufExport.Write(readBack, folder["again.gguf"]);
+        Assert.True(File.ReadAllBytes(folder["model.gguf"]).AsSpan().SequenceEqual(File.ReadAllBytes(folder["again.gguf"])), "the file differs");
     }
 
     [Theory]

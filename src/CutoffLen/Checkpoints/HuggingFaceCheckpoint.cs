@@ -121,7 +121,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         {
             throw new UserException(File.Exists(folder)
                 ? $"{folder}: is a file; give the folder with config.json and the weights, or a .gguf file"
-                : $"{folder}: no such folder; give one with config.json and safetensors files");
+                : $"{folder}: no such folder; give one with config.json and safetensors files, or a .gguf file");
         }
     }
 

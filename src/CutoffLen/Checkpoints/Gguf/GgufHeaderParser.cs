@@ -68,7 +68,7 @@ internal sealed class GgufHeaderParser(string path, BinaryReader reader, long le
     private int Count(string of, long most)
     {
         var count = reader.ReadUInt64();
-        return count <= (ulong)most ? (int)count : throw Fault($"announces {count} {of}, more than the file can hold");
+        return count <= (ulong)most ? (int)count : throw Fault($"announces {count} {of}, more than the file can hold; was the download cut off?");
     }
 
     private string Text() => StrictUtf8.Encoding.GetString(reader.ReadBytes(Count("bytes of a text", Math.Min(Left, Array.MaxLength))));
