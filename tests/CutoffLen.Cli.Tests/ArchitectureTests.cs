@@ -16,7 +16,7 @@ public sealed class ArchitectureTests
         "CutoffLen.Hardware",
         "CutoffLen.Distributed",
         "CutoffLen.Models.Attention", "CutoffLen.Models.Llama", "CutoffLen.Models",
-        "CutoffLen.Checkpoints.Safetensors", "CutoffLen.Checkpoints.Lora", "CutoffLen.Checkpoints", "CutoffLen.Checkpoints.Gguf",
+        "CutoffLen.Checkpoints.Safetensors", "CutoffLen.Checkpoints.Gguf", "CutoffLen.Checkpoints.Lora", "CutoffLen.Checkpoints",
         "CutoffLen.Data",
         "CutoffLen.Training.Optimizers", "CutoffLen.Training",
         "CutoffLen.Memory",

@@ -38,6 +38,13 @@ internal static class Exported
         return (folder["model"], GgufExport.Write(folder["model"], folder["model.gguf"], GgufType.F32));
     }
 
+    /// <summary>The folder that a GGUF file is read as, in a cache of the test's own.</summary>
+    public static string ReadBack(TemporaryFolder folder, string file = "model.gguf")
+    {
+        Environment.SetEnvironmentVariable("XDG_CACHE_HOME", folder["cache"]);
+        return GgufImport.Folder(folder[file]);
+    }
+
     /// <summary>The negative log-likelihoods that <c>cutoff score</c> prints, in float32 on the CPU.</summary>
     public static double[] Score(string model, int[] ids, string spec = "auto")
     {

@@ -1,3 +1,4 @@
+using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Common;
 using CutoffLen.Models.Llama;
@@ -120,7 +121,8 @@ public sealed class LikelihoodTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private static LlamaConfig ConfigOf(string network) => network switch
+    /// <summary>A network by its name in these tests.</summary>
+    internal static LlamaConfig ConfigOf(string network) => network switch
     {
         "llama" => Exported.Config,
         "llama tied" => Exported.Config with { TieWordEmbeddings = true },

@@ -47,6 +47,27 @@ internal sealed class LlamaCpp : IDisposable
         return [.. Enumerable.Range(0, ids.Length - 1).Select(at => NegativeLog(context.NativeHandle.GetLogitsIth(at), ids[at + 1]))];
     }
 
+    /// <summary>The likeliest tokens after a prompt, one after another.</summary>
+    public int[] Continue(int[] prompt, int count)
+    {
+        using var context = weights.CreateContext(settings);
+        var ids = prompt.ToList();
+        for (var done = 0; ids.Count < prompt.Length + count;)
+        {
+            var batch = new LLamaBatch();
+            for (; done < ids.Count; done++)
+            {
+                batch.Add(ids[done], done, LLamaSeqId.Zero, logits: done == ids.Count - 1);
+            }
+
+            Assert.Equal(DecodeResult.Ok, context.NativeHandle.Decode(batch));
+            var logits = context.NativeHandle.GetLogitsIth(batch.TokenCount - 1).ToArray();
+            ids.Add(Array.IndexOf(logits, logits.Max()));
+        }
+
+        return [.. ids.Skip(prompt.Length)];
+    }
+
     public void Dispose() => weights.Dispose();
 
     private static double NegativeLog(ReadOnlySpan<float> logits, int target)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Cli.Options;
 using Serilog;

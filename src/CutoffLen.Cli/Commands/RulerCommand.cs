@@ -22,7 +22,7 @@ internal static class RulerCommand
         "--tasks", $"Tasks; default all: {string.Join(", ", RulerTasks.Of(null).Select(RulerTasks.PlainName))}.", "NAME", required: false);
 
     private static readonly Option<string[]> Haystack = EvaluationOptions.Many(
-        "--haystack", "Text of the tasks that RULER runs over essays: .txt, .jsonl, folders and globs of them. Without it they run over noise and are named so.", "PATH", required: false);
+        "--haystack", "Text of the tasks that RULER runs over essays: files, folders and globs as for eval-ppl, or hf:org/name/FILE[@revision] on the hub. Without it they run over noise and are named so.", "PATH", required: false);
 
     private static readonly Option<int> Needles = CommonOptions.Whole(
         "--needles", "Needles of multikey_1, multivalue and multiquery; another number than RULER's changes their names.", 2, Essay.MostNeedles, RulerTasks.StandardNeedles);
@@ -57,7 +57,7 @@ internal static class RulerCommand
     private static void Run(ParseResult parsed, CancellationToken interrupted)
     {
         var lengths = parsed.GetValue(LengthsOption)!;
-        var essay = parsed.GetValue(Haystack) is { Length: > 0 } paths ? Essay.Read(paths, (long)lengths[^1] * CharactersOfToken) : null;
+        var essay = parsed.GetValue(Haystack) is { Length: > 0 } paths ? Essay.Read([.. paths.SelectMany(parsed.Hub(interrupted).Data)], (long)lengths[^1] * CharactersOfToken) : null;
         var tasks = RulerTasks.Select(RulerTasks.Of(essay, parsed.GetValue(Needles)), parsed.GetValue(Tasks) ?? []);
         var specs = parsed.Specs();
         var folder = parsed.PrepareFolder();

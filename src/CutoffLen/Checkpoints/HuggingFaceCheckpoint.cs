@@ -63,7 +63,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         var problems = new List<string>();
         var (json, config) = ReadConfig(Path.Combine(folder, ConfigFile), problems);
         var generation = ReadGeneration(Path.Combine(folder, GenerationFile), config, problems);
-        var weights = WeightFiles.Open(folder, config.TieWordEmbeddings, problems);
+        var weights = WeightFiles.Open(folder, config, problems);
         if (problems.Count == 0)
         {
             weights.Compare(config, folder, problems);
@@ -120,8 +120,8 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         if (!Directory.Exists(folder))
         {
             throw new UserException(File.Exists(folder)
-                ? $"{folder}: is a file; give the folder with config.json and the weights"
-                : $"{folder}: no such folder; give one with config.json and safetensors files");
+                ? $"{folder}: is a file; give the folder with config.json and the weights, or a .gguf file"
+                : $"{folder}: no such folder; give one with config.json and safetensors files, or a .gguf file");
         }
     }
 

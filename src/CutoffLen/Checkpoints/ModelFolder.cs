@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Files;
@@ -68,6 +69,9 @@ public sealed class ModelFolder : IDisposable
         ? repository.Name
         : Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
 
+    /// <summary>A folder as other files name it: what it was made of where it is in a cache (a GGUF file, a name on the hub), else its full path.</summary>
+    public static string Portable(string folder) => GgufCache.FileOf(folder) ?? HubCache.Portable(folder);
+
     /// <summary>Opens a folder and checks it.</summary>
     /// <exception cref="UserException">All that is wrong with it, one line each.</exception>
     public static ModelFolder Open(string folder)
@@ -108,6 +112,6 @@ public sealed class ModelFolder : IDisposable
     private static IEnumerable<string> Settings(string folder) =>
         new[] { "config.json", AdapterConfig.FileName }.Select(name => Path.Combine(folder, name)).Where(File.Exists).Select(File.ReadAllText);
 
-    private static IEnumerable<string> Weights(string folder) => Directory.GetFiles(folder, "*.safetensors").Order(StringComparer.Ordinal)
+    private static IEnumerable<string> Weights(string folder) => Directory.GetFiles(folder, "*.safetensors").Concat(Directory.GetFiles(folder, GgufCache.WeightsFile)).Order(StringComparer.Ordinal)
         .Select(path => $"{Path.GetFileName(path)} {FileSample.HashOf(path)}");
 }

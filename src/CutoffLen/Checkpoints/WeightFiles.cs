@@ -1,3 +1,4 @@
+using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using CutoffLen.Files;
@@ -8,8 +9,8 @@ using static TorchSharp.torch;
 namespace CutoffLen.Checkpoints;
 
 /// <summary>
-/// The safetensors files of a checkpoint folder as one set of tensors: a single model.safetensors, or shards with an
-/// index. Opening reads headers only.
+/// The weight files of a checkpoint folder as one set of tensors: a single model.safetensors, shards with an index, or a
+/// model.gguf. Opening reads headers only.
 /// </summary>
 internal sealed class WeightFiles : IDisposable
 {
@@ -20,20 +21,20 @@ internal sealed class WeightFiles : IDisposable
     public const string ClexDown = "model.clex_layer.proj_func.ode_down_proj";
 
     private const int MostListed = 12;
-    private const string Gguf = ".gguf";
+    private const string GgufExtension = ".gguf";
 
     private static readonly string[] Pickles = [".bin", ".pth", ".pt"];
     private static readonly string[] Unread = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "model.clex_layer.inv_freq", "._extra_state"];
 
-    private readonly List<SafetensorsFile> files = [];
-    private readonly Dictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> tensors = new(StringComparer.Ordinal);
+    private readonly List<ITensorFile> files = [];
+    private readonly Dictionary<string, (ITensorFile File, SafetensorsEntry Entry)> tensors = new(StringComparer.Ordinal);
 
     private readonly bool isTied;
 
     private WeightFiles(bool isTied) => this.isTied = isTied;
 
     /// <summary>Every tensor, by name.</summary>
-    public IReadOnlyDictionary<string, (SafetensorsFile File, SafetensorsEntry Entry)> Tensors => tensors;
+    public IReadOnlyDictionary<string, (ITensorFile File, SafetensorsEntry Entry)> Tensors => tensors;
 
     /// <summary>How many files there are.</summary>
     public int FileCount => files.Count;
@@ -43,22 +44,26 @@ internal sealed class WeightFiles : IDisposable
 
     /// <summary>Opens the folder's files.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="isTied">Whether the head shares the embedding's weights.</param>
+    /// <param name="config">The network.</param>
     /// <param name="problems">What is wrong with the files is added here.</param>
-    public static WeightFiles Open(string folder, bool isTied, List<string> problems)
+    public static WeightFiles Open(string folder, LlamaConfig config, List<string> problems)
     {
-        var weights = new WeightFiles(isTied);
+        var weights = new WeightFiles(config.TieWordEmbeddings);
         var single = Path.Combine(folder, ShardIndex.SingleFile);
         var index = Path.Combine(folder, ShardIndex.FileName);
         try
         {
             if (File.Exists(single))
             {
-                weights.Add(single, problems);
+                weights.Add(single, SafetensorsFile.Open, problems);
             }
             else if (File.Exists(index))
             {
                 weights.AddShards(folder, index, problems);
+            }
+            else if (new FileInfo(Path.Combine(folder, GgufCache.WeightsFile)) is { Exists: true } gguf)
+            {
+                weights.Add(gguf.ResolveLinkTarget(returnFinalTarget: false)?.FullName ?? gguf.FullName, path => GgufWeights.Open(path, config), problems);
             }
             else
             {
@@ -81,7 +86,7 @@ internal sealed class WeightFiles : IDisposable
             var path = Path.Combine(folder, name);
             if (File.Exists(path))
             {
-                Add(path, problems);
+                Add(path, SafetensorsFile.Open, problems);
             }
             else
             {
@@ -107,11 +112,11 @@ internal sealed class WeightFiles : IDisposable
         }
     }
 
-    private void Add(string path, List<string> problems)
+    private void Add(string path, Func<string, ITensorFile> open, List<string> problems)
     {
         try
         {
-            var file = SafetensorsFile.Open(path);
+            var file = open(path);
             files.Add(file);
             foreach (var entry in file.Tensors)
             {
@@ -129,7 +134,7 @@ internal sealed class WeightFiles : IDisposable
 
     /// <summary>Whether a folder holds weights, or a part of them, in whatever format.</summary>
     public static bool AreIn(string folder) =>
-        Directory.EnumerateFiles(folder).Any(path => Pickles.Append(Gguf).Append(".safetensors").Contains(Path.GetExtension(path)) || path.EndsWith(".index.json", StringComparison.Ordinal));
+        Directory.EnumerateFiles(folder).Any(path => Pickles.Append(GgufExtension).Append(".safetensors").Contains(Path.GetExtension(path)) || path.EndsWith(".index.json", StringComparison.Ordinal));
 
     private static string NoWeights(string folder)
     {
@@ -143,8 +148,8 @@ internal sealed class WeightFiles : IDisposable
                 + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)");
         }
 
-        return names.FirstOrDefault(name => Path.GetExtension(name) == Gguf) is { } gguf
-            ? $"{expected}. {gguf} is llama.cpp's format, which is not read"
+        return names.FirstOrDefault(name => Path.GetExtension(name) == GgufExtension) is { } gguf
+            ? $"{expected}. {gguf} is llama.cpp's format; give it by itself, --model {Path.Combine(folder, gguf)}"
             : $"{expected}; it holds {(names.Count == 0 ? "nothing" : string.Join(", ", names.Take(MostListed)))}";
     }
 
@@ -214,7 +219,7 @@ internal sealed class WeightFiles : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        float[] Floats(SafetensorsFile from, string name) => from.Read(name, ScalarType.Float32).data<float>().ToArray();
+        float[] Floats(ITensorFile from, string name) => from.Read(name, ScalarType.Float32).data<float>().ToArray();
         return up.Entry.Shape.Length == 2 && up.Entry.Shape.Reverse().SequenceEqual(down.Entry.Shape)
             ? new ClexWeights(Floats(up.File, ClexUp), Floats(down.File, ClexDown), (int)up.Entry.Shape[1])
             : throw new UserException($"{up.File.Path}: {ClexUp} [{string.Join(", ", up.Entry.Shape)}] and {ClexDown} [{string.Join(", ", down.Entry.Shape)}] must be each other's transpose in shape");

@@ -1,10 +1,12 @@
 using System.ComponentModel.DataAnnotations;
 using System.ComponentModel;
+using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Hardware;
 using CutoffLen.Hub;
+using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -37,7 +39,7 @@ public sealed record RunConfig
     /// <summary>The same from wherever it is read: paths are absolute, and what is in the hub's cache has its name with the commit.</summary>
     public RunConfig WithFullPaths() => this with
     {
-        Model = Model with { Model = Model.Model is null ? null : HubCache.Portable(Model.Model) },
+        Model = Model with { Model = Model.Model is null ? null : ModelFolder.Portable(Model.Model) },
         Data = Data with { Data = [.. Data.Data.Select(HubCache.Portable)], CacheDir = FullPath(Data.CacheDir) },
         Training = Training with { OutputDir = FullPath(Training.OutputDir) },
         Evaluation = Evaluation with { EvalData = [.. Evaluation.EvalData.Select(HubCache.Portable)] },
@@ -49,8 +51,8 @@ public sealed record RunConfig
 /// <summary>The model and where it runs.</summary>
 public sealed record ModelConfig
 {
-    /// <summary>Folder of a checkpoint in Hugging Face layout; <c>HubFiles</c> makes one of a name.</summary>
-    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout, or its name on the hub: org/name[@revision].")]
+    /// <summary>Folder of a checkpoint in Hugging Face layout; <c>HubFiles</c> makes one of a GGUF file and of a name.</summary>
+    [Description("Folder of a LLaMA-type checkpoint in Hugging Face layout, a GGUF file, or a name on the hub: org/name[@revision].")]
     [Also("model_name_or_path", "base_model")]
     public string? Model { get; init; }
 
@@ -124,6 +126,9 @@ public sealed record DataConfig
 /// <summary>Adapters under PEFT's names.</summary>
 public sealed record LoraConfig
 {
+    private static readonly string[] Attention = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    private static readonly string[] EmbeddingAndNorms = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
+
     /// <summary>Rank of the adapters.</summary>
     [Range(1, 65536)]
     [Also("lora_rank")]
@@ -139,17 +144,18 @@ public sealed record LoraConfig
 
     /// <summary>
     /// The linear layers, and the embedding, that get adapters, as PEFT matches them: ends of module names; a single text that is
-    /// a regular expression for whole names; or all-linear, all but the head.
+    /// a regular expression for whole names; or all-linear, all but the head. The default is attention's projections, in Phi-3 qkv_proj and
+    /// o_proj.
     /// </summary>
     [Also("target_modules", "lora_target")]
-    public IReadOnlyList<string> LoraTargetModules { get; init; } = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    public IReadOnlyList<string> LoraTargetModules { get; init; } = Attention;
 
     /// <summary>
     /// Modules trained whole, those whose names end so: long-context adapters fail without embeddings and norms (LongLoRA,
-    /// arXiv 2309.12307, table 2).
+    /// arXiv 2309.12307, table 2). The default is all of these, in OLMo 2 post_feedforward_layernorm instead of input_layernorm.
     /// </summary>
     [Also("lora_modules_to_save")]
-    public IReadOnlyList<string> ModulesToSave { get; init; } = ["embed_tokens", "norm", "input_layernorm", "post_attention_layernorm"];
+    public IReadOnlyList<string> ModulesToSave { get; init; } = EmbeddingAndNorms;
 
     /// <summary>Whether to scale by lora_alpha / sqrt(lora_r) (arXiv 2312.03732).</summary>
     public bool UseRslora { get; init; }
@@ -159,7 +165,13 @@ public sealed record LoraConfig
     public double LoraplusLrRatio { get; init; } = 1;
 
     /// <summary>The same as PEFT's adapter_config.json has it.</summary>
-    public AdapterConfig ToAdapterConfig() => new(LoraR, LoraAlpha, LoraDropout, ModuleSelection.Of(LoraTargetModules), ModulesToSave, UseRslora);
+    /// <param name="family">The model's, under whose names the default modules are.</param>
+    public AdapterConfig ToAdapterConfig(LlamaFamily family)
+    {
+        var targets = family.FusedProjections && LoraTargetModules.SequenceEqual(Attention) ? ["qkv_proj", "o_proj"] : LoraTargetModules;
+        var whole = family.NormsAfter && ModulesToSave.SequenceEqual(EmbeddingAndNorms) ? ["embed_tokens", "norm", "post_attention_layernorm", "post_feedforward_layernorm"] : ModulesToSave;
+        return new(LoraR, LoraAlpha, LoraDropout, ModuleSelection.Of(targets), whole, UseRslora);
+    }
 }
 
 /// <summary>How it is measured.</summary>

@@ -36,7 +36,7 @@ public static class RunConfigReader
     /// <summary>Resolves a configuration.</summary>
     /// <param name="file">A YAML file, or null.</param>
     /// <param name="options">What options of the command line gave.</param>
-    /// <param name="sets">Texts <c>key=value</c> of <c>--set</c>; lists by commas.</param>
+    /// <param name="sets">Texts <c>key=value</c> of <c>--set</c>; lists by commas, in brackets or not.</param>
     /// <exception cref="UserException">Everything that is wrong, a line each.</exception>
     public static ResolvedConfig Resolve(
         string? file = null, IEnumerable<ConfigOption>? options = null, IEnumerable<string>? sets = null)
@@ -108,7 +108,9 @@ public static class RunConfigReader
         var pair = set.Split('=', 2);
         if (pair.Length == 2)
         {
-            return [FromCommandLine(pair[0].Trim(), pair[1], $"--set {set}")];
+            // A list may also be written as in YAML. A regular expression that begins and ends with brackets has others between.
+            var isYaml = ConfigKeys.Find(pair[0].Trim())?.IsList == true && pair[1] is ['[', .. var within, ']'] && within.AsSpan().IndexOfAny('[', ']') < 0;
+            return [FromCommandLine(pair[0].Trim(), isYaml ? pair[1][1..^1].Trim() : pair[1], $"--set {set}")];
         }
 
         problems.Add($"--set {set}: write key=value");

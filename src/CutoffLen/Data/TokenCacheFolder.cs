@@ -21,16 +21,7 @@ public readonly record struct TokenizingProgress(long Characters, long Tokens, l
 public sealed class TokenCacheFolder(string folder)
 {
     /// <summary><c>cutoff/tokens</c> in the user's cache folder: XDG_CACHE_HOME, else <c>~/.cache</c>.</summary>
-    public static string DefaultPath
-    {
-        get
-        {
-            var xdg = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
-            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-            var root = Path.IsPathRooted(xdg) ? xdg : Path.Combine(home.Length > 0 ? home : Path.GetTempPath(), ".cache");
-            return Path.Combine(root, "cutoff", "tokens");
-        }
-    }
+    public static string DefaultPath => UserCache.Folder("tokens");
 
     /// <summary>The tokens of the files: from the cache, or made now and cached.</summary>
     /// <param name="files">What to read, in order.</param>

@@ -144,7 +144,7 @@ public sealed class FinetunePlan : IDisposable
         config.Training.Method == TrainingMethod.Full
             ? TrainableModel.Full(model, weights, compute.Dtype, compute.Device, ranks, equation)
             : TrainableModel.Lora(
-                model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(), config.Training.Seed, config.Lora.LoraplusLrRatio, ranks);
+                model, weights, compute.Dtype, compute.Device, config.Lora.ToAdapterConfig(model.Family), config.Training.Seed, config.Lora.LoraplusLrRatio, ranks);
 
     /// <summary>The model that this run trains, from the base model or from a checkpoint of the run.</summary>
     internal TrainableModel LoadModel(string? checkpoint)

@@ -27,13 +27,14 @@ public sealed class HubFiles(HubSettings? settings = null, IRunDisplay? display 
     private readonly HubSettings settings = settings ?? HubSettings.FromEnvironment();
 
     /// <summary>The folder of a model.</summary>
-    /// <param name="model">A folder, or a name on the hub. Any other text is given back.</param>
+    /// <param name="model">A folder, a GGUF file, which becomes a folder in the user's cache, or a name on the hub. Any other text is given back.</param>
     /// <param name="weights">Whether weights are needed; else settings and tokenizer are enough.</param>
     /// <param name="withBase">Whether adapters need the base model that they name too, where weights are needed.</param>
     /// <exception cref="UserException">There is no such folder, and the hub or the cache does not give the name.</exception>
     public string Model(string model, bool weights = true, bool withBase = true)
     {
-        var folder = Path.Exists(model) || HubRepository.ParseModel(model) is not { } repository ? model
+        var folder = GgufImport.IsOne(model) ? GgufImport.Folder(model)
+            : Path.Exists(model) || HubRepository.ParseModel(model) is not { } repository ? model
             : Named($"{model}: there is no such folder here; as a name on the hub", () => Snapshot(repository, weights));
         if (weights && withBase && AdapterCheckpoint.ExistsIn(folder) && AdapterConfig.Read(folder).BaseModel is { Length: > 0 } baseModel)
         {

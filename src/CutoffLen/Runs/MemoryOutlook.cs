@@ -32,7 +32,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
     public int LargestCutoff => advice.LargestCutoff();
 
     /// <summary>The smallest change of settings that makes it fit; empty where it does, or where none does.</summary>
-    public IReadOnlyList<string> Change => Fits ? [] : advice.SmallestChange(Config.Lora.ToAdapterConfig());
+    public IReadOnlyList<string> Change => Fits ? [] : advice.SmallestChange(Config.Lora.ToAdapterConfig(Model.Family));
 
     /// <summary>Predicts a run's memory from the model's config.json alone.</summary>
     /// <param name="config">Model and cutoff_len must be given.</param>
@@ -97,7 +97,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             Ranks = ranks,
             ContextParallelSize = training.ContextParallelSize,
             MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
-            Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig() : null,
+            Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig(model.Family) : null,
             EquationParameters = training.Method == TrainingMethod.Full && FinetunePlan.EquationOf(positions) is { } equation ? equation.Up.Length + equation.Down.Length : 0,
         };
         return new MemoryOutlook(config, model, positions, settings, MemoryPlan.Of(model, settings), budget);

@@ -4,7 +4,6 @@ using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
 using CutoffLen.Distributed;
-using CutoffLen.Hub;
 using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
@@ -193,7 +192,7 @@ internal sealed class TrainingRun(
         {
             var parameters = trainer.Model.Parameters;
             var weights = parameters.Names.Select(name => (name, parameters.View(name))).ToList();
-            AdapterCheckpoint.Save(target, adapters.Config with { BaseModel = HubCache.Portable(baseModel) }, weights, saved, baseModel, extraFiles);
+            AdapterCheckpoint.Save(target, adapters.Config with { BaseModel = ModelFolder.Portable(baseModel) }, weights, saved, baseModel, extraFiles);
         }
         else
         {

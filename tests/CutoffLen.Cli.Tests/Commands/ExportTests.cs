@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using CutoffLen.Checkpoints.Gguf;
+using CutoffLen.Checkpoints;
 
 namespace CutoffLen.Cli.Tests.Commands;
 

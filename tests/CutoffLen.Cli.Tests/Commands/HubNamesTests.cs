@@ -25,6 +25,9 @@ public sealed class HubNamesTests : IDisposable
         var data = Run(texts, "eval-ppl", "--model", folder["model"], "--data", "hf:org/texts/train.jsonl", "--dataset-text-field", "content", "--cache-dir", folder["cache"], "--lengths", "64", "--out", folder["eval"]);
         Assert.Contains("download org/texts, MB", data.Exits(0).Error);
 
+        var ruler = Run(texts, "ruler", "--model", folder["model"], "--haystack", "hf:org/texts/essays.txt", "--out", folder["ruler"]);
+        Assert.Contains("org/texts has no file essays.txt", ruler.Exits(1).Error);
+
         Directory.Delete(folder["model"], recursive: true);
         string[] more = ["dataset_text_field=content", "--data", $"hf:org/texts/train.jsonl@{LocalHub.Commit}", "--method", "lora", "--steps", "1"];
         var arguments = TinyCheckpoint.FinetuneArguments(folder, "run", more).Select(argument => argument == folder["model"] ? "org/tiny" : argument).ToArray();

@@ -48,6 +48,32 @@ internal sealed class Damage(int seed)
         return new(Bytes(copy, spread: random.Next(2) == 0 ? copy.Length : Math.Min(copy.Length, 2000)));
     }
 
+    /// <summary>A damaged copy of a GGUF file: its bytes, or a length, kind, dimension or offset beside a name in its header.</summary>
+    public DamagedFile Gguf(byte[] bytes)
+    {
+        string[] names = ["token_embd.weight", "blk.0.attn_k.weight", "blk.1.ffn_up.weight", "output.weight", "llama.context_length", "llama.block_count", "general.architecture", "tokenizer.ggml.tokens", "tokenizer.ggml.scores"];
+        if (random.Next(3) == 0)
+        {
+            return new(Bytes((byte[])bytes.Clone(), spread: random.Next(2) == 0 ? bytes.Length : Math.Min(bytes.Length, 2000)));
+        }
+
+        var copy = (byte[])bytes.Clone();
+        var name = Encoding.UTF8.GetBytes(names[random.Next(names.Length)]);
+        var at = random.Next(8) == 0 ? 0 : copy.AsSpan().IndexOf(name);
+        int[] places = at == 0 ? [4, 8, 16] : [at - 8, at + name.Length, at + name.Length + 4, at + name.Length + 8, at + name.Length + 20, at + name.Length + 24];
+        var place = copy.AsSpan(places[random.Next(places.Length)]);
+        if (random.Next(2) == 0)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(place, Length(copy.Length));
+        }
+        else
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(place, random.Next(4) == 0 ? random.Next() : random.Next(64));
+        }
+
+        return new(copy);
+    }
+
     /// <summary>A damaged copy of a safetensors file: its bytes, or its header as JSON with a fitting length.</summary>
     public DamagedFile Safetensors(byte[] bytes)
     {

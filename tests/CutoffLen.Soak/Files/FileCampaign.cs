@@ -88,7 +88,7 @@ public sealed class FileCampaign : IDisposable
         new TokenizerJsonKind("tokenizer_bytes", "tokenizer.json", "bytes"), new TokenizerJsonKind("tokenizer_config", "tokenizer_config.json", "sp-kept"),
         new AdapterConfigKind(), new AdapterWeightsKind(),
         new DocumentsKind("jsonl", DataFormat.JsonLines), new DocumentsKind("txt", DataFormat.Text),
-        new CompressedKind(DataCompression.Gzip), new CompressedKind(DataCompression.Zstandard), new ParquetKind(), new HubListingKind(), new TokensKind(), new YamlKind(), new TrainingStateKind(),
+        new CompressedKind(DataCompression.Gzip), new CompressedKind(DataCompression.Zstandard), new ParquetKind(), new GgufKind(), new HubListingKind(), new TokensKind(), new YamlKind(), new TrainingStateKind(),
     ];
 
     private static DamagedKind Create(string name) => All().FirstOrDefault(kind => kind.Name == name)

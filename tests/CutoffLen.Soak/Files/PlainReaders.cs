@@ -76,6 +76,75 @@ internal static class PlainReaders
         return at == data.Length ? tensors : throw new FormatException("bytes that belong to no tensor");
     }
 
+    /// <summary>The tensors of a GGUF file by llama.cpp's names: float32, float16 (1) and bfloat16 (30).</summary>
+    public static Dictionary<string, float[]> Gguf(byte[] file)
+    {
+        using var reader = new BinaryReader(new MemoryStream(file));
+        try
+        {
+            if (reader.ReadUInt32() != 0x46554747 || reader.ReadUInt32() is not (2 or 3))
+            {
+                throw new FormatException("no GGUF of version 2 or 3");
+            }
+
+            var (tensors, keys) = (reader.ReadInt64(), reader.ReadInt64());
+            for (; keys > 0; keys--)
+            {
+                _ = Text(reader);
+                Skip(reader, reader.ReadInt32());
+            }
+
+            var entries = new List<(string Name, long Count, int Type, long Offset)>();
+            for (; tensors > 0; tensors--)
+            {
+                var (name, count) = (Text(reader), 1L);
+                for (var dimensions = reader.ReadInt32(); dimensions > 0; dimensions--)
+                {
+                    count = checked(count * reader.ReadInt64());
+                }
+
+                entries.Add((name, count, reader.ReadInt32(), reader.ReadInt64()));
+            }
+
+            var begin = (reader.BaseStream.Position + 31) / 32 * 32;
+            return entries.ToDictionary(entry => entry.Name, entry => Floats(file.AsSpan(checked((int)(begin + entry.Offset)), checked((int)(entry.Count * (entry.Type == 0 ? 4 : 2)))), entry.Type));
+        }
+        catch (Exception fault) when (fault is EndOfStreamException or OverflowException or ArgumentException or DecoderFallbackException)
+        {
+            throw new FormatException(fault.Message, fault);
+        }
+    }
+
+    private static float[] Floats(ReadOnlySpan<byte> bytes, int type) => type switch
+    {
+        0 => MemoryMarshal.Cast<byte, float>(bytes).ToArray(),
+        1 => Array.ConvertAll(MemoryMarshal.Cast<byte, Half>(bytes).ToArray(), half => (float)half),
+        30 => Array.ConvertAll(MemoryMarshal.Cast<byte, ushort>(bytes).ToArray(), bits => BitConverter.Int32BitsToSingle(bits << 16)),
+        _ => throw new FormatException($"type {type}"),
+    };
+
+    private static string Text(BinaryReader reader) => StrictUtf8.GetString(reader.ReadBytes(checked((int)reader.ReadInt64())));
+
+    private static void Skip(BinaryReader reader, int kind)
+    {
+        if (kind == 8)
+        {
+            _ = Text(reader);
+        }
+        else if (kind == 9)
+        {
+            var (items, count) = (reader.ReadInt32(), reader.ReadInt64());
+            for (; count > 0; count--)
+            {
+                Skip(reader, items);
+            }
+        }
+        else
+        {
+            _ = reader.ReadBytes(kind switch { 0 or 1 or 7 => 1, 2 or 3 => 2, 4 or 5 or 6 => 4, 10 or 11 or 12 => 8, _ => throw new FormatException($"no kind {kind}") });
+        }
+    }
+
     private static void CheckKeys(JsonElement value)
     {
         if (value.ValueKind == JsonValueKind.Object)

@@ -75,6 +75,11 @@ public sealed class RunConfigErrorTests : IDisposable
     }
 
     [Fact]
+    public void So_is_an_empty_list_of_the_command_line() => Assert.Equal(
+        "lora_target_modules: the list is empty; with method: lora at least one projection needs adapters",
+        Assert.Throws<UserException>(() => RunConfigReader.Resolve(sets: ["method=lora", "lora_target_modules=[]"])).Message);
+
+    [Fact]
     public void All_faults_are_reported_together_each_with_its_place()
     {
         var path = folder.Write("run.yaml", "seeed: 1\nlearning_rate: 0\nmodel: m\npacking: x\n");

@@ -111,6 +111,14 @@ public sealed class RunConfigTests : IDisposable
         Assert.Equal(["learning_rate", "max_steps", "seed"], resolved.Given.Order());
     }
 
+    [Theory]
+    [InlineData("[q_proj, v_proj]", "q_proj", "v_proj")]
+    [InlineData("q_proj,v_proj", "q_proj", "v_proj")]
+    [InlineData("[all-linear]", "all-linear")]
+    [InlineData("[a-z.]+proj.[ab]", "[a-z.]+proj.[ab]")]
+    public void A_list_is_set_with_brackets_or_without(string text, params string[] expected) =>
+        Assert.Equal(expected, RunConfigReader.Resolve(sets: [$"lora_target_modules={text}"]).Config.Lora.LoraTargetModules);
+
     [Fact]
     public void A_file_reads_as_its_author_would_expect()
     {

@@ -2,6 +2,7 @@ using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
+using CutoffLen.Configuration;
 using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
@@ -16,6 +17,19 @@ public sealed class LoraTests
 {
     private static readonly AdapterConfig Settings = new(
         4, 16, 0, ModuleSelection.Named("q_proj", "v_proj", "o_proj", "down_proj"), ["embed_tokens", "model.norm", "input_layernorm"], UseRslora: false);
+
+    public static TheoryData<string> Families => [.. LlamaFamily.All.Select(family => family.ModelType)];
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void By_default_all_of_attention_has_adapters_and_embedding_and_norms_are_trained_whole(string modelType)
+    {
+        var config = TinyModels.Config() with { ModelType = modelType };
+        using var adapters = new LoraAdapters(config, new LoraConfig().ToAdapterConfig(config.Family), seed: 1);
+        var names = LlamaParameters.Of(config).Select(parameter => parameter.Name).ToList();
+        Assert.Equal(names.Where(name => name.EndsWith("proj.weight", StringComparison.Ordinal) && name.Contains("self_attn", StringComparison.Ordinal)), adapters.Tensors.TargetModules.Select(module => module.Weight));
+        Assert.Equal(names.Where(name => name == LlamaParameters.Embedding || name.EndsWith("norm.weight", StringComparison.Ordinal)), adapters.Tensors.ModulesToSave.Select(saved => saved.Name));
+    }
 
     [Fact]
     public void New_adapters_change_nothing()

@@ -41,9 +41,6 @@ internal sealed class GgufArchitecture
     /// <summary>general.architecture.</summary>
     public string Name { get; }
 
-    // qwen2 and qwen3 rotate elements n and n + D/2 of a head, as Hugging Face's weights are ordered; the others rotate 2n and 2n + 1 (llama_model_rope_type).
-    private bool RotatesNeighbours => Name is not ("qwen2" or "qwen3");
-
     /// <summary>Refuses networks that have other parts.</summary>
     /// <exception cref="UserException">It is one.</exception>
     public static void Require(LlamaConfig config)
@@ -95,17 +92,28 @@ internal sealed class GgufArchitecture
         }
     }
 
-    private Tensor Reordered(string name, Tensor weight) =>
-        !RotatesNeighbours ? weight
-        : name.Contains(".q_proj.", StringComparison.Ordinal) ? Interleaved(weight, config.NumAttentionHeads)
-        : name.Contains(".k_proj.", StringComparison.Ordinal) ? Interleaved(weight, config.NumKeyValueHeads)
-        : weight;
+    private Tensor Reordered(string name, Tensor weight) => ReorderedHeads(Name, name, config) is { } heads ? Interleaved(weight, heads) : weight;
+
+    /// <summary>
+    /// Heads of a projection whose rows llama.cpp has in another order; null for all other parameters. qwen2 and qwen3 rotate elements n and n + D/2 of a head,
+    /// as Hugging Face's weights are ordered; the others rotate 2n and 2n + 1 (llama_model_rope_type).
+    /// </summary>
+    public static int? ReorderedHeads(string architecture, string name, LlamaConfig config) =>
+        architecture is "qwen2" or "qwen3" ? null
+        : name.Contains(".q_proj.", StringComparison.Ordinal) ? config.NumAttentionHeads
+        : name.Contains(".k_proj.", StringComparison.Ordinal) ? config.NumKeyValueHeads
+        : null;
 
     /// <summary>Rows n and n + D/2 of each head become neighbours, 2n and 2n + 1 (LlamaModel.permute in convert_hf_to_gguf.py).</summary>
     private static Tensor Interleaved(Tensor rows, int heads) =>
         rows.view(heads, 2, rows.shape[0] / heads / 2, -1).transpose(1, 2).reshape(rows.shape); // [H, 2, D/2, C] -> [H, D/2, 2, C]
 
-    private static string NameOf(string name) => name.Split('.') switch
+    /// <summary>The way back.</summary>
+    public static Tensor Deinterleaved(Tensor rows, int heads) =>
+        rows.view(heads, rows.shape[0] / heads / 2, 2, -1).transpose(1, 2).reshape(rows.shape); // [H, D/2, 2, C] -> [H, 2, D/2, C]
+
+    /// <summary>llama.cpp's name of a parameter.</summary>
+    public static string NameOf(string name) => name.Split('.') switch
     {
         ["lm_head", var kind] => $"output.{kind}",
         ["model", "embed_tokens", var kind] => $"token_embd.{kind}",

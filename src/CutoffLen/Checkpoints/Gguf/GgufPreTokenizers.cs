@@ -26,6 +26,10 @@ internal static class GgufPreTokenizers
     /// <summary>Every name that can be given.</summary>
     public static IEnumerable<string> Names => ByExpressions.Values;
 
+    /// <summary>The expressions of a name, and whether a word that is a token is taken whole; null for a name that is not here.</summary>
+    public static (string[] Expressions, bool IgnoreMerges)? Find(string name) => ByExpressions.Where(words => words.Value == name)
+        .Select(words => ((string[], bool)?)(words.Key.Expressions.Split('\n'), words.Key.IgnoreMerges)).FirstOrDefault();
+
     /// <summary>The name of a tokenizer.json's pre-tokenizer; null where llama.cpp has none, or cuts words otherwise.</summary>
     /// <param name="steps">Its steps.</param>
     /// <param name="ignoreMerges">model.ignore_merges.</param>

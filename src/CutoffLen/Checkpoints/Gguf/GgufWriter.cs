@@ -21,8 +21,10 @@ internal sealed record GgufTensor(string Name, long[] Shape, GgufType Type, Func
 /// </summary>
 internal static class GgufWriter
 {
+    /// <summary>Tensors begin at multiples of it, where general.alignment does not say otherwise (GGUF_DEFAULT_ALIGNMENT).</summary>
+    public const int Alignment = 32;
+
     private const int Version = 3;
-    private const int Alignment = 32;
     private const int PieceNumbers = 4 << 20;
 
     /// <summary>Writes one file, whole or not at all.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Common;
 using CutoffLen.Files;
 using CutoffLen.Hub;
@@ -79,12 +80,13 @@ public sealed record AdapterConfig(
     /// <summary>The scale of an alpha and a rank.</summary>
     public double ScaleOf(double alpha, int r) => alpha / (UseRslora ? Math.Sqrt(r) : r);
 
-    /// <summary>The base model's folder, which must be there, also as a snapshot in the hub's cache.</summary>
+    /// <summary>The base model's folder, which must be there, also as a snapshot in the hub's cache or as what was read of a GGUF file.</summary>
     /// <param name="folder">The adapters' folder, for the message.</param>
     /// <exception cref="UserException">There is no such folder on this machine.</exception>
     public string BaseIn(string folder) => Directory.Exists(BaseModel)
         ? BaseModel
-        : (HubRepository.ParseModel(BaseModel) is { } named ? new HubCache(HubSettings.FromEnvironment().CacheFolder, named).Snapshot : null)
+        : GgufCache.Find(BaseModel)
+        ?? (HubRepository.ParseModel(BaseModel) is { } named ? new HubCache(HubSettings.FromEnvironment().CacheFolder, named).Snapshot : null)
         ?? throw new UserException(
             $"{PathIn(folder)}: the adapters' base model (base_model_name_or_path) is {JsonFile.Show(BaseModel)}, which is no folder here and not in the hub's cache; "
             + "write the folder of the base model there, or merge with 'cutoff merge --base DIR'");

@@ -11,7 +11,7 @@ namespace CutoffLen.Checkpoints.Safetensors;
 /// read before it is used, and writing into it leaves the file alone. Anything else (another dtype, a GPU, an offset that
 /// is not a multiple of the element size) is read in pieces straight into its destination.
 /// </summary>
-public sealed class SafetensorsFile : IDisposable
+public sealed class SafetensorsFile : ITensorFile
 {
     private const int PieceBytes = 16 << 20;
 
@@ -44,6 +44,9 @@ public sealed class SafetensorsFile : IDisposable
         var (tensors, metadata) = SafetensorsHeader.Read(path);
         return new SafetensorsFile(path, tensors, metadata);
     }
+
+    /// <summary>A file of another format, with tensors whose places are checked.</summary>
+    internal static SafetensorsFile Over(string path, IReadOnlyList<SafetensorsEntry> tensors) => new(path, tensors, new Dictionary<string, string>());
 
     /// <summary>Reads one tensor.</summary>
     /// <param name="name">Its name in the file.</param>

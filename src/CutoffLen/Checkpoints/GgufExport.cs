@@ -1,10 +1,11 @@
+using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Common;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using static TorchSharp.torch;
 
-namespace CutoffLen.Checkpoints.Gguf;
+namespace CutoffLen.Checkpoints;
 
 /// <summary>What was exported.</summary>
 /// <param name="File">The file.</param>
