@@ -34,6 +34,7 @@ internal static class CommandLine
             TokenizeCommand.Create(),
             EvalPplCommand.Create(),
             SweepCommand.Create(),
+            ReproduceCommand.Create(),
             PasskeyCommand.Create(),
             SummarizeCommand.Create(),
             RulerCommand.Create(),

@@ -40,6 +40,7 @@ public sealed class MissingTorchTests : IDisposable
             ["merge"] = ["--model", folder["adapters"], "--out", folder["merged"]],
             ["eval-ppl"] = ["--model", Model, "--data", Text, "--out", folder["ppl"]],
             ["sweep"] = ["--config", Path.Combine(Demo, "demo.yaml"), "--out", folder["sweep"], "--set", $"model={Model}", $"data={Text}", $"eval_data={Text}"],
+            ["reproduce"] = ["pi-table", "--config", Path.Combine(Repository.Root, "configs", "reproduce", "pi-table.yaml"), "--out", folder["table"], "--set", $"model={Model}", $"data={Text}", $"eval_data={Text}"],
             ["passkey"] = ["--model", Model, "--out", folder["passkey"]],
             ["summarize"] = ["eval", "--model", Model, "--data", Text, "--out", folder["summaries"]],
             ["ruler"] = ["--model", Model, "--out", folder["ruler"]],

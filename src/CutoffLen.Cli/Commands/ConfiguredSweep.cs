@@ -3,6 +3,7 @@ using System.Diagnostics;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Configuration;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Statistics;
 using CutoffLen.Reports;
 using CutoffLen.Runs;
@@ -10,7 +11,7 @@ using Serilog;
 
 namespace CutoffLen.Cli.Commands;
 
-/// <summary>A sweep from its configuration to what is printed, for <c>cutoff sweep</c> and <c>cutoff demo</c>.</summary>
+/// <summary>A sweep from its configuration to what is printed, for <c>cutoff sweep</c>, <c>reproduce</c> and <c>demo</c>.</summary>
 internal static class ConfiguredSweep
 {
     /// <summary>Runs a sweep and shows what it found.</summary>
@@ -18,7 +19,8 @@ internal static class ConfiguredSweep
     /// <param name="resolved">Its configuration.</param>
     /// <param name="batchTokens">The most tokens that one batch of a measurement reads.</param>
     /// <param name="stop">Ctrl-C.</param>
-    public static void Run(ParseResult parsed, ResolvedConfig resolved, int batchTokens, CancellationToken stop)
+    /// <param name="table">The published table that it repeats; null for none.</param>
+    public static void Run(ParseResult parsed, ResolvedConfig resolved, int batchTokens, CancellationToken stop, PublishedTable? table = null)
     {
         TrainingOptions.LogNotes(resolved);
         var config = ForSweep(resolved);
@@ -26,14 +28,15 @@ internal static class ConfiguredSweep
         {
             var started = Stopwatch.StartNew();
             using var sweep = new SweepRun(parsed.Hub(stop).Localized(config), batchTokens, new RunDisplay(parsed.Terminal()), parsed.Ranks(), stop);
+            table?.Require(sweep.Grid, sweep.Model.Config.Positions);
             if (parsed.Ranks().Rank > 0)
             {
                 sweep.Run(); // rank 0 makes the report
                 return;
             }
 
-            var cells = sweep.Run(made => ReportFiles.Write(Report(config, sweep, made, started), config.Training.OutputDir!));
-            parsed.Publish(Report(config, sweep, cells, started), config.Training.OutputDir!);
+            var cells = sweep.Run(made => ReportFiles.Write(Report(config, sweep, made, started, table), config.Training.OutputDir!));
+            parsed.Publish(Report(config, sweep, cells, started, table), config.Training.OutputDir!);
         }
         catch (OperationCanceledException)
         {
@@ -49,7 +52,7 @@ internal static class ConfiguredSweep
         return resolved.Given.Contains("max_eval_documents") ? config : config with { Evaluation = config.Evaluation with { MaxEvalDocuments = null } };
     }
 
-    private static Report Report(RunConfig config, SweepRun run, IReadOnlyList<ScoredCell> scored, Stopwatch started)
+    private static Report Report(RunConfig config, SweepRun run, IReadOnlyList<ScoredCell> scored, Stopwatch started, PublishedTable? table)
     {
         var sweep = SweepSection.Of(run.Name, run.Model.Config, scored, run.Grid.Before.Count + run.Grid.After.Count, config.Evaluation.Delta);
         return new Report(DateTimeOffset.Now, $"cutoff {Failure.Version}", run.Compute.DtypeName, Settings(config, run, started), sweep.Cells)
@@ -57,6 +60,7 @@ internal static class ConfiguredSweep
             Perplexity = new PerplexitySection(
                 [ProtocolNote.Of(run.Protocol, run.Model.Tokenizer.SpecialTokens)], run.Lengths, Corpus.Of(run.Documents), [], [.. sweep.NotesOn(run.Documents)]),
             Sweep = sweep,
+            Published = table is null ? null : PublishedSection.Of(table, run.Model.Config, scored, sweep),
         };
     }
 

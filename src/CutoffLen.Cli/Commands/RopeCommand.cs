@@ -10,7 +10,7 @@ using Spectre.Console;
 
 namespace CutoffLen.Cli.Commands;
 
-/// <summary><c>cutoff rope list</c>, <c>show</c> and <c>search</c>: the position methods, what one of them computes, and factors for a model.</summary>
+/// <summary><c>cutoff rope list</c>, <c>show</c>, <c>search</c> and <c>pairs</c>: the position methods, what one of them computes, factors and pairs for a model.</summary>
 internal static class RopeCommand
 {
     // Tables of longer rows would fill memory just to be summed up.
@@ -29,8 +29,8 @@ internal static class RopeCommand
     private static readonly Option<int?> Length = CommonOptions.Parsed<int?>("--length", "Length to look at, and the target of a missing factor; the original one when not given.", "TOKENS", null, text =>
         Lengths.ParseOne(text) is var length && length <= LongestRow ? length : throw new UserException($"'{text}' is more than {Lengths.Format(LongestRow)} tokens, the longest that is shown"));
 
-    /// <summary>The command with its three verbs.</summary>
-    public static Command Create() => new("rope", "List the position methods, show what one of them computes, or search factors for a model.")
+    /// <summary>The command with its four verbs.</summary>
+    public static Command Create() => new("rope", "List the position methods, show what one of them computes, or search factors or pairs for a model.")
     {
         new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed)),
         new Command("show", "Exact frequencies, bands and theory of one method.")
@@ -39,6 +39,7 @@ internal static class RopeCommand
         }
         .Runs((parsed, _) => Show(parsed)),
         RopeSearchCommand.Create(),
+        RopePairsCommand.Create(),
     };
 
     private static void List(ParseResult parsed)

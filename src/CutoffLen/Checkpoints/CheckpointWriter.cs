@@ -48,7 +48,7 @@ public static class CheckpointWriter
             WriteSettings(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
             using (NewDisposeScope())
             {
-                WriteWeights(staged, [.. ordered, .. ClexOf(config)], dtype, maxShardBytes);
+                WriteWeights(staged, [.. ordered, .. PositionTensorsOf(config)], dtype, maxShardBytes);
             }
 
             foreach (var (name, write) in extra)
@@ -84,10 +84,20 @@ public static class CheckpointWriter
             : throw new ArgumentException($"the configuration has no {string.Join(", ", byName.Keys)}", nameof(weights));
     }
 
-    /// <summary>The weights of CLEX's equation, which are no parameters of the network.</summary>
-    private static (string Name, Tensor Tensor)[] ClexOf(LlamaConfig config) => config.Clex is { } clex
-        ? [(WeightFiles.ClexUp, tensor(clex.Up).view(-1, clex.Width)), (WeightFiles.ClexDown, tensor(clex.Down).view(clex.Width, -1))]
-        : [];
+    /// <summary>What position methods keep in a checkpoint: the weights of CLEX's equation and DPE's order of the pairs, which are no parameters of the network.</summary>
+    private static IEnumerable<(string Name, Tensor Tensor)> PositionTensorsOf(LlamaConfig config)
+    {
+        if (config.Clex is { } clex)
+        {
+            yield return (WeightFiles.ClexUp, tensor(clex.Up).view(-1, clex.Width));
+            yield return (WeightFiles.ClexDown, tensor(clex.Down).view(clex.Width, -1));
+        }
+
+        if (config.PairRanks is { } ranks)
+        {
+            yield return (WeightFiles.PairRanks, tensor(ranks).view(config.NumHiddenLayers, config.NumAttentionHeads, -1));
+        }
+    }
 
     /// <summary>Whether a file of this name belongs to a checkpoint.</summary>
     internal static bool IsOurs(string name) =>

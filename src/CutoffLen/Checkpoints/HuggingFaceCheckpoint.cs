@@ -67,7 +67,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         if (problems.Count == 0)
         {
             weights.Compare(config, folder, problems);
-            config = AddClex(config, weights, problems);
+            config = WithPositionTensors(config, weights, problems);
         }
 
         if (problems.Count > 0)
@@ -97,11 +97,11 @@ public sealed class HuggingFaceCheckpoint : IDisposable
         return problems.Count == 0 ? config : throw new UserException(string.Join('\n', problems));
     }
 
-    private static LlamaConfig AddClex(LlamaConfig config, WeightFiles weights, List<string> problems)
+    private static LlamaConfig WithPositionTensors(LlamaConfig config, WeightFiles weights, List<string> problems)
     {
         try
         {
-            return config with { Clex = weights.Clex() };
+            return config with { Clex = weights.Clex(), PairRanks = weights.OrderOfPairs(config) };
         }
         catch (UserException fault)
         {

@@ -20,6 +20,9 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>[width, D/2].</summary>
     public const string ClexDown = "model.clex_layer.proj_func.ode_down_proj";
 
+    /// <summary>[L, H, R/2] int32, for DPE: <see cref="LlamaConfig.PairRanks"/>. No other program has a name for it.</summary>
+    public const string PairRanks = "model.dpe.pair_ranks";
+
     private const int MostListed = 12;
     private const string GgufExtension = ".gguf";
 
@@ -168,7 +171,7 @@ internal sealed class WeightFiles : IDisposable
 
         var expected = LlamaParameters.Of(config).ToDictionary(parameter => parameter.Name, parameter => parameter.Shape, StringComparer.Ordinal);
         var missing = expected.Keys.Where(name => !tensors.ContainsKey(name)).ToList();
-        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown)).ToList();
+        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown or PairRanks)).ToList();
         List(problems, $"{folder}: missing tensors", missing);
         List(problems, $"{folder}: unexpected tensors", unexpected);
         if (missing.Contains(LlamaParameters.Head))
@@ -223,6 +226,24 @@ internal sealed class WeightFiles : IDisposable
         return up.Entry.Shape.Length == 2 && up.Entry.Shape.Reverse().SequenceEqual(down.Entry.Shape)
             ? new ClexWeights(Floats(up.File, ClexUp), Floats(down.File, ClexDown), (int)up.Entry.Shape[1])
             : throw new UserException($"{up.File.Path}: {ClexUp} [{string.Join(", ", up.Entry.Shape)}] and {ClexDown} [{string.Join(", ", down.Entry.Shape)}] must be each other's transpose in shape");
+    }
+
+    /// <summary>The order of the pairs of each query head; null in a checkpoint without.</summary>
+    /// <exception cref="UserException">It has another shape than the model, or is no order.</exception>
+    public int[]? OrderOfPairs(LlamaConfig config)
+    {
+        if (!tensors.TryGetValue(PairRanks, out var found))
+        {
+            return null;
+        }
+
+        using var scope = NewDisposeScope();
+        var (pairs, heads) = (config.RotaryDim / 2, config.NumAttentionHeads);
+        long[] shape = [config.NumHiddenLayers, heads, pairs];
+        int[] ranks = found.Entry.Shape.AsSpan().SequenceEqual(shape) && found.Entry.Dtype == ScalarType.Int32 ? found.File.Read(PairRanks).data<int>().ToArray() : [];
+        return ranks.Length > 0 && ranks.Chunk(pairs).All(head => head.Order().SequenceEqual(Enumerable.Range(0, pairs)))
+            ? ranks
+            : throw new UserException($"{found.File.Path}: {PairRanks} must be I32 of shape [{string.Join(", ", shape)}], each head with the numbers 0 to {pairs - 1}");
     }
 
     /// <summary>

@@ -96,6 +96,27 @@ public static class PerplexityStatistics
         return differences;
     }
 
+    /// <summary>
+    /// The change of the mean NLL from a length to another, paired by document over those that reach both; null where fewer than two do.
+    /// </summary>
+    public static PairedDifference? Change(PerplexityScores scores, int from, int to, int protocol)
+    {
+        var rule = scores.Plan.Protocols[protocol];
+        var (shorter, longer) = (At(from), At(to));
+        if (longer.Count(group => shorter.Contains(group.Key)) < 2)
+        {
+            return null;
+        }
+
+        var (before, after) = (Shared(shorter, longer), Shared(longer, shorter));
+        return new PairedDifference(to, Ratio.Of(after) - Ratio.Of(before), new Bootstrap(after.Count).OfDifference(after, before));
+
+        ILookup<int, (int Document, WindowScore Score)> At(int length) =>
+            scores.Windows.Where(w => w.Score.Protocol == rule.Name && w.Score.Length == length).ToLookup(w => w.Document);
+        List<Ratio> Shared(ILookup<int, (int Document, WindowScore Score)> of, ILookup<int, (int Document, WindowScore Score)> other) =>
+            Units([.. of.Where(group => other.Contains(group.Key)).SelectMany(group => group)], rule.Averaging);
+    }
+
     private static bool DrawsDocuments(IEnumerable<(int Document, WindowScore Score)> windows) => windows.Select(w => w.Document).Distinct().Skip(1).Any();
 
     private static List<Ratio> Units(IReadOnlyList<(int Document, WindowScore Score)> windows, Averaging averaging)

@@ -17,7 +17,7 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     private const long Float32 = sizeof(float);
 
     private readonly long queries = (long)config.NumAttentionHeads * config.HeadDim; // numbers a token
-    private readonly long keys = (long)config.NumKeyValueHeads * config.HeadDim;
+    private readonly long keys = (long)(bands.KeysByQueryHead ? config.NumAttentionHeads : config.NumKeyValueHeads) * config.HeadDim;
 
     /// <summary>Of the blocked path: encoded heads, their gradients in float32, results before they are laid out by token, tiles.</summary>
     /// <param name="batch">B.</param>
@@ -60,8 +60,8 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token.</summary>
     public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
 
-    /// <summary>Each band's queries and keys, where keys differ, and the values by head.</summary>
-    private long Encoded(long q, long k) => width * ((bands.Bands * q) + ((bands.KeyEncodings + 1) * k));
+    /// <summary>Each band's queries and keys, where keys differ, and the values by head; keys and values repeated for query heads.</summary>
+    private long Encoded(long q, long k) => width * ((bands.Bands * q) + ((bands.KeyEncodings + (bands.KeysByQueryHead ? 3 : 1)) * k));
 
     /// <summary>The scores of the largest tile. Each band's slice may overlap the next by the tile's rows.</summary>
     private long Scores(int batch, int queryTokens, int keyTokens)
@@ -86,12 +86,18 @@ public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerTo
     private const int MostTokens = 16_384;
     private const int FewestTokens = 64;
 
+    /// <summary>Whether keys are encoded for each query head in any layer.</summary>
+    public bool KeysByQueryHead { get; init; }
+
     /// <summary>The shape of the bands: tables of all distinct methods, and of the other numbers the largest of a layer.</summary>
     /// <param name="layers">The method of each layer.</param>
     /// <param name="length">Tokens of a row: within a window's length, attention is plain.</param>
     public static BandShape Of(LayerPlan layers, int length = MostTokens) => layers.Distinct.Select(method => Of(method, length)).Aggregate((one, other) => new BandShape(
         Math.Max(one.Bands, other.Bands), Math.Max(one.KeyEncodings, other.KeyEncodings),
-        one.TableBytesPerToken + other.TableBytesPerToken, one.HostBytesPerToken + other.HostBytesPerToken, one.IsPlain && other.IsPlain));
+        one.TableBytesPerToken + other.TableBytesPerToken, one.HostBytesPerToken + other.HostBytesPerToken, one.IsPlain && other.IsPlain)
+    {
+        KeysByQueryHead = one.KeysByQueryHead || other.KeysByQueryHead,
+    });
 
     private static BandShape Of(PositionMethod method, int length)
     {
@@ -104,13 +110,17 @@ public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerTo
             keys.Count,
             encodings.Sum(TableBytes) / sample,
             (encodings.Distinct(ReferenceEqualityComparer.Instance).Cast<PositionEncoding>().Sum(HostBytes) / sample) + (bands.Count * 2 * sizeof(int)),
-            FusedAttention.Supports(bands));
+            FusedAttention.Supports(bands))
+        {
+            KeysByQueryHead = keys.Any(encoding => encoding is RotationByHead),
+        };
     }
 
     // Cosine and sine in float32; or an order, its inverse (both 64 bits) and a scale.
     private static long TableBytes(PositionEncoding encoding) => encoding switch
     {
         Rotation rotation => 2L * sizeof(float) * rotation.Cos.Length,
+        RotationByHead rotation => TableBytes(rotation.Chosen) + TableBytes(rotation.Others) + (2 * rotation.IsChosen.LongLength),
         Reordering reordering => (2L * sizeof(long) * reordering.Index.Length) + (sizeof(float) * (reordering.Scale?.LongLength ?? 0)),
         _ => 0,
     };
@@ -118,6 +128,7 @@ public sealed record BandShape(int Bands, int KeyEncodings, long TableBytesPerTo
     private static long HostBytes(PositionEncoding encoding) => encoding switch
     {
         Rotation rotation => 2L * sizeof(float) * rotation.Cos.Length,
+        RotationByHead rotation => HostBytes(rotation.Chosen) + HostBytes(rotation.Others) + rotation.IsChosen.LongLength,
         Reordering reordering => ((long)sizeof(int) * reordering.Index.Length) + (sizeof(float) * (reordering.Scale?.LongLength ?? 0)),
         _ => 0,
     };

@@ -25,7 +25,7 @@ public sealed record Band(
         new(encoding, encoding, positions.StartOfDocument(), [.. Enumerable.Range(0, positions.Length)]);
 }
 
-/// <summary>How positions change the T queries or keys of a row: one of the three records below.</summary>
+/// <summary>How positions change the T queries or keys of a row: one of the four records below.</summary>
 public abstract record PositionEncoding;
 
 /// <summary>No change (ALiBi).</summary>
@@ -95,6 +95,15 @@ public sealed record Rotation(float[] Cos, float[] Sin, int HalfDim) : PositionE
 /// <param name="Heads">K.</param>
 /// <param name="HeadDim">D.</param>
 public sealed record Reordering(int[] Index, float[]? Scale, int Heads, int HeadDim) : PositionEncoding;
+
+/// <summary>
+/// Two rotations, of which each query head takes some pairs from the first and the others from the second (DPE, arXiv 2504.18857). Keys
+/// are then encoded for each query head, not once for all that share a key/value head.
+/// </summary>
+/// <param name="Chosen">The table of the chosen pairs.</param>
+/// <param name="Others">The table of the others, as wide.</param>
+/// <param name="IsChosen">[H, D/2], row-major.</param>
+public sealed record RotationByHead(Rotation Chosen, Rotation Others, bool[] IsChosen) : PositionEncoding;
 
 /// <summary>The frequencies of a rotation.</summary>
 /// <param name="InverseFrequencies">[D/2] radians per token.</param>

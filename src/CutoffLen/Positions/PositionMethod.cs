@@ -12,6 +12,12 @@ public abstract class PositionMethod
     /// <summary>Whether a token's encoding depends on how many tokens follow it (dynamic NTK, LongRoPE, ...).</summary>
     public virtual bool DependsOnLength => false;
 
+    /// <summary>Whether layers have methods of their own, <see cref="OfLayer"/>.</summary>
+    public virtual bool DiffersByLayer => false;
+
+    /// <summary>The method in a layer of the model: itself, unless it differs by layer.</summary>
+    public virtual PositionMethod OfLayer(int layer) => this;
+
     /// <summary>The bands of a row; none contains a pair (i, j) of two documents or with j after i.</summary>
     public abstract IReadOnlyList<Band> Bands(TokenPositions positions);
 
@@ -94,6 +100,12 @@ public sealed record PositionModel(int HeadDim, double Base, int NativeLength, i
 
     /// <summary>The weights of CLEX's equation, in checkpoints trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }
+
+    /// <summary>
+    /// [L, H, D/2] the order of the pairs of each layer and query head by their part in its scores, 0 for the largest (DPE); null in
+    /// checkpoints without.
+    /// </summary>
+    public int[]? PairRanks { get; init; }
 
     /// <summary>Vanilla RoPE's inverse frequencies base^(-2n/D), arXiv 2104.09864 section 3.2.2.</summary>
     public double[] InverseFrequencies() => InverseFrequencies(Base);

@@ -10,7 +10,7 @@ internal static class Findings
     /// <summary>The sentences; none for passkey retrieval alone.</summary>
     public static IEnumerable<string> Of(Report report) => report switch
     {
-        { Sweep: { } sweep } => OfSweep(sweep),
+        { Sweep: { } sweep } => [.. report.Published?.Findings() ?? [], .. OfSweep(sweep)],
         { Perplexity: { } perplexity } => OfPerplexity(report, perplexity),
         { IsRuler: true } => report.Methods.Select(measured => OfRuler(report.LabelOf(measured), measured.Ruler!)),
         _ => [],

@@ -24,6 +24,9 @@ public sealed record Report(
     /// <summary>The sweep whose cells the methods are; null where they are of no sweep.</summary>
     public SweepSection? Sweep { get; init; }
 
+    /// <summary>The published table that the sweep repeats; null where it repeats none.</summary>
+    public PublishedSection? Published { get; init; }
+
     /// <summary>Whether it is of summaries.</summary>
     internal bool IsOfSummaries => Methods.Any(measured => measured.Summarization is not null);
 

@@ -23,7 +23,7 @@ public static class ReportConsole
 
     private static IEnumerable<Table> Tables(Report report) => report switch
     {
-        { Sweep: { } sweep } => [SweepTable(report, sweep)],
+        { Sweep: { } sweep } => [.. report.Published is { } published ? [PublishedTable(published)] : (Table[])[], SweepTable(report, sweep)],
         { Perplexity: { } perplexity } => perplexity.Protocols.Select(protocol => PerplexityTable(report, perplexity, protocol.Name)),
         { IsOfSummaries: true } => [SummariesTable(report)],
         { IsRuler: true } => report.Methods.Select(measured => RulerTable(report.LabelOf(measured), measured.Ruler!)),
@@ -75,6 +75,26 @@ public static class ReportConsole
             {
                 table.AddRow(Row(cell));
             }
+        }
+
+        return table;
+    }
+
+    private static Table PublishedTable(PublishedSection published)
+    {
+        var lengths = published.Table.Lengths;
+        var table = Table(
+            $"{published.Table.Name}: perplexity here, and below it as published", new TableColumn("").NoWrap(),
+            lengths.Select((length, column) => published.Lengths[column] is { } here ? $"{Numbers.Tokens(length)}\n{Numbers.Tokens(here)} here" : Numbers.Tokens(length)), column => column.NoWrap());
+        foreach (var (row, cell) in published.Rows)
+        {
+            table.AddRow(
+            [
+                new Rows(new Text(row.Label), new Text(cell?.Label ?? "not in this sweep", Grey)),
+                .. lengths.Select((_, column) => new Rows(
+                    new Text(published.Result(cell, column)?.Perplexity is { } perplexity ? Numbers.Perplexity(perplexity) : "-"),
+                    new Text($"{row.Perplexities[column]}", Grey))),
+            ]);
         }
 
         return table;

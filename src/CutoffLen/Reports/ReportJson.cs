@@ -46,6 +46,7 @@ public static class ReportJson
                 perplexity.Lengths,
                 Documents = Documents(perplexity.Corpus),
                 Findings = Findings.Of(report),
+                Published = Published(report.Published),
                 CellsPlanned = sweep.Planned,
                 Cells = sweep.Cells.Select(OfCell),
                 TheoryScores = sweep.Scores.Select(score => new
@@ -136,6 +137,32 @@ public static class ReportJson
             },
         };
     }
+
+    private static object? Published(PublishedSection? published) => published is null ? null : new
+    {
+        published.Table.Name,
+        published.Table.Source,
+        published.Table.Measured,
+        published.Table.NativeLength,
+        published.Table.Lengths,
+        LengthsHere = published.Lengths,
+        Rows = published.Rows.Select(row => new
+        {
+            row.Published.Label,
+            Perplexity = row.Published.Perplexities.Select(perplexity => perplexity?.ToString()),
+            row.Cell?.Rope,
+            row.Cell?.Cutoff,
+            PerplexityHere = published.Lengths.Select((_, column) => published.Result(row.Cell, column)?.Perplexity),
+        }),
+        Relations = published.Relations.Select(relation => new
+        {
+            relation.Text,
+            Kind = relation.IsOrder ? "order" : "change",
+            Nll = relation.Measured.Nats,
+            NllInterval = Ends(relation.Measured.Interval),
+            Agreement = $"{relation.Agreement}".ToLowerInvariant(),
+        }),
+    };
 
     private static object Protocol(ProtocolNote note) => new { note.Name, note.Definition, TextStart = note.DocumentStart };
 

@@ -10,6 +10,7 @@ internal static class SweepSections
     /// <summary>The sections, from top to bottom.</summary>
     public static IEnumerable<XElement?> Of(Report report, PerplexitySection perplexity, SweepSection sweep) =>
     [
+        report.Published?.Section(),
         PerplexitySections.EffectiveContext(report, "Hollow before fine-tuning, filled after"),
         sweep.Slopes.Count > 0 ? AgainstCutoff(sweep) : null,
         sweep.Cells.Any(cell => cell.Curve is not null) ? Curves(report, sweep) : null,

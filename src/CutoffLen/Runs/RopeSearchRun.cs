@@ -144,7 +144,7 @@ public sealed class RopeSearchRun
 
         using var log = folder is null ? new ResultLog() : new ResultLog(Path.Combine(folder, RunFolder.ResultsFile), ranks);
         var run = new RopeSearchRun(model, settings, log, display, ranks, stop);
-        var result = run.Search(run.Read(data));
+        var result = run.Search(EvaluationDocuments.Read(data, model.Folder.Tokenizer, cancel: stop).LongEnough(settings.Length, settings.Documents));
         return folder is null ? result : run.Save(result, new RunFolder(folder));
     }
 
@@ -176,16 +176,7 @@ public sealed class RopeSearchRun
             : throw new UserException($"a search needs a checkpoint whose method only sets frequencies; this one's is '{setup.Spec}'");
     }
 
-    private List<EvaluationDocument> Read(IReadOnlyList<string> data)
-    {
-        var all = EvaluationDocuments.Read(data, model.Folder.Tokenizer, cancel: stop).Documents;
-        var documents = all.Where(document => document.Tokens.Length >= settings.Length).Take(settings.Documents).ToList();
-        return documents.Count > 0
-            ? documents
-            : throw new UserException($"no text has {settings.Length} tokens; the longest of {all.Count} has {all.Max(document => document.Tokens.Length)}");
-    }
-
-    private RopeSearchResult Search(List<EvaluationDocument> documents)
+    private RopeSearchResult Search(IReadOnlyList<EvaluationDocument> documents)
     {
         var evaluation = EvaluationOf(documents, settings.Length);
         var yarn = model.Under(Config.SetupFor(PositionMethods.Parse("yarn"), settings.Length));
@@ -198,7 +189,7 @@ public sealed class RopeSearchRun
         var atLong = Search("long factors", space, seeds, evaluation, candidate => SpecOf(candidate.Factors, Ones, candidate.Start));
         var atShort = settings.ShortLength is { } length ? SearchShort(atLong, EvaluationOf(documents, length)) : null;
         return new RopeSearchResult(
-            $"{SpecOf(atLong.Factors, atShort?.Factors ?? Ones, atLong.StartTokens)}", baseline, atLong, atShort, documents.ConvertAll(document => document.Name), null);
+            $"{SpecOf(atLong.Factors, atShort?.Factors ?? Ones, atLong.StartTokens)}", baseline, atLong, atShort, [.. documents.Select(document => document.Name)], null);
     }
 
     /// <summary>

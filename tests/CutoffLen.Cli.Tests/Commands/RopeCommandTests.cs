@@ -123,6 +123,23 @@ public sealed class RopeCommandTests
     }
 
     [Fact]
+    public void Pairs_are_ordered_and_their_order_goes_with_the_checkpoint_through_training()
+    {
+        using var run = new TinyRun();
+        const string spec = "dpe:scale_factors=2/4,local_window=16,topk=1";
+        string[] machine = ["--dtype", "fp32", "--device", "cpu", "--threads", "1"];
+        string[] Tune(string model) =>
+            ["finetune", "--model", run[model], "--data", run["texts"], "--cutoff", "96", "--rope", spec, "--steps", "1", "--out", run["tuned"], .. machine, "--set", $"cache_dir={run["cache"]}"];
+        Assert.Contains("'cutoff rope pairs' makes one", Cutoff.Run(Tune("model")).Exits(1).Error, StringComparison.Ordinal);
+        var made = Cutoff.Run(["rope", "pairs", "--model", run["model"], "--data", run["texts"], "--length", "64", "--documents", "2", "--out", run["pairs"], .. machine]).Exits(0);
+        Assert.Contains("2 texts of 64 tokens", made.Output, StringComparison.Ordinal);
+        Cutoff.Run(Tune("pairs")).Exits(0);
+        Assert.Equal(spec, (string)JsonNode.Parse(Cutoff.Run("inspect", run["tuned/final"], "--json").Exits(0).Output)!["positions"]!["method"]!);
+        Assert.Contains("no text has 1000000 tokens", Cutoff.Run("rope", "pairs", "--model", run["model"], "--data", run["texts"], "--length", "1000000", "--out", run["none"]).Exits(1).Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(run["none"]));
+    }
+
+    [Fact]
     public void Wrong_options_are_one_line_and_exit_1()
     {
         Assert.Contains("--head-dim", Assert.Single(Cutoff.Run("rope", "show", "rope", "--head-dim", "3").Exits(1).ErrorLines), StringComparison.Ordinal);

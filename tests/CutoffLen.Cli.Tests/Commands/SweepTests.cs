@@ -122,6 +122,22 @@ public sealed class SweepTests : IDisposable
         Assert.Contains("keys of 'cutoff sweep'", Cutoff.Run("finetune", "--config", folder["sweep.yaml"], "--cutoff", "96", "--out", folder["b"]).Exits(1).Error);
     }
 
+    [Fact]
+    public void A_published_table_is_repeated_at_lengths_in_proportion_to_the_native_one()
+    {
+        // Position Interpolation's 2048 tokens are 64 here, its 8192 are 256.
+        string[] before = ["--config", folder["sweep.yaml"], "--out", folder["out"], "--json", "--set", "ropes=rope,linear", "finetune_ropes=", "cutoffs="];
+        var published = JsonNode.Parse(Cutoff.Run(["reproduce", "pi-table", .. before]).Exits(0).Output)!["published"]!;
+        Assert.Equal([64, 128, 256, 512, 1024], published["lengths_here"]!.AsArray().Select(length => (int)length!));
+        Assert.Equal(["rope", "linear", null], published["rows"]!.AsArray().Take(3).Select(row => (string?)row!["rope"]));
+        Assert.True((double)published["rows"]![0]!["perplexity_here"]![2]! > 1);
+        Assert.Equal(2, published["relations"]!.AsArray().Count);
+        Assert.Contains("pi-table", File.ReadAllText(folder["out/report.html"]));
+
+        Assert.Contains("no cell of this sweep is a row of yarn-table", Cutoff.Run(["reproduce", "yarn-table", .. before]).Exits(1).Error);
+        Assert.Contains("the tables are pi-table", Cutoff.Run("reproduce", "table-1").Exits(1).Error);
+    }
+
     public void Dispose() => folder.Dispose();
 
     private static string Hash(JsonNode json, string method, int? cutoff) => (string)json["cells"]!.AsArray()

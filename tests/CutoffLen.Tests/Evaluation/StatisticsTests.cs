@@ -76,6 +76,21 @@ public sealed class StatisticsTests
     }
 
     [Fact]
+    public void A_change_with_the_length_is_over_the_texts_that_reach_both()
+    {
+        // Texts 0 and 1 have 10 nats at 4 tokens and 11 and 12 at 8; text 2 is too short for 8.
+        (int Document, WindowScore Score)[] windows =
+        [
+            Score(0, 1, 5, 10, length: 4), Score(1, 1, 5, 10, length: 4), Score(2, 1, 5, 90, length: 4), Score(0, 1, 5, 11), Score(1, 1, 5, 12),
+        ];
+        var scores = Scores(new PiSliding(), windows);
+        var change = PerplexityStatistics.Change(scores, 4, 8, 0)!;
+        Assert.Equal((8, 3.0 / 8, 1.0 / 4, 1.0 / 2), (change.Length, change.Nats, change.Interval!.Value.Low, change.Interval.Value.High));
+        Assert.Equal(-change.Nats, PerplexityStatistics.Change(scores, 8, 4, 0)!.Nats);
+        Assert.Null(PerplexityStatistics.Change(Scores(new PiSliding(), windows[..4]), 4, 8, 0));
+    }
+
+    [Fact]
     public void Very_many_windows_are_drawn_in_runs_and_average_to_the_same()
     {
         var windows = Enumerable.Range(0, 9001).Select(i => Score(0, 1 + (4 * i), 5 + (4 * i), i % 3)).ToArray();

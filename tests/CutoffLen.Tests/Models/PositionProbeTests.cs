@@ -18,8 +18,13 @@ public sealed class PositionProbeTests
     {
         using var scope = NewDisposeScope();
         using var checkpoint = HuggingFaceCheckpoint.Open(Golden.Path("tiny-random-llama"));
-        // The head dimension of MethodPropertyTests' model; CLEX's weights are not part of the network.
-        var model = new LlamaForCausalLM(checkpoint.Config with { Clex = ClexGoldenTests.Weights(checkpoint.Config.HeadDim) }, checkpoint.Weights());
+        // The head dimension of MethodPropertyTests' model; CLEX's weights and the order of the pairs are not part of the network.
+        var config = checkpoint.Config;
+        var model = new LlamaForCausalLM(config with
+        {
+            Clex = ClexGoldenTests.Weights(config.HeadDim),
+            PairRanks = MethodPropertyTests.Ranks(config.NumHiddenLayers * config.NumAttentionHeads, config.HeadDim / 2),
+        }, checkpoint.Weights());
         var (proof, difference) = PositionProbe.Prove(model, model.Config.SetupFor(PositionMethods.Parse(spec), 256));
         Assert.True(float.IsFinite((float)difference), $"{spec}: the largest difference is {difference}");
         Assert.Equal(proof.DiffersFromVanilla, difference > 1e-3);

@@ -27,6 +27,7 @@ internal static class TinyModels
         MaxPositionEmbeddings = MethodPropertyTests.Model.NativeLength,
         RopeTheta = MethodPropertyTests.Model.Base,
         Clex = MethodPropertyTests.Model.Clex,
+        PairRanks = MethodPropertyTests.Model.PairRanks,
     };
 
     /// <summary>Weights large enough that attention is far from uniform.</summary>

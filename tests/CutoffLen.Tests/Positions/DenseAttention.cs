@@ -18,8 +18,8 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
             return interleaved[(row * headDim) + (d < headDim / 2 ? 2 * d : (2 * (d - (headDim / 2))) + 1)];
         })];
 
-    /// <summary>The encoded vector of one token in one key/value head.</summary>
-    public static double[] Encode(PositionEncoding encoding, ReadOnlySpan<float> vector, int token, int length, int keyValueHead)
+    /// <summary>The encoded vector of one token for one query head and the key/value head that it belongs to.</summary>
+    public static double[] Encode(PositionEncoding encoding, ReadOnlySpan<float> vector, int token, int length, int keyValueHead, int head)
     {
         var result = new double[vector.Length];
         for (var d = 0; d < vector.Length; d++)
@@ -35,6 +35,16 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
                     double cos = rotation.Cos[(token * rotation.HalfDim) + n], sin = rotation.Sin[(token * rotation.HalfDim) + n];
                     double x = vector[n], y = vector[n + rotation.HalfDim];
                     (result[n], result[n + rotation.HalfDim]) = ((x * cos) - (y * sin), (y * cos) + (x * sin));
+                }
+
+                break;
+
+            case RotationByHead byHead:
+                var half = byHead.Chosen.HalfDim;
+                var (chosen, others) = (Encode(byHead.Chosen, vector, token, length, keyValueHead, head), Encode(byHead.Others, vector, token, length, keyValueHead, head));
+                for (var d = 0; d < 2 * half; d++)
+                {
+                    result[d] = byHead.IsChosen[(head * half) + (d % half)] ? chosen[d] : others[d];
                 }
 
                 break;
@@ -127,8 +137,8 @@ internal sealed class DenseAttention(IReadOnlyList<Band> bands, float[] q, float
     private static double Bias(Band band, int head, int i, int j) => band.BiasSlopes is { } slopes ? slopes[head] * (j - i) : 0;
 
     private (double[] Query, double[] Key) Encoded(Band band, int head, int i, int j) => (
-        Encode(band.Queries, Vector(q, head, i), i, length, KeyValueHead(head)),
-        Encode(band.Keys, Vector(k, KeyValueHead(head), j), j, length, KeyValueHead(head)));
+        Encode(band.Queries, Vector(q, head, i), i, length, KeyValueHead(head), head),
+        Encode(band.Keys, Vector(k, KeyValueHead(head), j), j, length, KeyValueHead(head), head));
 
     private int KeyValueHead(int head) => head / (heads / keyValueHeads);
 

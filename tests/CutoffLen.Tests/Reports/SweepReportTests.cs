@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.Protocols;
 using CutoffLen.Evaluation.Scoring;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Positions.Theory;
@@ -22,6 +23,7 @@ public sealed class SweepReportTests
     private static readonly PositionSpec Linear2 = PositionMethods.Parse("linear:factor=2");
     private static readonly PositionSpec Linear4 = PositionMethods.Parse("linear:factor=4");
     private static readonly PositionSpec Rope = PositionMethods.Parse("rope");
+    private static readonly LlamaConfig Config = TinyCheckpoint.Config with { MaxPositionEmbeddings = 256 };
 
     [Fact]
     public void Limits_prices_and_slopes_are_those_of_the_models()
@@ -140,7 +142,46 @@ public sealed class SweepReportTests
         Assert.Contains(Findings.Of(report), finding => finding.StartsWith("The scaling law is off by a factor of", StringComparison.Ordinal));
     }
 
-    private static Report Report(string model, int count = 7, (GridCell Cell, double Limit, double Extra)[]? cells = null)
+    /// <summary>
+    /// The cells that Position Interpolation has: RoPE before, which is lost from 256 on; interpolation by 4 before; both tuned at 1024,
+    /// where RoPE costs 0.02 nats and interpolation 0.06. So RoPE is below interpolation, where the paper has it above.
+    /// </summary>
+    [Fact]
+    public void A_published_table_stands_beside_the_sweep_and_its_orders_and_changes_are_counted()
+    {
+        var report = Report("tiny", table: PublishedTables.Parse("pi-table"));
+        var published = report.Published!;
+        Assert.Equal([256, 512, 1024, 2048, 4096], published.Lengths);
+        Assert.Equal([0, 2, null, 5, 6, null, null], published.Rows.Select(row => row.Cell is { } cell ? report.Sweep!.Cells.ToList().IndexOf(cell) : (int?)null));
+        Assert.Equal(
+            [
+                "None is above PI 8192, 0 steps at 8,192 tokens", "None is above PI 8192 at 2,048 tokens",
+                "FT 8192 is above PI 8192 at 2,048 tokens", "FT 8192 is above PI 8192 at 4,096 tokens", "FT 8192 is above PI 8192 at 8,192 tokens",
+            ],
+            published.Relations.Where(relation => relation.Agreement == Agreement.Differs).Select(relation => relation.Text));
+        // Up to 1,024 tokens neither tuned model changes with the length.
+        Assert.Equal(
+            [
+                "FT 8192 rises from 2,048 to 4,096 tokens", "FT 8192 rises from 4,096 to 8,192 tokens",
+                "PI 8192 falls from 2,048 to 4,096 tokens", "PI 8192 falls from 4,096 to 8,192 tokens",
+            ],
+            published.Relations.Where(relation => relation.Agreement == Agreement.Undecided).Select(relation => relation.Text));
+
+        var findings = Findings.Of(report).ToList();
+        Assert.Equal("Of 12 orders of two methods at a length in arXiv 2306.15595, tables 1 and 3, 7 agree here, 0 are undecided, 5 differ.", findings[0]);
+        Assert.Equal("Of 5 rises and falls from a length to the next in arXiv 2306.15595, tables 1 and 3, 1 agree here, 4 are undecided, 0 differ.", findings[1]);
+        Assert.Equal("Published, but not here: FT 8192 is above PI 8192 at 2,048 tokens (measured −0.040 nats, 95% −0.040 to −0.040).", findings[4]);
+
+        var page = ReportPage.Of(report);
+        XDocument.Parse(page["<!DOCTYPE html>\n".Length..]);
+        Assert.Contains("published &gt;1000", page);
+        var json = JsonNode.Parse(ReportJson.Text(report))!["published"]!;
+        Assert.Equal(report.Sweep!.Cells[5].Protocols[0].Lengths[3].Perplexity, (double)json["rows"]![3]!["perplexity_here"]![2]!);
+        Assert.Equal(("7.69", null), ((string)json["rows"]![3]!["perplexity"]![2]!, json["rows"]![3]!["perplexity"]![4]));
+        Assert.Equal(17, json["relations"]!.AsArray().Count);
+    }
+
+    private static Report Report(string model, int count = 7, (GridCell Cell, double Limit, double Extra)[]? cells = null, PublishedTable? table = null)
     {
         var all = cells ??
         [
@@ -152,12 +193,13 @@ public sealed class SweepReportTests
         var scored = all.Take(count).Select(planned => new ScoredCell(
             planned.Cell, Scores(planned.Cell.Spec, new LostFrom(planned.Limit, planned.Extra), texts.Documents),
             planned.Cell.Cutoff is null ? null : new TrainingCost(10, 4000, 12.5, 3.25))).ToList();
-        var sweep = SweepSection.Of(model, TinyCheckpoint.Config with { MaxPositionEmbeddings = 256 }, scored, all.Length, 0.1);
+        var sweep = SweepSection.Of(model, Config, scored, all.Length, 0.1);
         return new Report(
             new DateTimeOffset(2025, 11, 5, 12, 0, 0, TimeSpan.Zero), "cutoff 0", "fp32", [new Setting("data", Hostile)], sweep.Cells)
         {
             Perplexity = new PerplexitySection([new ProtocolNote("prefix", "all of it", "nothing")], Lengths, Corpus.Of(texts), [], [.. sweep.NotesOn(texts)]),
             Sweep = sweep,
+            Published = table is null ? null : PublishedSection.Of(table, Config, scored, sweep),
         };
     }
 

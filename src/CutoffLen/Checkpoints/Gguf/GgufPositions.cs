@@ -68,7 +68,7 @@ internal sealed record GgufPositions
         var (spec, model) = (setup.Spec, setup.Model);
         var temperature = spec.Modifiers.FirstOrDefault(part => part.Entry == TemperatureMethod.Entry && part.Word("form") == TemperatureMethod.Ministral3);
         var plain = new PositionSpec(spec.Method, [.. spec.Modifiers.Where(part => part != temperature)]);
-        if (!(spec.Layers.Count == 0 || SkipsFourth(setup)) || new PositionSetup(plain, model, setup.TargetLength).Method is not FrequencyMethod { StartTokens: null } method)
+        if (!(spec.Layers.Count == 0 || SkipsFourth(setup)) || new PositionSetup(plain, model, setup.TargetLength).Layers.OfEveryLayer is not FrequencyMethod { StartTokens: null } method)
         {
             throw Refused(spec);
         }

@@ -38,6 +38,16 @@ public sealed record EvaluationDocuments(IReadOnlyList<string> Sources, IReadOnl
         return new EvaluationDocument(name, documents.Read(document), documents.Words(document), documents.Bytes(document), (int)documents.Prompt(document));
     }
 
+    /// <summary>The first documents of at least so many tokens.</summary>
+    /// <exception cref="UserException">There are none.</exception>
+    public IReadOnlyList<EvaluationDocument> LongEnough(int tokens, int most)
+    {
+        var documents = Documents.Where(document => document.Tokens.Length >= tokens).Take(most).ToList();
+        return documents.Count > 0
+            ? documents
+            : throw new UserException($"no text has {tokens} tokens; the longest of {Documents.Count} has {Documents.Max(document => document.Tokens.Length)}");
+    }
+
     private static EvaluationDocument Concatenated(EvaluationDocument[] texts) => texts.FirstOrDefault(text => text.Prompt > 0) is { } record
         ? throw new UserException($"{record.Name}: a record of prompt and completion; only texts can be joined to one")
         : new($"{texts.Length} documents", [.. texts.SelectMany(text => text.Tokens)], texts.Sum(text => text.Words), texts.Sum(text => text.Bytes));

@@ -76,6 +76,7 @@ internal abstract class DeviceEncoding : IDisposable
     {
         Rotation rotation => new DeviceRotation(rotation, scale, device),
         Reordering reordering => new DeviceReordering(reordering, scale, device),
+        RotationByHead rotation => new DeviceRotationByHead(rotation, scale, device),
         _ => new DeviceScale(scale),
     };
 }
@@ -136,6 +137,46 @@ internal sealed class DeviceRotation : DeviceEncoding
         }
 
         Tensor First(Tensor vectors) => rotated == width ? vectors : vectors.narrow(-1, 0, rotated);
+    }
+}
+
+/// <summary>Two rotations, of which each query head takes its own pairs. Vectors have a head for each query head.</summary>
+internal sealed class DeviceRotationByHead : DeviceEncoding
+{
+    private readonly DeviceRotation chosen;
+    private readonly DeviceRotation others;
+    private readonly Tensor isChosen; // [H, 1, R] bool
+
+    public DeviceRotationByHead(RotationByHead rotation, double scale, Device device)
+    {
+        using var scope = NewDisposeScope();
+        (chosen, others) = (new DeviceRotation(rotation.Chosen, scale, device), new DeviceRotation(rotation.Others, scale, device));
+        var ofPairs = tensor(rotation.IsChosen).view(-1, 1, rotation.Chosen.HalfDim);
+        isChosen = cat([ofPairs, ofPairs], -1).to(device).DetachFromDisposeScope();
+    }
+
+    public override void Apply(Tensor x, int start, Tensor output, Workspace workspace) =>
+        Choose(output, workspace, (rotation, result) => rotation.Apply(x, start, result, workspace));
+
+    // A choice of whole pairs commutes with rotations of pairs.
+    public override void ApplyTransposed(Tensor x, int start, Tensor output, Workspace workspace) =>
+        Choose(output, workspace, (rotation, result) => rotation.ApplyTransposed(x, start, result, workspace));
+
+    public override void Dispose()
+    {
+        chosen.Dispose();
+        others.Dispose();
+        isChosen.Dispose();
+    }
+
+    private void Choose(Tensor output, Workspace workspace, Action<DeviceRotation, Tensor> rotate)
+    {
+        using var scope = NewDisposeScope();
+        var ofChosen = workspace.Take("chosen pairs", output.dtype, output.device, output.shape);
+        rotate(chosen, ofChosen);
+        rotate(others, output);
+        var rotated = output.narrow(-1, 0, isChosen.shape[^1]);
+        rotated.copy_(where(isChosen, ofChosen.narrow(-1, 0, isChosen.shape[^1]), rotated));
     }
 }
 

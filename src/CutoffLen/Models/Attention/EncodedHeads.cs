@@ -24,6 +24,12 @@ internal sealed class EncodedHeads
     {
         (Bands, FirstQuery, Workspace) = (bands, firstQuery, workspace);
         Encodings = [.. bands.Select(band => areEncoded ? band.Remaining : (band.Queries, band.Keys))];
+        if (Encodings.Any(band => band.Keys is DeviceRotationByHead))
+        {
+            KeyRepeats = queries.shape[1] / keys.shape[1];
+            (keys, values) = (keys.repeat_interleave(KeyRepeats, 1), values.repeat_interleave(KeyRepeats, 1));
+        }
+
         (Batch, KeyHeads, Tokens, HeadDim) = (keys.shape[0], keys.shape[1], keys.shape[2], keys.shape[3]);
         (Group, Queries, Dtype, Device) = (queries.shape[1] / KeyHeads, queries.shape[2], values.dtype, values.device);
         this.values = Like(values, "values").copy_(values).view(Pairs, Tokens, HeadDim);
@@ -54,6 +60,10 @@ internal sealed class EncodedHeads
 
     public long Batch { get; }
 
+    /// <summary>Heads that each key/value head was repeated for: all of its query heads where they encode keys differently, else 1.</summary>
+    public long KeyRepeats { get; } = 1;
+
+    /// <summary>Heads of keys and values, after they were repeated.</summary>
     public long KeyHeads { get; }
 
     public long Group { get; }
@@ -223,7 +233,7 @@ internal sealed class EncodedGradients
         var bands = heads.Encodings;
         var dq = bands.Select((band, b) => Decode(band.Queries, queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
         var dk = bands.Select((band, b) => Decode(band.Keys, ByHead(keys[b]), 0));
-        return (Sum(dq), Sum(dk), ByHead(values).to(heads.Dtype, copy: true));
+        return (Sum(dq), OverRepeats(Sum(dk)), OverRepeats(ByHead(values)).to(heads.Dtype, copy: true));
     }
 
     /// <summary>The factor of the scores is in the encoded queries, and so in both gradients once too often.</summary>
@@ -233,6 +243,9 @@ internal sealed class EncodedGradients
         encoding.ApplyTransposed(gradient, start, decoded, heads.Workspace);
         return decoded.div_(Kept(EncodedHeads.ScoreFactor));
     }
+
+    /// <summary>The sum over the heads that a key/value head was repeated for.</summary>
+    private Tensor OverRepeats(Tensor x) => heads.KeyRepeats == 1 ? x : x.unflatten(1, -1, heads.KeyRepeats).sum(2);
 
     private Tensor Sum(IEnumerable<Tensor> ofBands) => ofBands.Aggregate((a, b) => a.add_(b)).to(heads.Dtype);
 

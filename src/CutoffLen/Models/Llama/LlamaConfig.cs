@@ -89,6 +89,9 @@ public sealed record LlamaConfig : IAttentionShape
     /// <summary>The weights of CLEX's equation, from a checkpoint trained with it; null in all others.</summary>
     public ClexWeights? Clex { get; init; }
 
+    /// <summary>[L, H, R/2] the order of the pairs of each query head, from a checkpoint that has it (<see cref="PositionModel.PairRanks"/>); null in all others.</summary>
+    public int[]? PairRanks { get; init; }
+
     /// <summary>Tokens the model was trained at before any extension.</summary>
     public int NativeLength => PositionConfig.NativeLength;
 
@@ -102,6 +105,7 @@ public sealed record LlamaConfig : IAttentionShape
         Layers = NumHiddenLayers,
         Windows = Windows,
         Clex = Clex,
+        PairRanks = PairRanks,
     };
 
     /// <summary>The keys of config.json that are about positions.</summary>

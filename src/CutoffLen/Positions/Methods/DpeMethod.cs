@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using CutoffLen.Common;
 using CutoffLen.Positions.Spec;
 
@@ -6,18 +7,24 @@ namespace CutoffLen.Positions.Methods;
 /// <summary>
 /// DPE, dimension-wise positional embeddings manipulation (arXiv 2504.18857): RoPE for distances below the window. Beyond it each
 /// group of pairs has its own scale factor s: positions are floor(position / s), those of queries shifted by window - window / s.
-/// With one factor for all groups it is Self-Extend.
+/// With one factor for all groups it is Self-Extend. With topk only the pairs of each query head that contribute most to its scores
+/// are scaled; the others are RoPE's own at every distance.
 /// </summary>
 /// <remarks>
-/// This is the authors' code (LuLuLuyi/DPE, dpe_for_llama.py, commit a93eaf8) with <c>select_topk_dim=False</c>, its README's
-/// setting. The paper scales only the pairs of each head that contribute most to its scores; that selection is not built. The
-/// factors of published models are in config/dpe_config.yaml there.
+/// This is the authors' code (LuLuLuyi/DPE, dpe_for_llama.py, commit a93eaf8); topk is its <c>select_topk_dim</c>, off unless given as
+/// there. The factors of published models are in config/dpe_config.yaml there. Its decoding floors window / s, and its prefill does
+/// not; here both are as the prefill. Each layer with topk has tables of its own.
 /// </remarks>
-/// <param name="model">The model.</param>
+/// <param name="model">The model; topk needs its <see cref="PositionModel.PairRanks"/>.</param>
 /// <param name="scaleFactors">[groups] the factor of each group of pairs, fastest pairs first; their number divides D/2.</param>
 /// <param name="window">Distances below it are RoPE's own.</param>
-public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int window) : NearFarMethod(new(model.InverseFrequencies()), window)
+/// <param name="topk">Pairs of a head that are scaled; null for all.</param>
+public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int window, int? topk = null) : NearFarMethod(new(model.InverseFrequencies()), window)
 {
+    // Of rows that a layer was asked for; all layers have the same.
+    private ConditionalWeakTable<TokenPositions, Tuple<Rotation, Rotation>> scaled = [];
+    private bool[]? isChosen; // [H, D/2] in the layer that this is of
+
     /// <summary>The registry's line.</summary>
     public static MethodEntry Entry { get; } = new(
         "dpe", "DPE: groups of pairs, each with its own Self-Extend beyond the window.", "2504.18857",
@@ -25,6 +32,7 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
             SpecKey.Numbers("scale_factors", 1, CommonKeys.LargestFactor, "a factor for each group of pairs, the fastest first").Required(),
             SpecKey.Tokens("local_window", 1, null, "distances below it are RoPE's own")
                 .DefaultsTo("1024, at most native length / 4", (_, model, _) => Math.Min(1024, model.NativeLength / 4)),
+            SpecKey.Tokens("topk", 1, null, "pairs of each head that are scaled, those that 'cutoff rope pairs' found to contribute most; all when not given"),
         ],
         Create)
     {
@@ -35,10 +43,35 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
     };
 
     /// <inheritdoc/>
+    public override bool DiffersByLayer => topk is not null;
+
+    /// <inheritdoc/>
+    public override PositionMethod OfLayer(int layer)
+    {
+        if (topk is null)
+        {
+            return this;
+        }
+
+        var size = model.Heads * model.HeadDim / 2;
+        return new DpeMethod(model, scaleFactors, Window, topk)
+        {
+            scaled = scaled,
+            isChosen = [.. model.PairRanks.AsSpan(layer * size, size).ToArray().Select(rank => rank < topk)],
+        };
+    }
+
+    /// <inheritdoc/>
     protected override (PositionEncoding Queries, PositionEncoding Keys) Far(TokenPositions positions, PositionEncoding own)
     {
+        var (queries, keys) = scaled.GetValue(positions, Scaled);
+        return isChosen is null ? (queries, keys) : (new RotationByHead(queries, (Rotation)own, isChosen), new RotationByHead(keys, (Rotation)own, isChosen));
+    }
+
+    private Tuple<Rotation, Rotation> Scaled(TokenPositions positions)
+    {
         var within = positions.WithinDocument();
-        return (
+        return new(
             Rotated(within, (id, factor) => Math.Floor(id / factor) + Window - (Window / factor)),
             Rotated(within, (id, factor) => Math.Floor(id / factor)));
     }
@@ -54,9 +87,11 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
 
     private static DpeMethod Create(SpecPart part, PositionModel model)
     {
-        var (factors, pairs) = (part.NumbersOrNull("scale_factors")!, model.HeadDim / 2);
-        return pairs % factors.Length == 0
-            ? new DpeMethod(model, factors, part.Tokens("local_window"))
-            : throw new UserException($"dpe's scale_factors must have a number of factors that divides {pairs}, the pairs of a head of dimension {model.HeadDim}, not {factors.Length}");
+        var (factors, pairs, topk) = (part.NumbersOrNull("scale_factors")!, model.HeadDim / 2, part.TokensOrNull("topk"));
+        return pairs % factors.Length != 0
+            ? throw new UserException($"dpe's scale_factors must have a number of factors that divides {pairs}, the pairs of a head of dimension {model.HeadDim}, not {factors.Length}")
+            : topk > pairs ? throw new UserException($"dpe's topk must be at most {pairs}, the pairs of a head of dimension {model.HeadDim}, not {topk}")
+            : topk is not null && model.PairRanks is null ? throw new UserException("dpe's topk needs a checkpoint with the order of the pairs of each head; 'cutoff rope pairs' makes one")
+            : new DpeMethod(model, factors, part.Tokens("local_window"), topk);
     }
 }

@@ -27,7 +27,7 @@ public sealed class PositionSetup
         (Model, TargetLength) = (model, targetLength ?? model.NativeLength);
         Spec = spec.Resolve(model, TargetLength);
         RefuseWholeHeads();
-        Layers = Spec.Layers.Count == 0 ? WithWindows(Create(Spec)) : ByLayer();
+        Layers = Spec.Layers.Count == 0 && Create(Spec) is { DiffersByLayer: false } method ? WithWindows(Modified(method, Spec)) : ByLayer();
     }
 
     /// <summary>The spec with every default filled in.</summary>
@@ -49,11 +49,10 @@ public sealed class PositionSetup
     /// <summary>Tokens that a missing factor is computed for, and up to which the method is checked.</summary>
     public int TargetLength { get; }
 
-    private PositionMethod Create(PositionSpec spec)
-    {
-        var method = ((MethodEntry)spec.Method.Entry).Create(spec.Method, Model);
-        return spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, Model, inner));
-    }
+    private PositionMethod Create(PositionSpec spec) => ((MethodEntry)spec.Method.Entry).Create(spec.Method, Model);
+
+    private PositionMethod Modified(PositionMethod method, PositionSpec spec) =>
+        spec.Modifiers.Aggregate(method, (inner, part) => ((ModifierEntry)part.Entry).Apply(part, Model, inner));
 
     private void RefuseWholeHeads()
     {
@@ -93,9 +92,15 @@ public sealed class PositionSetup
             throw new UserException($"'{none}' selects no layer: the model's are 0 to {Model.Layers - 1}");
         }
 
-        // Equal specs are one method.
+        // Equal specs are one method, unless it differs by layer.
         var created = new Dictionary<PositionSpec, PositionMethod>();
-        return WithWindows(layer => SpecOf(layer) is var spec && created.TryGetValue(spec, out var known) ? known : created[spec] = Create(spec));
+        var modified = new Dictionary<(PositionSpec, PositionMethod), PositionMethod>();
+        return WithWindows(layer =>
+        {
+            var spec = SpecOf(layer);
+            var method = (created.TryGetValue(spec, out var known) ? known : created[spec] = Create(spec)).OfLayer(layer);
+            return modified.TryGetValue((spec, method), out var same) ? same : modified[(spec, method)] = Modified(method, spec);
+        });
     }
 
     private PositionSpec SpecOf(int layer)

@@ -33,17 +33,20 @@ public abstract class QueryScaleMethod(PositionMethod inner, PositionModel model
 
     private PositionEncoding Scaled(PositionEncoding queries, double[] scales) => queries switch
     {
-        Rotation rotation => rotation with
-        {
-            Cos = Scaled(rotation.Cos, rotation.HalfDim, scales),
-            Sin = Scaled(rotation.Sin, rotation.HalfDim, scales),
-        },
+        Rotation rotation => Scaled(rotation, scales),
+        RotationByHead rotation => rotation with { Chosen = Scaled(rotation.Chosen, scales), Others = Scaled(rotation.Others, scales) },
         Reordering reordering => reordering with
         {
             Scale = Scaled(reordering.Scale ?? [.. Enumerable.Repeat(1f, model.KeyValueHeads * scales.Length)], 1, scales),
         },
         // A rotation by angle 0 carries the magnitude.
         _ => Rotation.Of(new double[scales.Length], new Frequencies(new double[model.HeadDim / 2]), (token, _) => scales[token]),
+    };
+
+    private static Rotation Scaled(Rotation rotation, double[] scales) => rotation with
+    {
+        Cos = Scaled(rotation.Cos, rotation.HalfDim, scales),
+        Sin = Scaled(rotation.Sin, rotation.HalfDim, scales),
     };
 
     /// <summary>Scales values, [..., T, <paramref name="width"/>] row-major, by the scale of their token.</summary>

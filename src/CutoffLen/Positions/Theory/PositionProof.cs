@@ -86,6 +86,7 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
     {
         (Rotation a, Rotation b) => a.Cos.AsSpan().SequenceEqual(b.Cos) && a.Sin.AsSpan().SequenceEqual(b.Sin),
         (Reordering a, Reordering b) => a.Index.AsSpan().SequenceEqual(b.Index) && (a.Scale ?? []).SequenceEqual(b.Scale ?? []),
+        (RotationByHead a, RotationByHead b) => AreEqual(a.Chosen, b.Chosen) && AreEqual(a.Others, b.Others) && a.IsChosen.AsSpan().SequenceEqual(b.IsChosen),
         _ => one is Unchanged && other is Unchanged,
     };
 
@@ -102,10 +103,16 @@ public sealed record PositionProof(string Spec, string Hash, string VanillaHash)
                 Append<int>(hash, reordering.Index);
                 Append<float>(hash, reordering.Scale ?? []);
                 break;
+
+            case RotationByHead rotation:
+                Append(hash, rotation.Chosen);
+                Append(hash, rotation.Others);
+                Append<bool>(hash, rotation.IsChosen);
+                break;
         }
 
         // The kind distinguishes an empty table from none.
-        Append<byte>(hash, [(byte)(encoding switch { Rotation => 1, Reordering => 2, _ => 0 })]);
+        Append<byte>(hash, [(byte)(encoding switch { Rotation => 1, Reordering => 2, RotationByHead => 3, _ => 0 })]);
     }
 
     private static void Append<T>(IncrementalHash hash, ReadOnlySpan<T> values)

@@ -68,6 +68,7 @@ public sealed record RopeReport(
         {
             Rotation => "rotation",
             Reordering => "reordering",
+            RotationByHead => "rotation by head",
             _ => "unchanged",
         };
     }

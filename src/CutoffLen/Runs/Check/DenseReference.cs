@@ -58,7 +58,7 @@ internal class DenseReference
         var scores = full([.. q.shape[..3], k.shape[2]], Kept(double.NegativeInfinity), q.dtype); // [B, H, T, T]
         foreach (var band in method.Bands(positions))
         {
-            var keys = Encode(band.Keys, k).repeat_interleave(group, 1);
+            var keys = Encode(band.Keys, k.repeat_interleave(group, 1));
             var bandScores = Encode(band.Queries, q).matmul(keys.transpose(-1, -2)) / Kept(Math.Sqrt(shape.HeadDim));
             scores = where(Seen(band), bandScores + Bias(band, positions, q.dtype), scores);
         }
@@ -116,6 +116,10 @@ internal class DenseReference
                 return reordering.Scale is { } scale
                     ? reordered * Table(scale, x, 1).view(reordering.Heads, -1, 1).repeat_interleave(group, 0)
                     : reordered;
+
+            case RotationByHead byHead:
+                var isChosen = tensor(byHead.IsChosen).view(-1, 1, byHead.Chosen.HalfDim);
+                return where(cat([isChosen, isChosen], -1), Encode(byHead.Chosen, x), Encode(byHead.Others, x));
 
             default:
                 return x;

@@ -13,7 +13,7 @@ public sealed class PositionConfigTests
 {
     private const int Native = 64;
     private const int Target = 256;
-    private static readonly PositionModel Model = new(16, 10_000, Native, 4, 2) { Layers = 8, Clex = ClexGoldenTests.Weights(16) };
+    private static readonly PositionModel Model = new(16, 10_000, Native, 4, 2) { Layers = 8, Clex = ClexGoldenTests.Weights(16), PairRanks = MethodPropertyTests.Ranks(8 * 4, 8) };
 
     public static TheoryData<string> EveryMethod =>
     [
@@ -23,6 +23,8 @@ public sealed class PositionConfigTests
         "nope+temperature:form=llama4",
         "rope@3::4=nope",
         "entropy-abf",
+        "dpe:scale_factors=2/8/4/1,topk=3",
+        "rope@2:4=dpe:scale_factors=2/8/4/1,topk=3",
         "yarn@0:2=linear",
         "yarn+resonance+bca:window=32",
         "yarn:factor=4,beta_fast=16,beta_slow=2,attention_factor=1.1",

@@ -12,7 +12,7 @@ public sealed class MethodPropertyTests
     private const int Long = 200;
 
     /// <summary>The small model that the specs are made for.</summary>
-    internal static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Layers = 2, Clex = ClexGoldenTests.Weights(16) };
+    internal static readonly PositionModel Model = new(16, 10_000, 32, 4, 2) { Layers = 2, Clex = ClexGoldenTests.Weights(16), PairRanks = Ranks(2 * 4, 8) };
 
     private static readonly TokenPositions LongRow = TokenPositions.Sequential(Long);
 
@@ -53,6 +53,8 @@ public sealed class MethodPropertyTests
             .Prepend(entry.Example(Model))),
         "xpos:scale_base=1",
         "dca:mscale=true",
+        "dpe:scale_factors=2/8/4/1,topk=5",
+        "dpe:scale_factors=3,topk=2+logn",
         "string:shifted_offset=16,attention_factor=1.07",
         "dynamic-yarn:max=128,finetuned=true",
         "permute:decay=false+logn+bca",
@@ -242,8 +244,15 @@ public sealed class MethodPropertyTests
         }
     }
 
-    /// <summary>The method of a spec, for the model of these tests at four times its native length.</summary>
-    internal static PositionMethod Create(string spec) => new PositionSetup(PositionMethods.Parse(spec), Model, 4 * Model.NativeLength).Method;
+    /// <summary>An order of the pairs for each head, always the same.</summary>
+    internal static int[] Ranks(int heads, int pairs)
+    {
+        var random = new Random(heads);
+        return [.. Enumerable.Range(0, heads).SelectMany(_ => Enumerable.Range(0, pairs).OrderBy(_ => random.Next()))];
+    }
+
+    /// <summary>The method of a spec in the first layer, for the model of these tests at four times its native length.</summary>
+    internal static PositionMethod Create(string spec) => new PositionSetup(PositionMethods.Parse(spec), Model, 4 * Model.NativeLength).Layers[0];
 
     /// <summary>The registry's entries that a spec is made of.</summary>
     internal static IEnumerable<SpecEntry> Entries(string spec)
@@ -259,6 +268,7 @@ public sealed class MethodPropertyTests
         static bool Begins(PositionEncoding one, PositionEncoding other) => (one, other) switch
         {
             (Rotation a, Rotation b) => a.Cos.SequenceEqual(b.Cos.Take(a.Cos.Length)) && a.Sin.SequenceEqual(b.Sin.Take(a.Sin.Length)),
+            (RotationByHead a, RotationByHead b) => Begins(a.Chosen, b.Chosen) && Begins(a.Others, b.Others),
             _ => one.GetType() == other.GetType(),
         };
         return Begins(shorter.Queries, longer.Queries) && Begins(shorter.Keys, longer.Keys);
@@ -267,6 +277,7 @@ public sealed class MethodPropertyTests
     private static IEnumerable<double> Norms(PositionEncoding encoding) => encoding switch
     {
         Rotation table => table.Cos.Zip(table.Sin, (cos, sin) => Math.Sqrt(((double)cos * cos) + ((double)sin * sin))),
+        RotationByHead byHead => Norms(byHead.Chosen).Concat(Norms(byHead.Others)),
         Reordering { Scale: { } scale } => scale.Select(s => (double)s),
         _ => [1.0],
     };
@@ -279,10 +290,10 @@ public sealed class MethodPropertyTests
         Array.Fill(result, double.NegativeInfinity);
         foreach (var band in method.Bands(positions))
         {
-            var keys = Enumerable.Range(0, length).Select(j => DenseAttention.Encode(band.Keys, key, j, length, 0)).ToArray();
+            var keys = Enumerable.Range(0, length).Select(j => DenseAttention.Encode(band.Keys, key, j, length, 0, 0)).ToArray();
             for (var i = 0; i < length; i++)
             {
-                var encoded = DenseAttention.Encode(band.Queries, query, i, length, 0);
+                var encoded = DenseAttention.Encode(band.Queries, query, i, length, 0, 0);
                 for (var j = band.First[i]; j <= band.Last[i]; j++)
                 {
                     var bias = band.BiasSlopes is { } slopes ? slopes[0] * (positions.Ids[j] - positions.Ids[i]) : 0;

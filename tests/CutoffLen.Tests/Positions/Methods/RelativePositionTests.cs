@@ -1,4 +1,6 @@
 using System.Globalization;
+using CutoffLen.Common;
+using CutoffLen.Evaluation.Measures;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 
@@ -102,6 +104,47 @@ public sealed class RelativePositionTests
             }
         }
     }
+
+    /// <summary>
+    /// As in the authors' code with select_topk_dim: torch.topk chooses pairs of each head by their contributions, torch.where takes the
+    /// scaled angles of those and the usual ones of the others.
+    /// </summary>
+    [Fact]
+    public void Dpe_topk_scales_the_pairs_that_contribute_most_to_each_head_of_each_layer()
+    {
+        const int Layers = 2, Heads = 4, Pairs = 8, Window = 6, TopK = 3, S = 4;
+        var random = new Random(3);
+        double[] contributions = [.. Enumerable.Range(0, Layers * Heads * Pairs).Select(_ => random.NextDouble())];
+        var model = new PositionModel(16, 500_000, Longest, Heads, 2) { Layers = Layers, PairRanks = PairContributions.Ranks(contributions, Pairs) };
+        var setup = new PositionSetup(PositionMethods.Parse($"dpe:scale_factors={S},local_window={Window},topk={TopK}"), model);
+        Assert.Equal(Layers, setup.Layers.Distinct.Count);
+        for (var layer = 0; layer < Layers; layer++)
+        {
+            var far = setup.Layers[layer].Bands(TokenPositions.Sequential(Longest))[1];
+            var (queries, keys) = ((RotationByHead)far.Queries, (RotationByHead)far.Keys);
+            for (var head = 0; head < Heads; head++)
+            {
+                var ofHead = contributions.AsSpan((((layer * Heads) + head) * Pairs), Pairs).ToArray();
+                var least = ofHead.OrderDescending().ElementAt(TopK - 1);
+                for (var pair = 0; pair < Pairs; pair++)
+                {
+                    var (i, j) = (Longest - 1, head + pair);
+                    var isChosen = ofHead[pair] >= least;
+                    Assert.Equal((isChosen, isChosen), (queries.IsChosen[(head * Pairs) + pair], keys.IsChosen[(head * Pairs) + pair]));
+                    var distance = isChosen ? Math.Floor(i / (double)S) + Window - (Window / (double)S) - Math.Floor(j / (double)S) : i - j;
+                    var angle = Angle(isChosen ? queries.Chosen : queries.Others, i, pair) - Angle(isChosen ? keys.Chosen : keys.Others, j, pair);
+                    Assert.Equal(0, Math.IEEERemainder(angle - (distance * Math.Pow(500_000, -pair / 8.0)), 2 * Math.PI), 1e-5);
+                }
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("dpe:scale_factors=2,topk=3", "needs a checkpoint with the order of the pairs")]
+    [InlineData("dpe:scale_factors=2,topk=9", "must be at most 8")]
+    [InlineData("dpe:scale_factors=2/2/2", "a number of factors that divides 8")]
+    public void Dpe_refuses_what_does_not_fit_the_model(string spec, string problem) =>
+        Assert.Contains(problem, Assert.Throws<UserException>(() => Create(spec, 64)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("grouped:group=3", 3, int.MaxValue)]
