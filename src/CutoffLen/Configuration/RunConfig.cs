@@ -4,6 +4,7 @@ using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
 using CutoffLen.Hub;
+using CutoffLen.Models.Llama;
 using CutoffLen.Training;
 
 namespace CutoffLen.Configuration;
@@ -64,6 +65,10 @@ public sealed record ModelConfig
     [Synonym("bfloat16", "bf16")]
     [Also("torch_dtype")]
     public string Dtype { get; init; } = "auto";
+
+    /// <summary>nf4 keeps the projections of the decoder layers in 4 bits, with method: lora; null leaves them as the checkpoint has them.</summary>
+    [Description("nf4 keeps the base model in 4 bits (QLoRA), with method: lora.")]
+    public Quantization? Quantization { get; init; }
 
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     [Description("Where the model lives: auto, cpu, cuda or cuda:N.")]
