@@ -26,7 +26,7 @@ internal static class Inspection
         return new Report(
             checkpoint.Folder,
             opened.Adapters is { } adapters ? new Adapters(folder, adapters) : null,
-            new Files(checkpoint.FileCount, checkpoint.StoredBytes, Name(checkpoint.StoredDtype)),
+            new Files(checkpoint.FileCount, checkpoint.StoredBytes, Name(checkpoint.StoredDtype) + (checkpoint.Config.Quantization is null ? "" : " and nf4")),
             new Architecture(config),
             opened.HasTokenizer ? new Tokenizer(opened.Tokenizer) : null,
             new Positions(config),

@@ -22,6 +22,8 @@ internal sealed class PlanReport(MemoryOutlook outlook)
 
     public string Dtype { get; } = outlook.Settings.Width == sizeof(float) ? "fp32" : "bf16";
 
+    public string? Quantization { get; } = outlook.Settings.Quantization is { } kept ? Word(kept) : null;
+
     public string Device { get; } = outlook.Compute?.DeviceName ?? outlook.Config.Model.Device;
 
     public string Rope { get; } = outlook.Positions.Spec.ToString();
@@ -68,7 +70,7 @@ internal sealed class PlanReport(MemoryOutlook outlook)
     public IReadOnlyList<(string Name, string Value)> Fields() =>
     [
         ("model", FormattableString.Invariant($"{Model}: {Parameters:N0} parameters, {TrainedParameters:N0} trained ({Method})")),
-        ("run", $"cutoff {CutoffLen}, batch {BatchSize}, {Rope}, {Dtype} on {Device}, {Optimizer}, recompute: {Recompute}"),
+        ("run", $"cutoff {CutoffLen}, batch {BatchSize}, {Rope}, {Dtype}{(Quantization is null ? "" : $" with the base model in {Quantization}")} on {Device}, {Optimizer}, recompute: {Recompute}"),
         .. Ranks == 1 ? [] : (IEnumerable<(string, string)>)[("ranks", $"{Ranks}{(ContextParallelSize == 1 ? "" : $", {ContextParallelSize} of which share each sequence")}; below is one of them")],
         .. DeviceParts.Select(Line),
         ("peak", $"{ByteCount.Gigabytes(PeakBytes)} of {ByteCount.Gigabytes(DeviceMemoryBytes)}{(Fits ? "" : ": does not fit")}"),

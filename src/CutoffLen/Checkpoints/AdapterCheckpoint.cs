@@ -10,7 +10,7 @@ namespace CutoffLen.Checkpoints;
 /// <summary>
 /// Adapters in PEFT's layout: adapter_config.json and adapter_model.safetensors, whose names have the prefix
 /// base_model.model. The folder also has the tokenizer, and a config.json with the positions that the adapters were
-/// trained for, which PEFT ignores.
+/// trained for and the base model's quantization, which PEFT ignores.
 /// <para>
 /// On a base model that ties embedding and head, PEFT reads an embedding of modules_to_save as the input's alone. So a trained
 /// tied embedding is written twice, as embed_tokens and as lm_head: every version of PEFT reads the same numbers. Since 0.19
@@ -55,10 +55,10 @@ public static class AdapterCheckpoint
             name is AdapterConfig.FileName or AdapterFile.FileName || CheckpointWriter.IsOurs(name) || extra.ContainsKey(name);
     }
 
-    /// <summary>The base model's architecture with the positions that the adapters were trained for.</summary>
-    /// <param name="folder">The adapters; without a config.json of ours the base model's positions stay.</param>
+    /// <summary>The base model's architecture with the positions and the quantization that the adapters were trained for.</summary>
+    /// <param name="folder">The adapters; without a config.json of ours the base model's stay.</param>
     /// <param name="baseModel">The base model.</param>
-    public static LlamaConfig PositionsOf(string folder, LlamaConfig baseModel)
+    public static LlamaConfig TrainedFor(string folder, LlamaConfig baseModel)
     {
         var path = Path.Combine(folder, "config.json");
         if (!File.Exists(path))
@@ -69,7 +69,7 @@ public static class AdapterCheckpoint
         var problems = new List<string>();
         var config = LlamaConfigFile.Read(JsonFile.ReadObject(path), problems);
         return problems.Count == 0
-            ? baseModel.With(config.PositionConfig)
+            ? baseModel.With(config.PositionConfig) with { Quantization = baseModel.Quantization ?? config.Quantization }
             : throw new UserException(string.Join('\n', problems.Select(problem => $"{path}: {problem}")));
     }
 }

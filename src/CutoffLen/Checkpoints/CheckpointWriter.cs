@@ -45,7 +45,7 @@ public static class CheckpointWriter
         var extra = extraFiles ?? new Dictionary<string, Action<string>>();
         AtomicFolder.Write(folder, name => IsOurs(name) || extra.ContainsKey(name), staged =>
         {
-            WriteSettings(staged, config, dtype ?? ordered[0].Tensor.dtype, source);
+            WriteSettings(staged, config with { Quantization = null }, dtype ?? ordered[0].Tensor.dtype, source);
             using (NewDisposeScope())
             {
                 WriteWeights(staged, [.. ordered, .. PositionTensorsOf(config)], dtype, maxShardBytes);

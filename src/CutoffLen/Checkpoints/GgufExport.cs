@@ -98,6 +98,11 @@ public static class GgufExport
             yield return $"{notQuantized} matrices have rows that are no multiple of {GgufTypes.BlockSize} numbers, the block of q8_0; they are f16";
         }
 
+        if (config.Quantization is not null)
+        {
+            yield return "the checkpoint's weights in 4 bits are written as the numbers that they stand for";
+        }
+
         if (tokenizer is null)
         {
             yield return "the checkpoint has no tokenizer, so the file has none: llama.cpp takes token ids only";

@@ -40,8 +40,8 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     public IReadOnlyDictionary<string, SafetensorsEntry> Tensors =>
         weights.Tensors.ToDictionary(tensor => tensor.Key, tensor => tensor.Value.Entry, StringComparer.Ordinal);
 
-    /// <summary>The type that most of the stored numbers have.</summary>
-    public ScalarType StoredDtype => weights.Tensors.Values
+    /// <summary>The type that most of the stored numbers have; of a quantized model the embedding's.</summary>
+    public ScalarType StoredDtype => Config.Quantization is not null ? weights.Tensors[LlamaParameters.Embedding].Entry.Dtype : weights.Tensors.Values
         .GroupBy(tensor => tensor.Entry.Dtype, tensor => tensor.Entry.Bytes).MaxBy(bytes => bytes.Sum())!.Key;
 
     /// <summary>Bytes of the stored tensors.</summary>
@@ -167,10 +167,15 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null) => new(Config, Weights(device, dtype));
 
     /// <summary>Hands out each weight once, in the wanted dtype and on the wanted device.</summary>
-    public WeightSource Weights(Device? device = null, ScalarType? dtype = null)
+    /// <param name="device">Where they shall be; null for the CPU.</param>
+    /// <param name="dtype">Their type; null for the stored one.</param>
+    /// <param name="quantization">How projections shall be kept; null, and of a model that is stored quantized, as they are stored.</param>
+    public WeightSource Weights(Device? device = null, ScalarType? dtype = null, Quantization? quantization = null)
     {
         weights.CheckTiedHead();
-        return weights.Source(dtype ?? StoredDtype, device ?? CPU);
+        var quantizes = quantization is not null && Config.Quantization is null;
+        var source = weights.Source(dtype ?? StoredDtype, device ?? CPU, mayMap: !quantizes);
+        return quantizes ? Nf4Weight.Source(source) : source;
     }
 
     /// <summary>Unmaps the weights. Loaded models stay valid, and the checkpoint can be loaded again.</summary>

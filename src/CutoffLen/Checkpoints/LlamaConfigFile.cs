@@ -39,7 +39,7 @@ internal static class LlamaConfigFile
         var config = ReadPositions(reader, json, Architecture(reader, family));
         config = config with { PartialRotaryFactor = PartialRotaryFactor(reader, config) };
         RefuseOtherNetworks(reader, config);
-        config = config with { Windows = SlidingWindowKeys.Read(reader, json, config) };
+        config = config with { Windows = SlidingWindowKeys.Read(reader, json, config), Quantization = QuantizationKeys.Read(reader) };
         if (reader.Unread.Where(key => !UnusedKeys.ChangesNothing(key, json[key])).ToList() is { Count: > 0 } unknown)
         {
             reader.Problems.Add(
@@ -143,7 +143,6 @@ internal static class LlamaConfigFile
         }
 
         Require(reader, "pretraining_tp", "a number of slices, which only order the sums", node => node.AsNumber() >= 0);
-        Require(reader, "quantization_config", "none: quantized weights are not supported, save the model unquantized", node => node.IsUnset());
         // Granite's and Gemma's names for the factor of the scores.
         var scale = 1 / Math.Sqrt(config.HeadDim);
         Require(reader, "attention_multiplier", $"1 / sqrt(head_dim) = {SpecKey.Text(scale)}", node => Math.Abs(node.AsNumber() / scale - 1 ?? 1) < 1e-6);
@@ -220,7 +219,7 @@ internal static class LlamaConfigFile
             ["torch_dtype"] = dtype,
             ["use_cache"] = true,
         };
-        foreach (var (key, value) in OfFamily(config).Concat(SlidingWindowKeys.Write(config)))
+        foreach (var (key, value) in OfFamily(config).Concat(SlidingWindowKeys.Write(config)).Concat(QuantizationKeys.Write(config, dtype)))
         {
             json[key] = value;
         }

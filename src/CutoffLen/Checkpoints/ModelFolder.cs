@@ -96,10 +96,12 @@ public sealed class ModelFolder : IDisposable
     /// <summary>Builds the model around the stored weights, adapters added into them.</summary>
     /// <param name="device">Where it shall be; null for the CPU.</param>
     /// <param name="dtype">Type of its weights; null for the stored one.</param>
-    public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null)
+    /// <param name="dense">Whether quantized weights are dequantized; with adapters they always are.</param>
+    public LlamaForCausalLM Load(Device? device = null, ScalarType? dtype = null, bool dense = false)
     {
-        var weights = Checkpoint.Weights(device, dtype);
-        return adapters?.LoadMerged(weights) ?? new LlamaForCausalLM(Config, weights);
+        var weights = Checkpoint.Weights(device, dtype, Config.Quantization);
+        return adapters?.LoadMerged(weights)
+            ?? (dense ? new LlamaForCausalLM(Config with { Quantization = null }, (name, shape) => weights(name, shape).Dense()) : new LlamaForCausalLM(Config, weights));
     }
 
     /// <summary>Lets go of the files; loaded models stay valid.</summary>

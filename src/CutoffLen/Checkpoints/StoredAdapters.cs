@@ -26,8 +26,8 @@ public sealed class StoredAdapters : IDisposable
     public AdapterConfig Config { get; }
 
     /// <summary>
-    /// The architecture of base model and adapters together: the positions that were trained, and an untied head where embedding
-    /// or head has an adapter of its own.
+    /// The architecture of base model and adapters together: the positions and the quantization that were trained, and an untied
+    /// head where embedding or head has an adapter of its own.
     /// </summary>
     public LlamaConfig Model { get; }
 
@@ -38,7 +38,14 @@ public sealed class StoredAdapters : IDisposable
     public static StoredAdapters Open(string folder, LlamaConfig baseModel)
     {
         var config = AdapterConfig.Read(folder);
-        var model = AdapterCheckpoint.PositionsOf(folder, baseModel);
+        var model = AdapterCheckpoint.TrainedFor(folder, baseModel);
+        if (model.Quantization is not null && config.BaseChange != BaseChange.None)
+        {
+            throw new UserException(
+                $"{AdapterConfig.PathIn(folder)}: init_lora_weights {config.BaseChange.ToString().ToLowerInvariant()} takes a part from the base model's weights, "
+                + "which are in 4 bits; merge the adapters into the model that was not quantized");
+        }
+
         AdapterTensors tensors;
         try
         {
@@ -60,21 +67,21 @@ public sealed class StoredAdapters : IDisposable
         return new StoredAdapters(config, model, tensors, file);
     }
 
-    /// <summary>The model with the adapters added into its weights (<see cref="LoraWeights.AddedTo"/>).</summary>
-    /// <param name="weights">The base model's weights.</param>
+    /// <summary>The model with the adapters added into its weights (<see cref="LoraWeights.AddedTo"/>), none of them quantized any more.</summary>
+    /// <param name="weights">The base model's weights, quantized as <see cref="Model"/> says.</param>
     public LlamaForCausalLM LoadMerged(WeightSource weights)
     {
         file.CheckTied();
         var modules = file.TargetModules.ToDictionary(module => module.Weight, StringComparer.Ordinal);
         var biases = Config.LoraBias ? file.TargetModules.ToDictionary(module => module.Bias, StringComparer.Ordinal) : [];
-        return new LlamaForCausalLM(Model, (name, shape) =>
+        return new LlamaForCausalLM(Model with { Quantization = null }, (name, shape) =>
         {
             using var noGrad = no_grad();
             using var scope = NewDisposeScope();
-            var weight = BaseWeight(weights, name, shape);
+            var weight = BaseWeight(weights, name, shape).Dense();
             if (modules.TryGetValue(name, out var module))
             {
-                weight = Adapter(module, weight).AddedTo(weight);
+                weight = Adapter(module, weight.device).AddedTo(weight);
             }
             else if (biases.TryGetValue(name, out module))
             {
@@ -89,19 +96,23 @@ public sealed class StoredAdapters : IDisposable
     /// <summary>
     /// The model with the adapters as side branches (<see cref="AdapterBranch"/>), whose tensors belong to the current scope.
     /// </summary>
-    /// <param name="weights">The base model's weights.</param>
+    /// <param name="weights">The base model's weights, quantized as <see cref="Model"/> says; DoRA, which needs their norms, dequantizes them.</param>
     public LlamaForCausalLM LoadBeside(WeightSource weights)
     {
         file.CheckTied();
         using var noGrad = no_grad();
-        var model = new LlamaForCausalLM(Model, (name, shape) => BaseWeight(weights, name, shape));
+        var model = new LlamaForCausalLM(Model, (name, shape) =>
+        {
+            var weight = BaseWeight(weights, name, shape);
+            return Config.UseDora ? weight.Dense() : weight;
+        });
         var parameters = model.named_parameters().ToDictionary(parameter => parameter.name, parameter => (Tensor)parameter.parameter);
-        var branches = file.TargetModules.Select(module => (module.Name, Branch: Branch(module, parameters))).ToList();
+        var branches = file.TargetModules.Select(module => (module.Name, Branch: Branch(module, parameters.GetValueOrDefault(module.Weight), model.Device))).ToList();
         model.EmbeddingAdapter = branches.Find(branch => branch.Name == WeightTying.Embedding).Branch;
         model.Attach(branches.Where(branch => branch.Name != WeightTying.Embedding).Select(branch => (branch.Name, (ILinearAdapter)branch.Branch)));
         if (tensors.TiedHead is { } head && file.TargetModules.FirstOrDefault(module => module.IsEmbedding) is { } adapted)
         {
-            var embedding = Adapter(adapted, model.HeadWeight);
+            var embedding = Adapter(adapted, model.Device);
             model.HeadAdapter = new AdapterBranch(embedding with { Module = head, A = embedding.B.t(), B = embedding.A.t() }, model.HeadWeight, null);
         }
 
@@ -111,23 +122,20 @@ public sealed class StoredAdapters : IDisposable
     /// <inheritdoc/>
     public void Dispose() => file.Dispose();
 
-    private AdapterBranch Branch(LoraModule module, Dictionary<string, Tensor> parameters)
-    {
-        var weight = parameters[module.Weight];
-        return new AdapterBranch(Adapter(module, weight), weight, Config.LoraBias ? file.Read(module.LoraBias.Name, ScalarType.Float32, weight.device) : null);
-    }
+    private AdapterBranch Branch(LoraModule module, Tensor? weight, Device device) =>
+        new(Adapter(module, device), weight, Config.LoraBias ? file.Read(module.LoraBias.Name, ScalarType.Float32, device) : null);
 
-    private LoraWeights Adapter(LoraModule module, Tensor weight)
+    private LoraWeights Adapter(LoraModule module, Device device)
     {
         return new LoraWeights(module, Read(module.A), Read(module.B), Config.UseDora ? Read(module.Magnitude) : null, Config.BaseChange);
 
-        Tensor Read((string Name, long[] Shape) tensor) => file.Read(tensor.Name, ScalarType.Float32, weight.device);
+        Tensor Read((string Name, long[] Shape) tensor) => file.Read(tensor.Name, ScalarType.Float32, device);
     }
 
     /// <summary>A weight of the base model, or what the adapters' file has in its place.</summary>
-    private Tensor BaseWeight(WeightSource weights, string name, long[] shape)
+    private StoredWeight BaseWeight(WeightSource weights, string name, long[] shape)
     {
         var weight = weights(name == LlamaParameters.Head && baseIsTied ? LlamaParameters.Embedding : name, shape);
-        return file.ReplacementOf(name) is { } stored ? file.Read(stored, weight.dtype, weight.device) : weight;
+        return file.ReplacementOf(name) is { } stored && weight.Dense() is var replaced ? file.Read(stored, replaced.dtype, replaced.device) : weight;
     }
 }

@@ -32,9 +32,10 @@ internal sealed class WeightFiles : IDisposable
     private readonly List<ITensorFile> files = [];
     private readonly Dictionary<string, (ITensorFile File, SafetensorsEntry Entry)> tensors = new(StringComparer.Ordinal);
 
+    private readonly QuantizedTensors quantized;
     private readonly bool isTied;
 
-    private WeightFiles(bool isTied) => this.isTied = isTied;
+    private WeightFiles(bool isTied) => (quantized, this.isTied) = (new QuantizedTensors(tensors), isTied);
 
     /// <summary>Every tensor, by name.</summary>
     public IReadOnlyDictionary<string, (ITensorFile File, SafetensorsEntry Entry)> Tensors => tensors;
@@ -157,8 +158,8 @@ internal sealed class WeightFiles : IDisposable
     }
 
     /// <summary>
-    /// Compares with the configuration. Every parameter must be there in its shape and as a floating point type. No other
-    /// tensor may be, except those that old checkpoints store and the network computes itself.
+    /// Compares with the configuration. Every parameter must be there in its shape and as a floating point type, or quantized as
+    /// the configuration says. No other tensor may be, except those that old checkpoints store and the network computes itself.
     /// </summary>
     public void Compare(LlamaConfig config, string folder, List<string> problems)
     {
@@ -170,8 +171,11 @@ internal sealed class WeightFiles : IDisposable
         }
 
         var expected = LlamaParameters.Of(config).ToDictionary(parameter => parameter.Name, parameter => parameter.Shape, StringComparer.Ordinal);
+        var inFourBits = expected.Where(pair => config.Quantization is not null && LlamaParameters.IsProjection(pair.Key, pair.Value) && quantized.Contains(pair.Key))
+            .Select(pair => pair.Key).ToHashSet(StringComparer.Ordinal);
+        var beside = inFourBits.SelectMany(QuantizedTensors.Beside).ToHashSet(StringComparer.Ordinal);
         var missing = expected.Keys.Where(name => !tensors.ContainsKey(name)).ToList();
-        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown or PairRanks)).ToList();
+        var unexpected = tensors.Keys.Where(name => !expected.ContainsKey(name) && !beside.Contains(name) && !IsNeedless(name) && name is not (ClexUp or ClexDown or PairRanks)).ToList();
         List(problems, $"{folder}: missing tensors", missing);
         List(problems, $"{folder}: unexpected tensors", unexpected);
         if (missing.Contains(LlamaParameters.Head))
@@ -181,15 +185,23 @@ internal sealed class WeightFiles : IDisposable
 
         foreach (var (name, shape) in expected)
         {
-            if (tensors.TryGetValue(name, out var found) && Describe(found.Entry, shape) is { } fault && problems.Count < 4 * MostListed)
+            if (problems.Count < 4 * MostListed && (inFourBits.Contains(name) ? quantized.Fault(name, shape) : Fault(name, shape)) is { } fault)
             {
-                problems.Add($"{found.File.Path}: {JsonFile.Show(name)} {fault}");
+                problems.Add(fault);
             }
+        }
+
+        if (config.Quantization is not null && inFourBits.Count == 0)
+        {
+            problems.Add($"{folder}: config.json says that weights are in 4 bits, but the files hold none; remove \"quantization_config\" if they never were");
         }
     }
 
     /// <summary>Whether weights may have this type.</summary>
     public static bool IsWeight(ScalarType dtype) => dtype is ScalarType.BFloat16 or ScalarType.Float16 or ScalarType.Float32 or ScalarType.Float64;
+
+    private string? Fault(string name, long[] shape) =>
+        tensors.TryGetValue(name, out var found) && Describe(found.Entry, shape) is { } fault ? $"{found.File.Path}: {JsonFile.Show(name)} {fault}" : null;
 
     private static string? Describe(SafetensorsEntry entry, long[] shape) =>
         !entry.Shape.AsSpan().SequenceEqual(shape)
@@ -278,11 +290,17 @@ internal sealed class WeightFiles : IDisposable
         }
     }
 
-    /// <summary>Hands out each parameter in the wanted dtype, on the wanted device; models from two sources share no memory.</summary>
-    public WeightSource Source(ScalarType dtype, Device device)
+    /// <summary>
+    /// Hands out each parameter in the wanted dtype, on the wanted device; models from two sources share no memory. What is stored in
+    /// 4 bits stays so.
+    /// </summary>
+    /// <param name="dtype">Of the weights.</param>
+    /// <param name="device">Where they shall be.</param>
+    /// <param name="mayMap">Whether weights may be views into the files.</param>
+    public WeightSource Source(ScalarType dtype, Device device, bool mayMap)
     {
         files.ForEach(file => file.ForgetMaps());
-        return (name, _) => tensors[name].File.Read(name, dtype, device);
+        return (name, shape) => quantized.Contains(name) ? quantized.Read(name, shape, dtype, device) : tensors[name].File.Read(name, dtype, device, mayMap);
     }
 
     /// <summary>Lets go of the files.</summary>

@@ -68,6 +68,10 @@ public sealed record ModelConfig
     [Also("torch_dtype")]
     public string Dtype { get; init; } = "auto";
 
+    /// <summary>nf4 keeps the projections of the decoder layers in 4 bits, with method: lora; null leaves them as the checkpoint has them.</summary>
+    [Description("nf4 keeps the base model in 4 bits (QLoRA), with method: lora.")]
+    public Quantization? Quantization { get; init; }
+
     /// <summary>auto, cpu, cuda or cuda:N.</summary>
     [Description("Where the model lives: auto, cpu, cuda or cuda:N.")]
     public string Device { get; init; } = "auto";

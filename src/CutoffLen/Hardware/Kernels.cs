@@ -12,8 +12,8 @@ namespace CutoffLen.Hardware;
 /// </summary>
 public static class Kernels
 {
-    // 6 is ATen's number of float32. undefined() is a tensor that is none at all, for which TorchScript has no word: CUDA's
-    // attention takes any other for the lengths of packed rows.
+    // 0, 3 and 6 are ATen's numbers of uint8, int32 and float32; 1.2e-38 is about the least normal one of these. undefined() is a
+    // tensor that is none at all, for which TorchScript has no word: CUDA's attention takes any other for the lengths of packed rows.
     private const string Source =
         """
         def matmul(a: Tensor, b: Tensor, output: Tensor):
@@ -112,6 +112,21 @@ public static class Kernels
             output.mul_(log_sum_exp.sub_(total).exp_().unsqueeze(-1))
             output.addcmul_(other, other_log_sum_exp.sub_(total).exp_().unsqueeze(-1))
             log_sum_exp.copy_(total)
+
+        def quantize_blockwise(x: Tensor, midpoints: Tensor, block_size: int, absmax: Tensor):
+            blocks = x.view(-1, block_size).to(6)
+            torch.amax(blocks.abs(), [1], out=absmax)
+            scaled = blocks * absmax.clamp_min(1.2e-38).reciprocal_().unsqueeze(-1)
+            return torch.bucketize(scaled, midpoints, out_int32=True).to(0).view(-1)
+
+        def dequantize_4bit(packed: Tensor, pairs: Tensor, absmax: Tensor, block_size: int, piece: int, stored: int, output: Tensor):
+            flat = output.view(-1)
+            for start in range(0, flat.numel(), piece):
+                count = min(piece, flat.numel() - start)
+                codes = packed.narrow(0, start // 2, count // 2).to(3)
+                values = torch.view_as_real(torch.view_as_complex(pairs).index_select(0, codes)).view(-1, block_size)
+                values.mul_(absmax.narrow(0, start // block_size, count // block_size).unsqueeze(-1))
+                flat.narrow(0, start, count).copy_(values.to(stored).view(-1))
 
         def adamw(weights: List[Tensor], gradients: List[Tensor], first: List[Tensor], second: List[Tensor], steps: List[Tensor], rate: float, beta1: float, beta2: float, decay: float, epsilon: float):
             torch._fused_adamw_(weights, gradients, first, second, [], steps, lr=rate, beta1=beta1, beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False)
@@ -230,6 +245,25 @@ public static class Kernels
     /// <param name="otherLogSumExp">[B, H, T] float32, its log-sum-exp; overwritten.</param>
     public static void MergeAttention(Tensor output, Tensor logSumExp, Tensor other, Tensor otherLogSumExp) =>
         Run("merge_attention", output, logSumExp, other, otherLogSumExp);
+
+    /// <summary>The codes, uint8 [n], of numbers scaled block by block to their largest magnitude (arXiv 2110.02861, section 2.1).</summary>
+    /// <param name="x">[n] contiguous; n is a multiple of the block size.</param>
+    /// <param name="midpoints">Float32, between each two neighbours of the ascending code book; a number on a midpoint gets the lower code.</param>
+    /// <param name="blockSize">Numbers of a block.</param>
+    /// <param name="absmax">[n / block size] float32, receives each block's largest magnitude.</param>
+    public static Tensor QuantizeBlockwise(Tensor x, Tensor midpoints, long blockSize, Tensor absmax) =>
+        (Tensor)Run("quantize_blockwise", x, midpoints, Kept(blockSize), absmax)!;
+
+    /// <summary>Numbers of 4 bits, as their code book and the scale of their block say: computed in float32.</summary>
+    /// <param name="packed">[n / 2] uint8, two codes each, the first in the high bits.</param>
+    /// <param name="pairs">[256, 2] float32, the two numbers that a byte of codes stands for.</param>
+    /// <param name="absmax">[n / block size] float32.</param>
+    /// <param name="blockSize">Numbers of a block.</param>
+    /// <param name="piece">Numbers that are dequantized at a time, a multiple of the block size.</param>
+    /// <param name="stored">What the numbers are rounded to first.</param>
+    /// <param name="output">n numbers in any contiguous shape and dtype, receives the result.</param>
+    public static void Dequantize4Bit(Tensor packed, Tensor pairs, Tensor absmax, long blockSize, long piece, ScalarType stored, Tensor output) =>
+        Run("dequantize_4bit", packed, pairs, absmax, Kept(blockSize), Kept(piece), Kept((long)(stored == output.dtype ? ScalarType.Float32 : stored)), output);
 
     /// <summary>One step of AdamW (arXiv 1711.05101, as in PyTorch), in place; all float32 of one length.</summary>
     /// <param name="weights">The weights.</param>

@@ -117,6 +117,11 @@ public sealed class MemoryAdvice(LlamaConfig config, MemorySettings settings, lo
         {
             yield return ("method: lora", s => s with { Lora = lora });
         }
+
+        if (settings is { Lora: not null, Quantization: null })
+        {
+            yield return ("quantization: nf4", s => s with { Quantization = Quantization.Nf4 });
+        }
     }
 
     private bool FitsWith(MemorySettings tried) => MemoryPlan.Of(config, tried).DeviceBytes <= budget;

@@ -36,6 +36,9 @@ public sealed record MemorySettings(int Cutoff, BandShape Bands)
     /// <summary>Whether libtorch's own operator may compute attention.</summary>
     public bool MayFuse { get; init; }
 
+    /// <summary>How the projections are kept; null where all weights are floating point numbers.</summary>
+    public Quantization? Quantization { get; init; }
+
     /// <summary>The adapters; null when all weights are trained.</summary>
     public AdapterConfig? Lora { get; init; }
 
@@ -73,6 +76,7 @@ internal enum MemoryUse
     StreamGradients,
     AngleGradients,
     Chunk,
+    Dequantized,
     Attention,
     GatheredHeads,
     Logits,
@@ -104,6 +108,7 @@ public sealed record MemoryPart
         MemoryUse.StreamGradients => "gradients between layers",
         MemoryUse.AngleGradients => "gradients of rotation angles",
         MemoryUse.Chunk => "scratch buffers of a chunk",
+        MemoryUse.Dequantized => "a dequantized weight",
         MemoryUse.Attention => "attention workspace",
         MemoryUse.GatheredHeads => "keys and values of all ranks",
         MemoryUse.Logits => "a chunk of logits",

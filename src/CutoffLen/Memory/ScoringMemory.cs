@@ -40,7 +40,8 @@ public sealed class ScoringMemory
         var results = config.Family.NormsAfter ? 2 * hidden : 0;
         var chunk = TokenRange.Most(onGpu: false) * ((width * ((2 * hidden) + results + queries + (3 * inner))) + (Float32 * hidden));
         var logits = TokenLikelihood.ChunkBytes(long.MaxValue, config.VocabSize, width, onGpu: false);
-        fixedBytes = Spare + chunk + logits + (size.Scores * (Float32 + (width < Float32 ? width : 0)));
+        var dequantized = config.Quantization is null ? 0 : Nf4Weight.DequantizedBytes(LlamaParameters.Projections(config).Largest, width, onGpu: false);
+        fixedBytes = Spare + chunk + logits + dequantized + (size.Scores * (Float32 + (width < Float32 ? width : 0)));
     }
 
     /// <summary>Bytes for a batch of so many tokens.</summary>

@@ -39,6 +39,8 @@ internal sealed class TrainingMemory
     /// <summary>The trained parameters whose optimizer state a rank has: ZeRO stage 1.</summary>
     public long Shard => (Trained + settings.Ranks - 1) / settings.Ranks;
 
+    private long Quantized => settings.Quantization is null ? 0 : LlamaParameters.Projections(config).Count; // numbers
+
     private long Layers => config.NumHiddenLayers;
 
     private long Width => settings.Width;
@@ -55,7 +57,7 @@ internal sealed class TrainingMemory
     /// <summary>What the device holds.</summary>
     public IEnumerable<MemoryPart> OnDevice() =>
     [
-        new(MemoryUse.Weights, Width * (LlamaParameters.Count(config) + adapters + settings.EquationParameters)),
+        new(MemoryUse.Weights, (Width * (LlamaParameters.Count(config) + adapters + settings.EquationParameters - Quantized)) + Nf4Weight.Bytes(Quantized)),
         new(MemoryUse.Gradients, Width * Trained),
         new(MemoryUse.GradientSum, settings.AccumulationSteps > 1 && Width < Float32 ? Float32 * Trained : 0),
         new(MemoryUse.GradientShard, settings.Ranks > 1 ? Float32 * Shard : 0),
@@ -66,6 +68,7 @@ internal sealed class TrainingMemory
         PerToken(MemoryUse.StreamGradients, Width * ((2 * hidden) + queries)), // hidden states, stream, attention's result
         PerToken(MemoryUse.AngleGradients, settings.EquationParameters > 0 ? OfAngles() : 0),
         new(MemoryUse.Chunk, Math.Min(settings.Tokens, TokenRange.Most(settings.OnGpu)) * OfChunk()),
+        new(MemoryUse.Dequantized, settings.Quantization is null ? 0 : Nf4Weight.DequantizedBytes(LlamaParameters.Projections(config).Largest, settings.Width, settings.OnGpu)),
         .. Attention(),
         new(MemoryUse.Logits, TokenLikelihood.ChunkBytes(settings.Tokens, config.VocabSize, settings.Width, settings.OnGpu)),
         new(MemoryUse.OptimizerSlices, Width == Float32 ? 0 : Float32 * Math.Min(Shard, FlatParameters.SliceElements(settings.OnGpu))),

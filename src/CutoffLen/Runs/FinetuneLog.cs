@@ -16,7 +16,7 @@ public static class FinetuneLog
         Log.Information(
             "{Model:l}: {Parameters:l} parameters, {Trained:l} trained ({Method:l}), {Dtype:l} on {Device:l} ({Reason:l})",
             config.Model.Model, $"{all:N0}", $"{trainable.Parameters.Count:N0}", config.Training.Method.ToString().ToLowerInvariant(),
-            compute.DtypeName, compute.DeviceName, compute.Reason);
+            plan.Model.Quantization is null ? compute.DtypeName : $"{compute.DtypeName} with the base model in nf4", compute.DeviceName, compute.Reason);
         Log.Information(
             "{Sequences} sequences of {Cutoff} tokens an epoch, from {Documents} documents with {Tokens} tokens; native context {Native}; steps {From} to {Total}",
             ledger.Sequences.Count, ledger.CutoffLen, ledger.Documents.Read, ledger.Tokens.In, ledger.NativeLength, trainer.Step, trainer.TotalSteps);

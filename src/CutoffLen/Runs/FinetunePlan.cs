@@ -29,6 +29,7 @@ public sealed class FinetunePlan : IDisposable
         CancellationToken stop)
     {
         (Config, Base, BaseIdentity, Compute, Ranks, this.ownsInputs) = (config, baseModel, baseIdentity, compute, ranks, ownsInputs);
+        Model = ModelOf(config, baseModel.Config);
         Positions = PositionsOf(config, Model);
         CheckClex(config, Model, Positions);
         Evaluation = FinetuneEvaluation.Open(config, Base.Tokenizer, Positions, stop);
@@ -47,8 +48,8 @@ public sealed class FinetunePlan : IDisposable
     /// <summary>A hash of the base model's settings and weights.</summary>
     public string BaseIdentity { get; }
 
-    /// <summary>The base model's architecture.</summary>
-    public LlamaConfig Model => Base.Config;
+    /// <summary>The base model's architecture, quantized as the run has it.</summary>
+    public LlamaConfig Model { get; }
 
     /// <summary>Device and dtype.</summary>
     public DeviceAndDtype Compute { get; }
@@ -122,6 +123,17 @@ public sealed class FinetunePlan : IDisposable
         }
     }
 
+    /// <summary>The base model's architecture, quantized as the checkpoint is or as the configuration says.</summary>
+    /// <exception cref="UserException">All weights would be trained, and some are quantized.</exception>
+    internal static LlamaConfig ModelOf(RunConfig config, LlamaConfig baseModel)
+    {
+        var model = baseModel with { Quantization = baseModel.Quantization ?? config.Model.Quantization };
+        return model.Quantization is null || config.Training.Method == TrainingMethod.Lora
+            ? model
+            : throw new UserException(
+                $"method: full: weights in 4 bits ({(baseModel.Quantization is null ? "quantization: nf4" : $"as {config.Model.Model} has them")}) cannot be trained; method: lora trains adapters beside them");
+    }
+
     /// <summary>The position method of a configuration, for the length whose positions are trained.</summary>
     internal static PositionSetup PositionsOf(RunConfig config, LlamaConfig model) =>
         model.SetupFor(PositionMethods.Parse(config.Model.Rope), config.Data.TargetLen ?? config.Data.CutoffLen!.Value);
@@ -153,7 +165,7 @@ public sealed class FinetunePlan : IDisposable
         var isFull = Config.Training.Method == TrainingMethod.Full;
         using var trained = isFull && checkpoint is not null ? HuggingFaceCheckpoint.Open(checkpoint) : null;
         var equation = EquationOf(Positions) is { } begin ? trained?.Config.Clex ?? begin : null;
-        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype), Compute, equation, Ranks);
+        var model = LoadModel(Config, Model, (trained ?? Base.Checkpoint).Weights(Compute.Device, Compute.Dtype, Model.Quantization), Compute, equation, Ranks);
         if (!isFull && checkpoint is not null)
         {
             model.LoadAdapters(checkpoint);

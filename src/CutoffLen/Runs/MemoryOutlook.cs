@@ -47,7 +47,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             (config.Model.Model is null, "--model (model): a checkpoint, or a folder with its config.json"),
             (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"));
         FinetunePlan.CheckOffload(config);
-        var model = HuggingFaceCheckpoint.ReadConfig(config.Model.Model!, out _);
+        var model = FinetunePlan.ModelOf(config, HuggingFaceCheckpoint.ReadConfig(config.Model.Model!, out _));
         var positions = FinetunePlan.PositionsOf(config, model);
         var isCuda = config.Model.Device.StartsWith("cuda", StringComparison.Ordinal);
         if (isCuda && deviceMemory is { } memory && !onThisMachine)
@@ -97,6 +97,7 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             Ranks = ranks,
             ContextParallelSize = training.ContextParallelSize,
             MayFuse = !config.Model.Attention.Equals(nameof(AttentionPath.Blocked), StringComparison.OrdinalIgnoreCase) && AttentionChoice.HasFusedKernels(onGpu, dtype),
+            Quantization = model.Quantization,
             Lora = training.Method == TrainingMethod.Lora ? config.Lora.ToAdapterConfig(model.Family) : null,
             EquationParameters = training.Method == TrainingMethod.Full && FinetunePlan.EquationOf(positions) is { } equation ? equation.Up.Length + equation.Down.Length : 0,
         };

@@ -68,16 +68,20 @@ public static class MemoryProbe
         if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
         {
             using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model);
-            return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype), compute, FinetunePlan.EquationOf(positions));
+            return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype, model.Quantization), compute, FinetunePlan.EquationOf(positions));
         }
 
         using var scope = NewDisposeScope();
         return FinetunePlan.LoadModel(config, model, Random(model, compute), compute, FinetunePlan.EquationOf(positions));
     }
 
-    private static WeightSource Random(LlamaConfig model, DeviceAndDtype compute) => (_, shape) => shape.Length == 1
-        ? ones(shape, compute.Dtype, compute.Device)
-        : empty(shape, compute.Dtype, compute.Device).normal_(0, model.InitializerRange);
+    private static WeightSource Random(LlamaConfig model, DeviceAndDtype compute)
+    {
+        WeightSource drawn = (_, shape) => shape.Length == 1
+            ? ones(shape, compute.Dtype, compute.Device)
+            : empty(shape, compute.Dtype, compute.Device).normal_(0, model.InitializerRange);
+        return model.Quantization is null ? drawn : Nf4Weight.Source(drawn);
+    }
 
     /// <summary>A random token for every letter.</summary>
     private sealed class RandomTokens(int vocabulary) : ITextEncoder

@@ -245,7 +245,7 @@ public sealed class RopeSearchRun
         ranks.OnFirst(() =>
         {
             // The stored numbers, whatever dtype was searched in.
-            using var stored = model.Folder.Load();
+            using var stored = model.Folder.Load(dense: true);
             CheckpointWriter.Save(
                 folder.Final, Config.With(PositionConfig.Of(setup, Config.ModelType)), stored.named_parameters().Select(p => (p.name, (Tensor)p.parameter)),
                 source: model.Folder.Checkpoint.Folder);

@@ -24,6 +24,11 @@ public static class RunSettings
             ["total_train_batch_size"] = $"{plan.Steps.TotalTrainBatchSize}",
             ["learning_rates"] = Describe(plan.Steps.Schedule),
         };
+        if (plan.Model.Quantization is { } quantization)
+        {
+            settings.Add("quantization", quantization.ToString().ToLowerInvariant());
+        }
+
         var sections = config.Training.Method == TrainingMethod.Lora ? new[] { "data", "training", "lora" } : ["data", "training"];
         foreach (var key in ConfigKeys.All.Where(key => key.IsCompared && sections.Contains(key.Section)))
         {

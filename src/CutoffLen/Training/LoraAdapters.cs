@@ -104,6 +104,11 @@ public sealed class LoraAdapters : IDisposable
             throw new UserException("modules_to_save: this model has no lm_head to train: its head is the embedding; name embed_tokens");
         }
 
+        if (config.Quantization is not null && Tensors.ModulesToSave.FirstOrDefault(saved => LlamaParameters.IsProjection(saved.Name, saved.Shape)).Name is { } quantized)
+        {
+            throw new UserException($"modules_to_save: {quantized} is in 4 bits (quantization: nf4) and cannot be trained whole; give the module an adapter with lora_target_modules");
+        }
+
         Check("modules_to_save", adapters.ModulesToSave.Where(name => name != WeightTying.Head || !Config.EnsureWeightTying), name => Tensors.ModulesToSave.Any(saved => saved.Name.Contains(name + '.', StringComparison.Ordinal)));
         Check("lora_target_modules", adapters.TargetModules.Names, name => Tensors.TargetModules.Any(module => ModuleSelection.IsSuffix(name, module.Name)));
 

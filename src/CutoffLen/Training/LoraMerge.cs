@@ -29,7 +29,8 @@ public static class LoraMerge
 
     /// <summary>
     /// Writes the merged checkpoint, unless a text shows that it does not answer as the adapters did. Before merging the adapters
-    /// are side branches of the forward pass, and no weight of the base model is changed.
+    /// are side branches of the forward pass, and no weight of the base model is changed. Adapters of a quantized model are added to its
+    /// dequantized weights.
     /// </summary>
     /// <param name="adapters">Folder of the adapters.</param>
     /// <param name="baseModel">Folder of the base model.</param>
@@ -47,9 +48,9 @@ public static class LoraMerge
         using var checkpoint = HuggingFaceCheckpoint.Open(baseModel);
         using var stored = StoredAdapters.Open(adapters, checkpoint.Config);
         stop.ThrowIfCancellationRequested();
-        var (before, tokens) = MeanNll(() => stored.LoadBeside(checkpoint.Weights(device, dtype)), texts);
+        var (before, tokens) = MeanNll(() => stored.LoadBeside(checkpoint.Weights(device, dtype, stored.Model.Quantization)), texts);
         stop.ThrowIfCancellationRequested();
-        using var merged = stored.LoadMerged(checkpoint.Weights(device, dtype));
+        using var merged = stored.LoadMerged(checkpoint.Weights(device, dtype, stored.Model.Quantization));
         var (after, _) = MeanNll(merged, texts);
         var report = new MergeReport(tokens, before, after, Allowed(dtype));
         if (!(Math.Abs(after - before) <= report.Allowed))

@@ -60,7 +60,7 @@ public sealed class TrainableModel : IDisposable
 
     /// <summary>Low-rank adapters, which change nothing yet, and modules_to_save, trained in full.</summary>
     /// <param name="config">The architecture.</param>
-    /// <param name="weights">The base model's weights in the wanted dtype, on the wanted device.</param>
+    /// <param name="weights">The base model's weights in the wanted dtype, on the wanted device; projections may be quantized.</param>
     /// <param name="dtype">Of the adapters; the base model's.</param>
     /// <param name="device">Where the base model is.</param>
     /// <param name="lora">The adapters.</param>
@@ -119,12 +119,14 @@ public sealed class TrainableModel : IDisposable
         {
             if (!parameters.Contains(name))
             {
-                return weights(name, shape).DetachFromDisposeScope();
+                var stored = weights(name, shape);
+                stored.Tensor?.DetachFromDisposeScope();
+                return stored;
             }
 
             using var scope = NewDisposeScope();
             var view = parameters.View(name).DetachFromDisposeScope();
-            view.copy_(weights(name, shape));
+            view.copy_(weights(name, shape).Dense());
             return view;
         });
         parameters.Attach(network.named_parameters().Select(p => (p.name, p.parameter)));

@@ -213,6 +213,7 @@ public sealed class RunConfigTests : IDisposable
             ("LoraplusLrRatio", _) => [16.25],
             (_, double) => [0.123456789012345678, 1e-7, 0.5],
             (_, Enum) => Enum.GetValues(type).Cast<object?>().Where(other => !Equals(other, value)),
+            _ when Nullable.GetUnderlyingType(type) is { IsEnum: true } words => Enum.GetValues(words).Cast<object?>(),
             _ when type == typeof(int) => [7, 1234],
             _ when type == typeof(int?) => [7, null],
             _ when type == typeof(string) => ["a path/with: odd #things", null],

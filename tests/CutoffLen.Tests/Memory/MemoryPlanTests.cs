@@ -46,6 +46,19 @@ public sealed class MemoryPlanTests
     }
 
     [Fact]
+    public void Projections_in_4_bits_take_half_a_byte_and_their_scales_and_one_of_them_is_dequantized()
+    {
+        // A layer: q and o, k and v, gate, up and down.
+        const long layer = (2 * 4096 * 4096L) + (2 * 1024 * 4096) + (3 * 14336 * 4096L), projections = 32 * layer, others = 8_030_261_248 - projections;
+        const long blocks = projections / 64;
+        const long adapters = 32L * ((16 * 8192) + (16 * 5120));
+        var plan = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true, Lora = Lora, Quantization = Quantization.Nf4 });
+        Assert.Equal((2 * (others + adapters)) + (projections / 2) + blocks + (4 * blocks / 256), Bytes(plan, "weights"));
+        Assert.InRange(Bytes(plan, "a dequantized weight"), 2 * 14336 * 4096, 1.5 * 2 * 14336 * 4096);
+        Assert.Equal(0, Bytes(MemoryPlan.Of(Llama8B, On(32768) with { Lora = Lora }), "a dequantized weight"));
+    }
+
+    [Fact]
     public void Kept_inputs_are_the_stream_attention_and_its_sums_of_every_layer()
     {
         var plan = MemoryPlan.Of(Llama8B, On(32768) with { OnGpu = true, Recompute = Recompute.Layers });
@@ -121,6 +134,7 @@ public sealed class MemoryPlanTests
         Assert.Equal("offload_optimizer: true", Change(On(2048) with { Recompute = Recompute.Layers }, 80));
         Assert.Equal("recompute: layers; offload_optimizer: true", Change(On(16384), 80));
         Assert.Equal("dtype: bf16", Change(adapters with { Width = 4, Recompute = Recompute.Layers, OffloadInputs = true, OffloadOptimizer = true }, 40));
+        Assert.Equal("quantization: nf4", Change(adapters with { Recompute = Recompute.Layers, OffloadInputs = true, OffloadOptimizer = true, Optimizer = OptimizerKind.Lion, MayFuse = true }, 20));
         Assert.Equal("", Change(On(2048), 10));
     }
 

@@ -169,7 +169,7 @@ public sealed class LoraTests
         return model;
     }
 
-    private static Tensor Logits(LlamaForCausalLM network)
+    internal static Tensor Logits(LlamaForCausalLM network)
     {
         using var noGrad = no_grad();
         using var plan = AttentionPlan.Create(new RopeMethod(network.Config.Positions), TokenPositions.Sequential(24), network.Config, CPU);

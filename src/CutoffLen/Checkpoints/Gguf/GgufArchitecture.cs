@@ -88,7 +88,7 @@ internal sealed class GgufArchitecture
         foreach (var (name, shape) in LlamaParameters.Of(config))
         {
             var stored = shape.Length == 1 ? GgufType.F32 : type == GgufType.Q8 && shape[1] % GgufTypes.BlockSize != 0 ? GgufType.F16 : type;
-            yield return new GgufTensor(NameOf(name), shape, stored, () => Reordered(name, weights(name, shape)));
+            yield return new GgufTensor(NameOf(name), shape, stored, () => Reordered(name, weights(name, shape).Dense()));
         }
     }
 

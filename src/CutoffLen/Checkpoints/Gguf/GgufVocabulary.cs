@@ -2,8 +2,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using CutoffLen.Common;
 using CutoffLen.Files;
+using CutoffLen.Tokenization;
 using Google.Protobuf;
-using static CutoffLen.Tokenization.SentencePieceFile;
 using static Google.Protobuf.WireFormat;
 
 namespace CutoffLen.Checkpoints.Gguf;
@@ -18,13 +18,13 @@ internal sealed class GgufVocabulary
 
     private readonly GgufFile file;
     private readonly string[] tokens;
-    private readonly Kind[] kinds;
+    private readonly PieceKind[] kinds;
 
     private GgufVocabulary(GgufFile file)
     {
         this.file = file;
         tokens = List<string>("tokens") ?? throw file.Fault("has no tokenizer.ggml.tokens");
-        kinds = List<double>("token_type") is { } types ? Array.ConvertAll(types, type => (Kind)type) : [.. tokens.Select(_ => Kind.Normal)];
+        kinds = List<double>("token_type") is { } types ? Array.ConvertAll(types, type => (PieceKind)type) : [.. tokens.Select(_ => PieceKind.Normal)];
     }
 
     /// <summary>The names and contents of the tokenizer's files; none for a file without a tokenizer.</summary>
@@ -48,7 +48,7 @@ internal sealed class GgufVocabulary
         yield return ("tokenizer.model", Message(model =>
         {
             // Rows of the embedding that are no tokens follow the last one.
-            foreach (var (id, token) in tokens.Take(Array.FindLastIndex(kinds, kind => kind != Kind.Unused) + 1).Index())
+            foreach (var (id, token) in tokens.Take(Array.FindLastIndex(kinds, kind => kind != PieceKind.Unused) + 1).Index())
             {
                 model.WriteTag(1, WireType.LengthDelimited);
                 model.WriteBytes(ByteString.CopyFrom(Message(piece =>
@@ -83,7 +83,7 @@ internal sealed class GgufVocabulary
         var (expressions, ignoreMerges) = GgufPreTokenizers.Find(name)
             ?? throw file.Fault($"tokenizer.ggml.pre is {JsonFile.Show(name)}; read are {string.Join(", ", GgufPreTokenizers.Names)}");
         var vocabulary = new JsonObject();
-        foreach (var (id, token) in tokens.Index().Where(token => kinds[token.Index] != Kind.Unused))
+        foreach (var (id, token) in tokens.Index().Where(token => kinds[token.Index] != PieceKind.Unused))
         {
             if (!vocabulary.TryAdd(token, id))
             {
@@ -145,7 +145,7 @@ internal sealed class GgufVocabulary
     }
 
     private IEnumerable<(int Id, bool Special)> Added() =>
-        kinds.Index().Where(kind => kind.Item is Kind.Unknown or Kind.Control or Kind.UserDefined).Select(kind => (kind.Index, kind.Item != Kind.UserDefined));
+        kinds.Index().Where(kind => kind.Item is PieceKind.Unknown or PieceKind.Control or PieceKind.UserDefined).Select(kind => (kind.Index, kind.Item != PieceKind.UserDefined));
 
     private JsonObject Described(int id, bool special) => new()
     {
@@ -176,7 +176,7 @@ internal sealed class GgufVocabulary
     /// <summary>A special token's id; null where the file names none, or a row of the embedding that is no token.</summary>
     private int? Special(string name) => file.Value<long?>($"tokenizer.ggml.{name}_token_id") is not { } id ? null
         : id < 0 || id >= tokens.Length ? throw file.Fault($"tokenizer.ggml.{name}_token_id is {id}; ids go from 0 to {tokens.Length - 1}")
-        : kinds[id] == Kind.Unused ? null : (int)id;
+        : kinds[id] == PieceKind.Unused ? null : (int)id;
 
     private bool? Flag(string name) => file.Value<bool?>($"tokenizer.ggml.{name}");
 

@@ -50,16 +50,16 @@ internal sealed class GgufWeights : ITensorFile
     }
 
     /// <inheritdoc/>
-    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
+    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null, bool mayMap = true)
     {
         var (tensor, heads) = byName[name];
         if (tensor.Type != GgufType.Q8 && heads is null)
         {
-            return stored.Read(AsStored(tensor)[0].Name, dtype, device);
+            return stored.Read(AsStored(tensor)[0].Name, dtype, device, mayMap);
         }
 
         using var scope = NewDisposeScope();
-        var values = tensor.Type == GgufType.Q8 ? Dequantized(tensor) : stored.Read(AsStored(tensor)[0].Name);
+        var values = tensor.Type == GgufType.Q8 ? Dequantized(tensor) : stored.Read(AsStored(tensor)[0].Name, mayMap: mayMap);
         values = heads is { } count ? GgufArchitecture.Deinterleaved(values, count) : values;
         return values.to(dtype ?? values.dtype).to(device ?? CPU).MoveToOuterDisposeScope();
     }

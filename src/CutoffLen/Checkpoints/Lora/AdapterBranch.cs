@@ -10,7 +10,7 @@ namespace CutoffLen.Checkpoints.Lora;
 /// </summary>
 internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
 {
-    private readonly Tensor weight; // [out, in]
+    private readonly Tensor? weight; // [out, in]
     private readonly Tensor a; // [r, in]
     private readonly Tensor b; // [out, r]
     private readonly Tensor? bias; // [out]
@@ -18,11 +18,11 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
 
     /// <summary>Prepares a branch; its tensors belong to the current scope.</summary>
     /// <param name="adapter">The adapter.</param>
-    /// <param name="weight">The module's weight.</param>
+    /// <param name="weight">The module's weight; null where it is quantized and the adapter is plain LoRA.</param>
     /// <param name="loraBias">B's bias, or null.</param>
-    public AdapterBranch(LoraWeights adapter, Tensor weight, Tensor? loraBias)
+    public AdapterBranch(LoraWeights adapter, Tensor? weight, Tensor? loraBias)
     {
-        this.weight = adapter.Module.IsEmbedding ? weight.t() : weight;
+        this.weight = adapter.Module.IsEmbedding ? weight!.t() : weight;
         (a, b) = adapter.Factored(this.weight);
         bias = loraBias is null ? null : loraBias * Kept(adapter.Module.Scale);
         gain = adapter.Magnitude is null ? null : adapter.Magnitude / Norms();
@@ -32,7 +32,7 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     public void AddForward(Tensor x, Tensor output, long firstToken, OutputRange outputs)
     {
         using var scope = NewDisposeScope();
-        Add(x.to(ScalarType.Float32).mm(a.t()), gain is null ? null : x.mm(outputs.Of(weight).t()), output, outputs);
+        Add(x.to(ScalarType.Float32).mm(a.t()), gain is null ? null : x.mm(outputs.Of(weight!).t()), output, outputs);
         if (bias is not null)
         {
             output.add_(outputs.Of(bias));
@@ -43,7 +43,7 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     public void AddForward(Tensor tokens, Tensor output)
     {
         using var scope = NewDisposeScope();
-        Add(a.index_select(1, tokens).t(), gain is null ? null : weight.index_select(1, tokens).t(), output, default);
+        Add(a.index_select(1, tokens).t(), gain is null ? null : weight!.index_select(1, tokens).t(), output, default);
     }
 
     /// <inheritdoc/>
@@ -71,7 +71,7 @@ internal sealed class AdapterBranch : ILinearAdapter, IEmbeddingAdapter
     private Tensor Norms()
     {
         using var scope = NewDisposeScope();
-        var w = weight.to(ScalarType.Float32);
+        var w = weight!.to(ScalarType.Float32);
         var reduced = (w.mm(a.t()) * Kept(2.0)) + b.mm(a.mm(a.t())); // [out, r]
         return (w.square().sum(1) + (reduced * b).sum(1)).sqrt().MoveToOuterDisposeScope();
     }

@@ -16,7 +16,7 @@ internal sealed record LoraWeights(LoraModule Module, Tensor A, Tensor B, Tensor
     /// (PEFT's subtract_mutated_init): the adapter adds B A to W.
     /// </summary>
     /// <param name="weight">W as an [out, in] matrix; read only where a part is removed from it.</param>
-    public (Tensor A, Tensor B) Factored(Tensor weight)
+    public (Tensor A, Tensor B) Factored(Tensor? weight)
     {
         using var scope = NewDisposeScope();
         var scaled = B * Kept(Module.Scale);
@@ -25,7 +25,7 @@ internal sealed record LoraWeights(LoraModule Module, Tensor A, Tensor B, Tensor
             return (A, scaled.MoveToOuterDisposeScope()); // PEFT changes linear layers only
         }
 
-        var (rows, columns) = RemovedPart(weight.to(ScalarType.Float32));
+        var (rows, columns) = RemovedPart(weight!.to(ScalarType.Float32));
         return (cat([A, rows], 0).MoveToOuterDisposeScope(), cat([scaled, -columns], 1).MoveToOuterDisposeScope());
     }
 

@@ -52,7 +52,8 @@ public sealed class SafetensorsFile : ITensorFile
     /// <param name="name">Its name in the file.</param>
     /// <param name="dtype">The wanted element type; null for the stored one.</param>
     /// <param name="device">Where it shall be; null for the CPU.</param>
-    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
+    /// <param name="mayMap">Whether the tensor may be a view into the file's map. The pages of a map that were read stay in memory.</param>
+    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null, bool mayMap = true)
     {
         var entry = byName.TryGetValue(name, out var found)
             ? found
@@ -64,7 +65,7 @@ public sealed class SafetensorsFile : ITensorFile
             return empty(entry.Shape, wanted, place);
         }
 
-        return wanted == entry.Dtype && place.type == DeviceType.CPU && entry.Offset % SafetensorsHeader.Describe(wanted).Bytes == 0
+        return mayMap && wanted == entry.Dtype && place.type == DeviceType.CPU && entry.Offset % SafetensorsHeader.Describe(wanted).Bytes == 0
             ? View(entry)
             : Copy(entry, wanted, place);
     }

@@ -10,9 +10,9 @@ namespace CutoffLen.Models.Llama;
 
 /// <summary>
 /// Gives each parameter of a model by its Hugging Face name, in the wanted shape, dtype and device. A model is built
-/// around the tensors of a checkpoint, or around new ones, so that no weight is held twice.
+/// around the tensors of a checkpoint, or around new ones, so that no weight is held twice. Projections may be quantized.
 /// </summary>
-public delegate Tensor WeightSource(string name, long[] shape);
+public delegate StoredWeight WeightSource(string name, long[] shape);
 
 /// <summary>
 /// The LLaMA network: embedding, decoder layers, norm, head, with Hugging Face's parameter names.

@@ -53,12 +53,12 @@ internal sealed class LlamaAttention : Module
     {
         Encoded(projections.Queries, q_norm, heads.Queries);
         Encoded(projections.Keys, k_norm, heads.Keys);
-        projections.Values.Forward(h, heads.Values, chunk.Start);
+        projections.Values.Forward(h, heads.Values, workspace, chunk.Start);
 
         void Encoded(Projection projection, RmsNorm? norm, Tensor output)
         {
             var projected = encoding.Encoding is null ? output : workspace.Take("projected", output.dtype, output.device, output.shape);
-            projection.Forward(h, projected, chunk.Start);
+            projection.Forward(h, projected, workspace, chunk.Start);
             norm?.Forward(projected, projected, workspace);
             if (encoding.Encoding is not null)
             {
@@ -72,9 +72,9 @@ internal sealed class LlamaAttention : Module
     {
         var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
         var (queries, keys, values) = projections;
-        queries.Backward(h, Projected(queries, q_norm, gradients.Queries), dH, add: false, chunk.Start);
-        keys.Backward(h, Projected(keys, k_norm, gradients.Keys), dH, add: true, chunk.Start);
-        values.Backward(h, gradients.Values, dH, add: true, chunk.Start);
+        queries.Backward(h, Projected(queries, q_norm, gradients.Queries), dH, add: false, workspace, chunk.Start);
+        keys.Backward(h, Projected(keys, k_norm, gradients.Keys), dH, add: true, workspace, chunk.Start);
+        values.Backward(h, gradients.Values, dH, add: true, workspace, chunk.Start);
         return dH;
 
         // The gradient of a projection's result, before norm and encoding. The norm's input is projected again.
@@ -87,7 +87,7 @@ internal sealed class LlamaAttention : Module
             }
 
             var projected = workspace.Take("norm input", gradient.dtype, gradient.device, gradient.shape);
-            projection.Forward(h, projected, chunk.Start);
+            projection.Forward(h, projected, workspace, chunk.Start);
             return norm.Backward(decoded, projected, workspace);
         }
 

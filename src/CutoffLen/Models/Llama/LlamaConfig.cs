@@ -77,6 +77,9 @@ public sealed record LlamaConfig : IAttentionShape
     /// <summary>Biases in the MLP (mlp_bias).</summary>
     public bool MlpBias { get; init; }
 
+    /// <summary>How the projections of the decoder layers are kept; null where all weights are floating point numbers.</summary>
+    public Quantization? Quantization { get; init; }
+
     /// <summary>Standard deviation of newly initialised weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
 

@@ -59,8 +59,8 @@ internal sealed class LlamaMlp : Module
         var (dGate, dUp) = (dActivated, activated);
         Kernels.SwiGluBackward(dActivated, gate, up, dUp);
         var dH = workspace.Take("normed gradient", h.dtype, h.device, h.shape);
-        projections.Gate.Backward(h, dGate, dH, add: false, firstToken);
-        projections.Up.Backward(h, dUp, dH, add: true, firstToken);
+        projections.Gate.Backward(h, dGate, dH, add: false, workspace, firstToken);
+        projections.Up.Backward(h, dUp, dH, add: true, workspace, firstToken);
         return dH;
     }
 
@@ -69,8 +69,8 @@ internal sealed class LlamaMlp : Module
         long[] shape = [h.shape[0], inner];
         var gate = dense.Gate ?? workspace.Take("gate", h.dtype, h.device, shape);
         var up = dense.Up ?? workspace.Take("up", h.dtype, h.device, shape);
-        projections.Gate.Forward(h, gate, firstToken);
-        projections.Up.Forward(h, up, firstToken);
+        projections.Gate.Forward(h, gate, workspace, firstToken);
+        projections.Up.Forward(h, up, workspace, firstToken);
         return (gate, up);
     }
 }

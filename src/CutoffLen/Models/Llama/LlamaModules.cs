@@ -13,7 +13,7 @@ internal sealed class TokenEmbedding : Module
     public TokenEmbedding(string name, LlamaConfig config, WeightSource weights)
         : base(nameof(TokenEmbedding))
     {
-        weight = new Parameter(weights($"{name}.weight", [config.VocabSize, config.HiddenSize]), requires_grad: false);
+        weight = new Parameter(weights($"{name}.weight", [config.VocabSize, config.HiddenSize]).Dense(), requires_grad: false);
         RegisterComponents();
     }
 
@@ -36,7 +36,7 @@ internal sealed class RmsNorm : Module
     public RmsNorm(string name, long width, LlamaConfig config, WeightSource weights, string scratch = "")
         : base(nameof(RmsNorm))
     {
-        weight = new Parameter(weights($"{name}.weight", [width]), requires_grad: false);
+        weight = new Parameter(weights($"{name}.weight", [width]).Dense(), requires_grad: false);
         (epsilon, this.width, this.scratch) = (config.RmsNormEps, width, scratch);
         RegisterComponents();
     }
@@ -120,34 +120,36 @@ public interface IEmbeddingAdapter
 /// <summary>y = x W^T + b, plus the output of a low-rank adapter where there is one.</summary>
 public sealed class Linear : Module
 {
-    private readonly Parameter weight;
+    private readonly Parameter? weight;
     private readonly Parameter? bias;
+    private readonly Nf4Weight? quantized; // in the weight's place
 
     internal Linear(string name, long inFeatures, long outFeatures, bool bias, WeightSource weights)
         : base(nameof(Linear))
     {
-        weight = new Parameter(weights($"{name}.weight", [outFeatures, inFeatures]), requires_grad: false);
-        this.bias = bias ? new Parameter(weights($"{name}.bias", [outFeatures]), requires_grad: false) : null;
+        var stored = weights($"{name}.weight", [outFeatures, inFeatures]);
+        (weight, quantized) = (stored.Tensor is { } tensor ? new Parameter(tensor, requires_grad: false) : null, stored.Quantized);
+        this.bias = bias ? new Parameter(weights($"{name}.bias", [outFeatures]).Dense(), requires_grad: false) : null;
         RegisterComponents();
     }
 
-    /// <summary>[out, in].</summary>
-    public Tensor Weight => weight;
+    /// <summary>[out, in]; of a linear module whose weight is quantized there is none.</summary>
+    public Tensor Weight => weight ?? throw new InvalidOperationException("the weight is quantized");
 
     /// <summary>The adapter, or null.</summary>
     public ILinearAdapter? Adapter { get; set; }
 
     /// <summary>The projection of [n, in] into <paramref name="output"/> [n, out]; the first row is token <paramref name="firstToken"/>.</summary>
-    internal void Forward(Tensor x, Tensor output, long firstToken, OutputRange outputs = default)
+    internal void Forward(Tensor x, Tensor output, Workspace workspace, long firstToken, OutputRange outputs = default)
     {
-        Kernels.Matmul(x, outputs.Of(weight).t(), output);
+        Kernels.Matmul(x, outputs.Of(Dense(workspace)).t(), output);
         Finish(x, output, firstToken, outputs);
     }
 
     /// <summary>The same plus <paramref name="addend"/> [n, out].</summary>
-    internal void ForwardAdded(Tensor addend, Tensor x, Tensor output, long firstToken)
+    internal void ForwardAdded(Tensor addend, Tensor x, Tensor output, Workspace workspace, long firstToken)
     {
-        Kernels.MatmulAdded(addend, x, weight.t(), output);
+        Kernels.MatmulAdded(addend, x, Dense(workspace).t(), output);
         Finish(x, output, firstToken, default);
     }
 
@@ -156,11 +158,12 @@ public sealed class Linear : Module
     /// <param name="gradient">[n, out] the gradient of the result.</param>
     /// <param name="inputGradient">[n, in] receives the gradient of the input.</param>
     /// <param name="add">Whether it is added to what is there.</param>
+    /// <param name="workspace">Memory for the moment.</param>
     /// <param name="firstToken">The token of the first row.</param>
     /// <param name="outputs">The outputs that the forward pass computed.</param>
-    internal void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken, OutputRange outputs = default)
+    internal void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, Workspace workspace, long firstToken, OutputRange outputs = default)
     {
-        if (weight.grad is { } wholeGradient)
+        if (weight?.grad is { } wholeGradient)
         {
             var weightGradient = outputs.Of(wholeGradient);
             Kernels.MatmulAdded(weightGradient, gradient.t(), x, weightGradient);
@@ -171,17 +174,32 @@ public sealed class Linear : Module
             outputs.Of(biasGradient).add_(gradient.sum([0]));
         }
 
+        var dense = outputs.Of(Dense(workspace));
         if (add)
         {
-            Kernels.MatmulAdded(inputGradient, gradient, outputs.Of(weight), inputGradient);
+            Kernels.MatmulAdded(inputGradient, gradient, dense, inputGradient);
         }
         else
         {
-            Kernels.Matmul(gradient, outputs.Of(weight), inputGradient);
+            Kernels.Matmul(gradient, dense, inputGradient);
         }
 
         Adapter?.AddBackward(x, gradient, inputGradient, firstToken, outputs);
     }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            quantized?.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    /// <summary>[out, in] the weight; a quantized one is dequantized for each use, into memory that the next use of any overwrites.</summary>
+    private Tensor Dense(Workspace workspace) => weight ?? quantized!.Dequantized(workspace);
 
     private void Finish(Tensor x, Tensor output, long firstToken, OutputRange outputs)
     {
@@ -197,10 +215,10 @@ public sealed class Linear : Module
 /// <summary>A projection: a linear module of its own, or some outputs of one that checkpoints store fused.</summary>
 internal sealed record Projection(Linear Linear, OutputRange Outputs = default)
 {
-    public void Forward(Tensor x, Tensor output, long firstToken) => Linear.Forward(x, output, firstToken, Outputs);
+    public void Forward(Tensor x, Tensor output, Workspace workspace, long firstToken) => Linear.Forward(x, output, workspace, firstToken, Outputs);
 
-    public void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, long firstToken) =>
-        Linear.Backward(x, gradient, inputGradient, add, firstToken, Outputs);
+    public void Backward(Tensor x, Tensor gradient, Tensor inputGradient, bool add, Workspace workspace, long firstToken) =>
+        Linear.Backward(x, gradient, inputGradient, add, workspace, firstToken, Outputs);
 }
 
 /// <summary>The last projection of attention or of the MLP, whose result is added to the residual stream; normed before, where there is a norm.</summary>
@@ -211,7 +229,7 @@ internal sealed record BranchOutput(Linear Linear, RmsNorm? Norm)
     {
         if (Norm is null)
         {
-            Linear.ForwardAdded(stream, x, output, firstToken);
+            Linear.ForwardAdded(stream, x, output, workspace, firstToken);
         }
         else
         {
@@ -223,13 +241,13 @@ internal sealed record BranchOutput(Linear Linear, RmsNorm? Norm)
     public void Backward(Tensor x, Tensor gradient, Tensor inputGradient, Workspace workspace, long firstToken)
     {
         var projectedGradient = Norm?.Backward(gradient, Projected(gradient, x, workspace, firstToken), workspace) ?? gradient; // [n, C]
-        Linear.Backward(x, projectedGradient, inputGradient, add: false, firstToken);
+        Linear.Backward(x, projectedGradient, inputGradient, add: false, workspace, firstToken);
     }
 
     private Tensor Projected(Tensor like, Tensor x, Workspace workspace, long firstToken)
     {
         var projected = workspace.Take("branch", like.dtype, like.device, like.shape);
-        Linear.Forward(x, projected, firstToken);
+        Linear.Forward(x, projected, workspace, firstToken);
         return projected;
     }
 }

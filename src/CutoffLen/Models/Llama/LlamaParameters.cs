@@ -37,6 +37,16 @@ public static class LlamaParameters
         OfLayer(config).Sum(Size) * config.NumHiddenLayers
         + Of(config with { NumHiddenLayers = 0 }).Sum(Size);
 
+    /// <summary>Whether a parameter is the matrix of a decoder layer's linear module, which quantization keeps in 4 bits.</summary>
+    public static bool IsProjection(string name, long[] shape) => shape.Length == 2 && name is not (Embedding or Head);
+
+    /// <summary>The numbers of all these matrices, and of the largest.</summary>
+    public static (long Count, long Largest) Projections(LlamaConfig config)
+    {
+        var sizes = OfLayer(config).Where(parameter => IsProjection(parameter.Name, parameter.Shape)).Select(Size).ToList();
+        return (sizes.Sum() * config.NumHiddenLayers, sizes.Max());
+    }
+
     private static long Size((string Name, long[] Shape) parameter) =>
         parameter.Shape.Aggregate(1L, (size, length) => checked(size * length));
 

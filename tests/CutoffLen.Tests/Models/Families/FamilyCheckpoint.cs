@@ -111,7 +111,7 @@ internal sealed class FamilyCheckpoint : IDisposable
     {
         using var checkpoint = HuggingFaceCheckpoint.Open(folder);
         var source = checkpoint.Weights(dtype: ScalarType.Float64);
-        return new(JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!.AsObject(), checkpoint.Tensors.ToDictionary(tensor => tensor.Key, tensor => source(tensor.Key, tensor.Value.Shape)));
+        return new(JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!.AsObject(), checkpoint.Tensors.ToDictionary(tensor => tensor.Key, tensor => source(tensor.Key, tensor.Value.Shape).Dense()));
     }
 
     public void Dispose() => folder.Dispose();
