@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Gguf;
