@@ -1,4 +1,3 @@
-using System.Text;
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Models.Llama;
