@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Text;
 using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Models.Llama;
