@@ -22,7 +22,7 @@ internal sealed record CutoffResult(int ExitCode, string Output, string Error)
 internal static class CutoffProcess
 {
     // Generous: the machine may be busy.
-    private const int PatienceSeconds = 300;
+    private const int PatienceSeconds = 600;
 
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(1);
 

@@ -174,7 +174,7 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     {
         weights.CheckTiedHead();
         var quantizes = quantization is not null && Config.Quantization is null;
-        var source = weights.Source(dtype ?? StoredDtype, device ?? CPU, mayMap: !quantizes);
+        var source = weights.Source(dtype ?? StoredDtype, device ?? CPU, ownMaps: quantizes);
         return quantizes ? Nf4Weight.Source(source) : source;
     }
 

@@ -296,11 +296,25 @@ internal sealed class WeightFiles : IDisposable
     /// </summary>
     /// <param name="dtype">Of the weights.</param>
     /// <param name="device">Where they shall be.</param>
-    /// <param name="mayMap">Whether weights may be views into the files.</param>
-    public WeightSource Source(ScalarType dtype, Device device, bool mayMap)
+    /// <param name="ownMaps">Whether each weight is mapped by itself, so that the pages that were read of it are let go with it.</param>
+    public WeightSource Source(ScalarType dtype, Device device, bool ownMaps)
     {
         files.ForEach(file => file.ForgetMaps());
-        return (name, shape) => quantized.Contains(name) ? quantized.Read(name, shape, dtype, device) : tensors[name].File.Read(name, dtype, device, mayMap);
+        return (name, shape) =>
+        {
+            if (quantized.Contains(name))
+            {
+                return quantized.Read(name, shape, dtype, device);
+            }
+
+            var file = tensors[name].File;
+            if (ownMaps)
+            {
+                file.ForgetMaps();
+            }
+
+            return file.Read(name, dtype, device);
+        };
     }
 
     /// <summary>Lets go of the files.</summary>

@@ -117,7 +117,10 @@ public static class Kernels
             blocks = x.view(-1, block_size).to(6)
             torch.amax(blocks.abs(), [1], out=absmax)
             scaled = blocks * absmax.clamp_min(1.2e-38).reciprocal_().unsqueeze(-1)
-            return torch.bucketize(scaled, midpoints, out_int32=True).to(0).view(-1)
+            codes = torch.zeros_like(scaled, dtype=0)
+            for n in range(midpoints.size(0)):
+                codes.add_(torch.gt(scaled, midpoints[n]))
+            return codes.view(-1)
 
         def dequantize_4bit(packed: Tensor, pairs: Tensor, absmax: Tensor, block_size: int, piece: int, stored: int, output: Tensor):
             flat = output.view(-1)

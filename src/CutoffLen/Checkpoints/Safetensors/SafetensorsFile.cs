@@ -52,8 +52,7 @@ public sealed class SafetensorsFile : ITensorFile
     /// <param name="name">Its name in the file.</param>
     /// <param name="dtype">The wanted element type; null for the stored one.</param>
     /// <param name="device">Where it shall be; null for the CPU.</param>
-    /// <param name="mayMap">Whether the tensor may be a view into the file's map. The pages of a map that were read stay in memory.</param>
-    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null, bool mayMap = true)
+    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
     {
         var entry = byName.TryGetValue(name, out var found)
             ? found
@@ -65,7 +64,7 @@ public sealed class SafetensorsFile : ITensorFile
             return empty(entry.Shape, wanted, place);
         }
 
-        return mayMap && wanted == entry.Dtype && place.type == DeviceType.CPU && entry.Offset % SafetensorsHeader.Describe(wanted).Bytes == 0
+        return wanted == entry.Dtype && place.type == DeviceType.CPU && entry.Offset % SafetensorsHeader.Describe(wanted).Bytes == 0
             ? View(entry)
             : Copy(entry, wanted, place);
     }
