@@ -135,6 +135,6 @@ public sealed class ImportTests : IDisposable
         using var scope = NewDisposeScope();
         using var opened = ModelFolder.Open(model);
         var source = opened.Checkpoint.Weights(dtype: ScalarType.Float32);
-        return LlamaParameters.Of(opened.Config).ToDictionary(parameter => parameter.Name, parameter => source(parameter.Name, parameter.Shape).data<float>().ToArray());
+        return LlamaParameters.Of(opened.Config).ToDictionary(parameter => parameter.Name, parameter => source(parameter.Name, parameter.Shape).Dense().data<float>().ToArray());
     }
 }

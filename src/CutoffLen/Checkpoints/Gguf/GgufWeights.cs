@@ -50,16 +50,16 @@ internal sealed class GgufWeights : ITensorFile
     }
 
     /// <inheritdoc/>
-    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null, bool mayMap = true)
+    public Tensor Read(string name, ScalarType? dtype = null, Device? device = null)
     {
         var (tensor, heads) = byName[name];
         if (tensor.Type != GgufType.Q8 && heads is null)
         {
-            return stored.Read(AsStored(tensor)[0].Name, dtype, device, mayMap);
+            return stored.Read(AsStored(tensor)[0].Name, dtype, device);
         }
 
         using var scope = NewDisposeScope();
-        var values = tensor.Type == GgufType.Q8 ? Dequantized(tensor) : stored.Read(AsStored(tensor)[0].Name, mayMap: mayMap);
+        var values = tensor.Type == GgufType.Q8 ? Dequantized(tensor) : stored.Read(AsStored(tensor)[0].Name);
         values = heads is { } count ? GgufArchitecture.Deinterleaved(values, count) : values;
         return values.to(dtype ?? values.dtype).to(device ?? CPU).MoveToOuterDisposeScope();
     }

@@ -15,8 +15,7 @@ internal interface ITensorFile : IDisposable
     /// <param name="name">Its name.</param>
     /// <param name="dtype">The wanted element type; null for the stored one.</param>
     /// <param name="device">Where it shall be; null for the CPU.</param>
-    /// <param name="mayMap">Whether the tensor may be a view into the file's map. The pages of a map that were read stay in memory.</param>
-    Tensor Read(string name, ScalarType? dtype = null, Device? device = null, bool mayMap = true);
+    Tensor Read(string name, ScalarType? dtype = null, Device? device = null);
 
     /// <summary>Lets tensors read before and after share no memory.</summary>
     void ForgetMaps();
