@@ -51,7 +51,7 @@ public sealed record PublishedSection(
             [.. Orders(table, lengths, measured), .. measured.SelectMany(row => Changes(table, lengths, row.Row, row.Scores))]);
     }
 
-    /// <summary>What agrees and what does not, in sentences.</summary>
+    /// <summary>How much agrees, in sentences.</summary>
     internal IEnumerable<string> Findings()
     {
         foreach (var (isOrder, name) in new[] { (true, "orders of two methods at a length"), (false, "rises and falls from a length to the next") })
@@ -62,11 +62,6 @@ public sealed record PublishedSection(
                 int Count(Agreement agreement) => of.Count(relation => relation.Agreement == agreement);
                 yield return $"Of {of.Count} {name} in {Table.Source}, {Count(Agreement.Agrees)} agree here, {Count(Agreement.Undecided)} are undecided, {Count(Agreement.Differs)} differ.";
             }
-        }
-
-        foreach (var relation in Relations.Where(relation => relation.Agreement == Agreement.Differs))
-        {
-            yield return $"Published, but not here: {relation.Text} (measured {Numbers.Signed(relation.Measured.Nats)} nats, 95% {Intervals.Signed(relation.Measured.Interval!.Value)}).";
         }
     }
 
@@ -86,7 +81,9 @@ public sealed record PublishedSection(
                         : new object[] { Numbers.Perplexity(perplexity), result.PerplexityInterval is { } interval ? Page.Sub(Intervals.Perplexity(interval)) : "" },
                     row.Published.Perplexities[column] is { } published ? Page.Sub($"published {published}") : null,
                 }),
-            ])));
+            ])),
+        Page.Element("ul", "notes", Relations.Where(relation => relation.Agreement == Agreement.Differs).Select(relation => Page.Plain(
+            "li", $"Published, but not here: {relation.Text} (measured {Numbers.Signed(relation.Measured.Nats)} nats, 95% {Intervals.Signed(relation.Measured.Interval!.Value)})."))));
 
     /// <summary>What a cell has at a column of the table; null where that is not measured.</summary>
     internal LengthResult? Result(SweepCell? cell, int column) => cell?.Protocols[0].Lengths.FirstOrDefault(result => result.Length == Lengths[column]);
