@@ -104,6 +104,16 @@ public sealed class ModelFolder : IDisposable
             ?? (dense ? new LlamaForCausalLM(Config with { Quantization = null }, (name, shape) => weights(name, shape).Dense()) : new LlamaForCausalLM(Config, weights));
     }
 
+    /// <summary>Saves the stored numbers, whatever dtype the model is used in, as a checkpoint: adapters added, and no weight quantized.</summary>
+    /// <param name="folder">The new checkpoint's folder.</param>
+    /// <param name="config">Its configuration.</param>
+    /// <exception cref="UserException">The folder holds other files.</exception>
+    public void SaveAs(string folder, LlamaConfig config)
+    {
+        using var stored = Load(dense: true);
+        CheckpointWriter.Save(folder, config, stored.named_parameters().Select(p => (p.name, (Tensor)p.parameter)), source: Checkpoint.Folder);
+    }
+
     /// <summary>Lets go of the files; loaded models stay valid.</summary>
     public void Dispose()
     {

@@ -1,8 +1,6 @@
-using CutoffLen.Checkpoints;
 using CutoffLen.Evaluation.Measures;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Positions.Methods;
-using TorchSharp;
 
 namespace CutoffLen.Runs;
 
@@ -41,11 +39,7 @@ public static class PairOrderRun
 
             return texts.Count;
         });
-        // The stored numbers, whatever dtype was measured in.
-        using var stored = model.Folder.Load();
-        CheckpointWriter.Save(
-            folder, config with { PairRanks = PairContributions.Ranks(sums, config.RotaryDim / 2) },
-            stored.named_parameters().Select(p => (p.name, (torch.Tensor)p.parameter)), source: model.Folder.Checkpoint.Folder);
+        model.Folder.SaveAs(folder, config with { PairRanks = PairContributions.Ranks(sums, config.RotaryDim / 2) });
         return texts.Count;
     }
 }

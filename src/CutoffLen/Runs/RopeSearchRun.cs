@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Distributed;
 using CutoffLen.Evaluation;
@@ -16,7 +15,6 @@ using CutoffLen.Positions.HuggingFace;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Search;
 using CutoffLen.Positions.Spec;
-using static TorchSharp.torch;
 
 namespace CutoffLen.Runs;
 
@@ -244,11 +242,7 @@ public sealed class RopeSearchRun
         result = result with { Checkpoint = folder.Final };
         ranks.OnFirst(() =>
         {
-            // The stored numbers, whatever dtype was searched in.
-            using var stored = model.Folder.Load(dense: true);
-            CheckpointWriter.Save(
-                folder.Final, Config.With(PositionConfig.Of(setup, Config.ModelType)), stored.named_parameters().Select(p => (p.name, (Tensor)p.parameter)),
-                source: model.Folder.Checkpoint.Folder);
+            model.Folder.SaveAs(folder.Final, Config.With(PositionConfig.Of(setup, Config.ModelType)));
             folder.Write(ResultFile, JsonSerializer.Serialize(result, Json) + "\n");
         });
         return result;

@@ -40,6 +40,12 @@ public sealed class QuantizedTensorsTests : IDisposable
         Assert.True(network.named_parameters().Count() < other.named_parameters().Count()); // the projections stay in 4 bits
         using var plain = quantized.Load(dense: true);
         Assert.Equal(other.named_parameters().Count(), plain.named_parameters().Count());
+
+        quantized.SaveAs(folder["saved"], quantized.Config);
+        using var saved = ModelFolder.Open(folder["saved"]);
+        Assert.Null(saved.Config.Quantization);
+        using var again = saved.Load();
+        Assert.True(LoraTests.Logits(other).eq(LoraTests.Logits(again)).all().item<bool>());
     }
 
     public static TheoryData<string, string> Damages { get; } = new()
