@@ -57,7 +57,7 @@ public static class GgufExport
         var stored = type ?? StoredType(checkpoint.StoredDtype);
 
         using var metadata = new GgufMetadata();
-        metadata.Add("general.architecture", architecture.Name);
+        metadata.Add(GgufConfig.ArchitectureKey, architecture.Name);
         metadata.Add("general.type", "model");
         metadata.Add("general.name", model.Name);
         metadata.Add("general.file_type", stored.FileType());

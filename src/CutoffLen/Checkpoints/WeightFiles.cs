@@ -24,7 +24,6 @@ internal sealed class WeightFiles : IDisposable
     public const string PairRanks = "model.dpe.pair_ranks";
 
     private const int MostListed = 12;
-    private const string GgufExtension = ".gguf";
 
     private static readonly string[] Pickles = [".bin", ".pth", ".pt"];
     private static readonly string[] Unread = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "model.clex_layer.inv_freq", "._extra_state"];
@@ -138,7 +137,7 @@ internal sealed class WeightFiles : IDisposable
 
     /// <summary>Whether a folder holds weights, or a part of them, in whatever format.</summary>
     public static bool AreIn(string folder) =>
-        Directory.EnumerateFiles(folder).Any(path => Pickles.Append(GgufExtension).Append(".safetensors").Contains(Path.GetExtension(path)) || path.EndsWith(".index.json", StringComparison.Ordinal));
+        Directory.EnumerateFiles(folder).Any(path => Pickles.Append(GgufFile.Extension).Append(".safetensors").Contains(Path.GetExtension(path)) || path.EndsWith(".index.json", StringComparison.Ordinal));
 
     private static string NoWeights(string folder)
     {
@@ -152,7 +151,7 @@ internal sealed class WeightFiles : IDisposable
                 + $"M.from_pretrained('{folder}', torch_dtype='auto').save_pretrained('{folder}', safe_serialization=True)");
         }
 
-        return names.FirstOrDefault(name => Path.GetExtension(name) == GgufExtension) is { } gguf
+        return names.FirstOrDefault(name => Path.GetExtension(name) == GgufFile.Extension) is { } gguf
             ? $"{expected}. {gguf} is llama.cpp's format; give it by itself, --model {Path.Combine(folder, gguf)}"
             : $"{expected}; it holds {(names.Count == 0 ? "nothing" : string.Join(", ", names.Take(MostListed)))}";
     }

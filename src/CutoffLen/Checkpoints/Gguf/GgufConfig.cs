@@ -18,9 +18,9 @@ internal sealed class GgufConfig
     /// <summary>The key of the architecture.</summary>
     public const string ArchitectureKey = "general.architecture";
 
-    private const string Frequencies = "rope_freqs.weight";
-    private const string LongFactors = "rope_factors_long.weight";
-    private const string ShortFactors = "rope_factors_short.weight";
+    private const string Frequencies = $"{GgufPositions.FrequencyFactors}.weight";
+    private const string LongFactors = $"{GgufPositions.LongFactors}.weight";
+    private const string ShortFactors = $"{GgufPositions.ShortFactors}.weight";
     private const int MostFactors = 1 << 15; // of heads of dimension 65536
 
     private static readonly string[] Architectures = ["llama", "qwen2", "qwen3", "smollm3", "mistral3"];

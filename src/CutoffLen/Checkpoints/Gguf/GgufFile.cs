@@ -23,8 +23,11 @@ internal sealed record GgufEntry(string Name, long[] Shape, GgufType Type, long 
 /// <param name="HeaderHash">SHA-256 of keys, names and places, in hexadecimal.</param>
 internal sealed record GgufFile(string Path, IReadOnlyDictionary<string, object> Values, IReadOnlyList<GgufEntry> Tensors, string HeaderHash)
 {
-    /// <summary>Whether a path is a file whose name ends in .gguf.</summary>
-    public static bool IsOne(string path) => path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) && File.Exists(path);
+    /// <summary>How the names of such files end.</summary>
+    public const string Extension = ".gguf";
+
+    /// <summary>Whether a path is a file whose name ends so.</summary>
+    public static bool IsOne(string path) => path.EndsWith(Extension, StringComparison.OrdinalIgnoreCase) && File.Exists(path);
 
     /// <summary>Reads and checks a file's header.</summary>
     /// <exception cref="UserException">The file cannot be read, breaks the format, or has tensors of a type that is not read.</exception>

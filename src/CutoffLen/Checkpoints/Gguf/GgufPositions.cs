@@ -21,6 +21,9 @@ internal sealed record GgufPositions
     /// <summary>Scaling by a list of factors for short contexts and one for long.</summary>
     public const string LongRope = "longrope";
 
+    /// <summary>llama.cpp's names of the lists of factors.</summary>
+    public const string FrequencyFactors = "rope_freqs", LongFactors = "rope_factors_long", ShortFactors = "rope_factors_short";
+
     private static readonly string[] Expressible =
     [
         "rope", "abf", "linear", "ntk", "ntk-parts", "ntk-mixed", "yarn", "longrope", "llama3", "giraffe-power", "giraffe-truncated", "p-rope", "hope", "nope", "drope", "dprope",
@@ -147,7 +150,7 @@ internal sealed record GgufPositions
             Scaling = LongRope,
             Original = original,
             AttentionFactor = method.Frequencies(0).AttentionScale,
-            Factors = [("rope_factors_long", Factors(original + 1)), ("rope_factors_short", Factors(original))],
+            Factors = [(LongFactors, Factors(original + 1)), (ShortFactors, Factors(original))],
         };
     }
 
@@ -165,7 +168,7 @@ internal sealed record GgufPositions
             Scaling = isScaled ? "linear" : null,
             Factor = isScaled ? 1 / first : 1,
             AttentionFactor = frequencies.AttentionScale,
-            Factors = isSeries ? [] : [("rope_freqs", Divisors(model, frequencies))],
+            Factors = isSeries ? [] : [(FrequencyFactors, Divisors(model, frequencies))],
         };
     }
 

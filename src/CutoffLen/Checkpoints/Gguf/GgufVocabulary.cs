@@ -74,7 +74,7 @@ internal sealed class GgufVocabulary
                 Write(normalizer, 4, 0); // remove_extra_whitespaces
             })));
         }));
-        yield return Config("LlamaTokenizer", addsBos: true);
+        yield return Config("LlamaTokenizer", Flag("add_bos_token") ?? true);
     }
 
     private IEnumerable<(string, byte[])> ByteLevel()
@@ -91,7 +91,7 @@ internal sealed class GgufVocabulary
             }
         }
 
-        var (config, addsBos) = (Config("PreTrainedTokenizerFast", addsBos: ignoreMerges), Flag("add_bos_token") ?? ignoreMerges); // llama.cpp adds it to llama-bpe and tekken
+        var addsBos = Flag("add_bos_token") ?? ignoreMerges; // llama.cpp adds it to llama-bpe and tekken
         var json = new JsonObject
         {
             ["version"] = "1.0",
@@ -115,7 +115,7 @@ internal sealed class GgufVocabulary
                 ["merges"] = new JsonArray([.. (file.Value<string[]>("tokenizer.ggml.merges") ?? throw file.Fault("has no tokenizer.ggml.merges")).Select(merge => (JsonNode)merge)]),
             },
         };
-        return [("tokenizer.json", Bytes(json)), config];
+        return [("tokenizer.json", Bytes(json)), Config("PreTrainedTokenizerFast", addsBos)];
     }
 
     private (string, byte[]) Config(string tokenizerClass, bool addsBos)
@@ -124,7 +124,7 @@ internal sealed class GgufVocabulary
         {
             ["tokenizer_class"] = tokenizerClass,
             ["legacy"] = true, // llama.cpp puts the space before each part of a text
-            ["add_bos_token"] = Flag("add_bos_token") ?? addsBos,
+            ["add_bos_token"] = addsBos,
             ["add_eos_token"] = Flag("add_eos_token") ?? false,
             ["added_tokens_decoder"] = new JsonObject(Added().Select(token => KeyValuePair.Create($"{token.Id}", (JsonNode?)Described(token.Id, token.Special)))),
         };
