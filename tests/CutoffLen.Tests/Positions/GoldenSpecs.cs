@@ -58,6 +58,12 @@ internal static class GoldenSpecs
     // are 3e-5 apart. This is 1.1e-6 of them.
     private const double UnnormalisedSums = 4e-4;
 
+    // Queries and keys, at every length: 0.1 ln(2) + 1.
+    private const string StringFactor = "1.0693147180559945";
+
+    // The peer's angles at position 9500 are float32.
+    private const double FarTables = 5e-4;
+
     // A key of the cache was scaled for the length it was met at, so one step at 96 tokens sees those before it scaled for 95.
     private static readonly double ScaledForTheLengthBefore = DcaScale(95) / DcaScale(96);
 
@@ -104,6 +110,14 @@ internal static class GoldenSpecs
         new("permuteformer_permute", "permute") { Tolerance = UnnormalisedSums },
         new("permuteformer_permute-p", "permute:permutation=false") { Tolerance = UnnormalisedSums },
         new("permuteformer_permute-r", "permute:decay=false") { Tolerance = UnnormalisedSums },
+        new("string_s31_w8", $"string:shifted_offset=31,local_window=8,attention_factor={StringFactor}"),
+        new("string_s16_w16", $"string:shifted_offset=16,local_window=16,attention_factor={StringFactor}"),
+        new("string_s64_w1", $"string:shifted_offset=64,local_window=1,attention_factor={StringFactor}"),
+        new("string_s48_w24", $"string:shifted_offset=48,local_window=24,attention_factor={StringFactor}"),
+        new("entropy-abf_step1", "abf:base=500000+logn:original=4096"),
+        new("entropy-abf_step1_unscaled", "abf:base=500000"),
+        new("entropy-abf_step100", "abf:base=500000+logn:original=4096") { PositionOf = token => 100 * token, Tolerance = FarTables },
+        new("entropy-abf_step100_unscaled", "abf:base=500000") { PositionOf = token => 100 * token, Tolerance = FarTables },
     ];
 
     /// <summary>tiny-random-llama/peer_logits.json: base 10000 and native length 64 throughout.</summary>

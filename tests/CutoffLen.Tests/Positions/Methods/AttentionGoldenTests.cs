@@ -98,7 +98,7 @@ public sealed class AttentionGoldenTests
         var keyValueHeads = golden.Spec.StartsWith("permute", StringComparison.Ordinal) ? Heads : KeyValueHeads;
         float[] Repeat(float[] values) => keyValueHeads == KeyValueHeads ? values : [.. values.Chunk(Length * HeadDim).SelectMany(head => head.Concat(head))];
         var model = new PositionModel(HeadDim, 10_000, 64, Heads, keyValueHeads);
-        var bands = new PositionSetup(PositionMethods.Parse(golden.Spec), model).Method.Bands(TokenPositions.Sequential(Length));
+        var bands = golden.Create(model).Bands((golden with { Length = Length }).Positions);
         return new DenseAttention(bands, Read("q"), Repeat(Read("k")), Repeat(Read("v")), Heads, keyValueHeads, HeadDim);
     }
 
