@@ -11,7 +11,9 @@ namespace CutoffLen.Checkpoints.Lora;
 internal sealed class ModulePattern
 {
     private const int MaxCharacters = 10_000;
-    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(0.1);
+
+    // Long beside the time for which a busy machine keeps a thread waiting.
+    private static readonly TimeSpan MatchTimeout = TimeSpan.FromSeconds(5);
 
     private readonly string key;
     private readonly string shown;
