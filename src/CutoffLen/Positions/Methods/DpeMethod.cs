@@ -13,7 +13,7 @@ namespace CutoffLen.Positions.Methods;
 /// <remarks>
 /// This is the authors' code (LuLuLuyi/DPE, dpe_for_llama.py, commit a93eaf8); topk is its <c>select_topk_dim</c>, off unless given as
 /// there. The factors of published models are in config/dpe_config.yaml there. Its decoding floors window / s, and its prefill does
-/// not; here both are as the prefill. Each layer with topk has tables of its own.
+/// not; here both are as the prefill. Each layer with topk has tables of its own. The numbers of their functions are in tests/golden/dpe.json.
 /// </remarks>
 /// <param name="model">The model; topk needs its <see cref="PositionModel.PairRanks"/>.</param>
 /// <param name="scaleFactors">[groups] the factor of each group of pairs, fastest pairs first; their number divides D/2.</param>
