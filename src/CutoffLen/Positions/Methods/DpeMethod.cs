@@ -91,7 +91,7 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
         return pairs % factors.Length != 0
             ? throw new UserException($"dpe's scale_factors must have a number of factors that divides {pairs}, the pairs of a head of dimension {model.HeadDim}, not {factors.Length}")
             : topk > pairs ? throw new UserException($"dpe's topk must be at most {pairs}, the pairs of a head of dimension {model.HeadDim}, not {topk}")
-            : topk is not null && model.PairRanks is null ? throw new UserException("dpe's topk needs a checkpoint with the order of the pairs of each head; 'cutoff rope pairs' makes one")
+            : topk is not null && model.PairRanks is null ? throw new UserException("dpe's topk needs a checkpoint with the order of the pairs of each head; 'cutoff rope pairs' makes one, which --model names")
             : new DpeMethod(model, factors, part.Tokens("local_window"), topk);
     }
 }
