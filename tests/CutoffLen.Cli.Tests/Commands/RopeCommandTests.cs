@@ -119,6 +119,8 @@ public sealed class RopeCommandTests
         // Again, with nothing left to measure.
         var again = Cutoff.Run(arguments).Exits(0).Output;
         Assert.Contains($"{(double)found["long_factors"]!["perplexity"]!:0.000} (prefix, {(int)found["long_factors"]!["candidates"]!} candidates)", again, StringComparison.Ordinal);
+        // Of the tiny model's two pairs the faster one turns ten times in its 64 tokens.
+        Assert.Contains("1 (theoretical 1)", Cutoff.Run([.. arguments, "--critical-pair", "search"]).Exits(0).Output, StringComparison.Ordinal);
         Assert.Contains("--length", Assert.Single(Cutoff.Run("rope", "search", "--model", "m", "--data", "d", "--length", "1").Exits(1).ErrorLines), StringComparison.Ordinal);
     }
 
