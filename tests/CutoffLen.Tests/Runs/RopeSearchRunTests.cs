@@ -32,7 +32,7 @@ public sealed class RopeSearchRunTests : IDisposable
     [InlineData(true)]
     public void A_search_killed_in_the_middle_goes_on_and_finds_the_same(bool searchesCriticalPair)
     {
-        var settings = searchesCriticalPair ? CriticalPairSearch : Settings;
+        var settings = searchesCriticalPair ? SearchingCriticalPair() : Settings;
         var whole = Search(settings, "whole");
         using var stop = new CancellationTokenSource();
         var candidates = 0;
@@ -66,7 +66,7 @@ public sealed class RopeSearchRunTests : IDisposable
     [InlineData(true)]
     public void Ranks_find_what_one_rank_finds(bool searchesCriticalPair)
     {
-        var settings = (searchesCriticalPair ? CriticalPairSearch : Settings) with { BatchTokens = 128, ShortLength = null }; // a document is a batch
+        var settings = (searchesCriticalPair ? SearchingCriticalPair() : Settings) with { BatchTokens = 128, ShortLength = null }; // a document is a batch
         var one = Search(settings, "one");
         Assert.All(ThreadCollectives.Run(2, ranks => Search(settings, "two", ranks: ranks)), two =>
         {
@@ -81,7 +81,7 @@ public sealed class RopeSearchRunTests : IDisposable
     [Fact]
     public void The_critical_pair_is_searched_from_the_theoretical_one_down()
     {
-        var found = Search(CriticalPairSearch with { ShortLength = null }, "out");
+        var found = Search(SearchingCriticalPair() with { ShortLength = null }, "out");
 
         Assert.Equal(["linear", "ntk", "yarn", "pair 0", "pair 1"], found.LongFactors.Seeds.Select(seed => seed.Name));
         var json = JsonNode.Parse(File.ReadAllText(folder["out/search.json"]))!;
@@ -176,14 +176,11 @@ public sealed class RopeSearchRunTests : IDisposable
         Assert.Contains("rerope:window=16", Assert.Throws<UserException>(() => Search(Settings, "bad")).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>At 32 native tokens the tiny model has two candidates: pair 1 turns less than once in them, pair 0 less than ten times.</summary>
-    private RopeSearchSettings CriticalPairSearch
+    /// <summary>Gives the tiny model 32 native tokens. Pair 1 turns less than once in them and pair 0 less than ten times: both are candidates.</summary>
+    private RopeSearchSettings SearchingCriticalPair()
     {
-        get
-        {
-            TinyCheckpoint.EditConfig(folder["model"], config => config["max_position_embeddings"] = 32);
-            return Settings with { StartTokens = false, CriticalPair = CriticalPair.Searched };
-        }
+        TinyCheckpoint.EditConfig(folder["model"], config => config["max_position_embeddings"] = 32);
+        return Settings with { StartTokens = false, CriticalPair = CriticalPair.Searched };
     }
 
     private static DeviceAndDtype Compute => DeviceAndDtype.Choose("cpu", "fp32");

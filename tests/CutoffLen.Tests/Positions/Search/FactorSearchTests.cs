@@ -85,7 +85,7 @@ public sealed class FactorSearchTests
     }
 
     [Theory]
-    // D, base, native length, and the ranges of LongRoPE2's figure 4 or the formula by hand.
+    // Of LongRoPE2's two models (section 3.2), or the formula by hand.
     [InlineData(96, 10_000, 2048, 19, 31)] // Phi-3 mini: the paper names 31
     [InlineData(128, 500_000, 8192, 24, 35)] // Llama 3 8B: the paper names 35
     [InlineData(64, 10_000, 256, 5, 13)]
