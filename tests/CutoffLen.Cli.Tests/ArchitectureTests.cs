@@ -11,8 +11,8 @@ public sealed class ArchitectureTests
     [
         "CutoffLen.Common", "CutoffLen.Files", "CutoffLen.Hub",
         "CutoffLen.Tokenization.Expressions", "CutoffLen.Tokenization.HuggingFace", "CutoffLen.Tokenization",
-        "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.Search", "CutoffLen.Positions.HuggingFace",
-        "CutoffLen.Positions.Theory", "CutoffLen.Positions.PositionIds",
+        "CutoffLen.Positions", "CutoffLen.Positions.Spec", "CutoffLen.Positions.Methods", "CutoffLen.Positions.HuggingFace",
+        "CutoffLen.Positions.Theory", "CutoffLen.Positions.Search", "CutoffLen.Positions.PositionIds",
         "CutoffLen.Hardware",
         "CutoffLen.Distributed",
         "CutoffLen.Models.Attention", "CutoffLen.Models.Llama", "CutoffLen.Models",

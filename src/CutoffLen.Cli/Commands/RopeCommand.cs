@@ -1,7 +1,9 @@
 using System.CommandLine;
+using CutoffLen.Checkpoints;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
+using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
@@ -20,13 +22,19 @@ internal static class RopeCommand
     private const int PlotRows = 32;
 
     private static readonly Argument<string> Spec = new("SPEC") { Description = "METHOD[:key=value,...][+MODIFIER[:...]][@LAYERS=SPEC...]; see 'cutoff rope list'." };
+    private static readonly Option<string?> Model = new("--model", "-m")
+    {
+        Description = "Checkpoint whose heads, base, native length and order of pairs (dpe's topk) count; 'auto' is its own method.",
+        HelpName = "DIR",
+    };
+
     private static readonly Option<int> HeadDim = CommonOptions.Whole("--head-dim", "Dimension of a head.", 4, 4096, 128);
     private static readonly Option<int> Heads = CommonOptions.Whole("--heads", "Heads, for methods that tell them apart.", 1, 4096, 32);
     private static readonly Option<double> Base = CommonOptions.Parsed("--base", "The model's rope_theta.", "BASE", 10_000.0, text =>
         double.TryParse(text, out var number) && number is >= 2 and <= 1e12 ? number : throw new UserException($"'{text}' is not a number from 2 to 1e12"));
 
     private static readonly Option<int> Original = CommonOptions.Parsed("--original", "Length the model was trained at.", "TOKENS", 4096, Lengths.ParseOne);
-    private static readonly Option<int?> Length = CommonOptions.Parsed<int?>("--length", "Length to look at, and the target of a missing factor; the original one when not given.", "TOKENS", null, text =>
+    private static readonly Option<int?> Length = CommonOptions.Parsed<int?>("--length", "Length to look at, and the target of a missing factor; the original one, or the model's, when not given.", "TOKENS", null, text =>
         Lengths.ParseOne(text) is var length && length <= LongestRow ? length : throw new UserException($"'{text}' is more than {Lengths.Format(LongestRow)} tokens, the longest that is shown"));
 
     /// <summary>The command with its four verbs.</summary>
@@ -35,9 +43,9 @@ internal static class RopeCommand
         new Command("list", "Every method and modifier with its keys.") { CommonOptions.Json }.Runs((parsed, _) => List(parsed)),
         new Command("show", "Exact frequencies, bands and theory of one method.")
         {
-            Spec, HeadDim, Heads, Base, Original, Length, CommonOptions.Json,
+            Spec, Model, HeadDim, Heads, Base, Original, Length, CommonOptions.Json,
         }
-        .Runs((parsed, _) => Show(parsed)),
+        .Runs(Show),
         RopeSearchCommand.Create(),
         RopePairsCommand.Create(),
     };
@@ -92,12 +100,14 @@ internal static class RopeCommand
         Exceptions = entry.Exceptions.Select(exception => new { Theory = exception.Key.ToString(), Reason = exception.Value }),
     };
 
-    private static void Show(ParseResult parsed)
+    private static void Show(ParseResult parsed, CancellationToken stop)
     {
-        var heads = parsed.GetValue(Heads);
-        var model = new PositionModel(parsed.GetValue(HeadDim), parsed.GetValue(Base), parsed.GetValue(Original), heads, heads);
-        var length = parsed.GetValue(Length) ?? Math.Min(model.NativeLength, LongestRow);
+        var (config, heads) = (ConfigOf(parsed, stop), parsed.GetValue(Heads));
+        // The windows of layers are the checkpoint's, not the method's.
+        var model = config is null ? new PositionModel(parsed.GetValue(HeadDim), parsed.GetValue(Base), parsed.GetValue(Original), heads, heads) : config.Positions with { Windows = null };
+        var length = parsed.GetValue(Length) ?? Math.Min(config?.MaxPositionEmbeddings ?? model.NativeLength, LongestRow);
         var spec = PositionMethods.Parse(parsed.GetValue(Spec)!);
+        spec = config?.SetupFor(spec, length).Spec ?? spec;
         var reports = spec.Layers.Select(layers => new LayerReport($"{layers.Layers}", ReportOf(layers.Spec))).Prepend(new LayerReport(null, ReportOf(spec.WithoutLayers()))).ToList();
         if (parsed.GetValue(CommonOptions.Json))
         {
@@ -116,6 +126,29 @@ internal static class RopeCommand
         }
 
         RopeReport ReportOf(PositionSpec part) => RopeReport.Of(new PositionSetup(part, model, length));
+    }
+
+    /// <summary>What --model names; null where it is not given.</summary>
+    private static LlamaConfig? ConfigOf(ParseResult parsed, CancellationToken stop)
+    {
+        if (parsed.GetValue(Model) is not { } name)
+        {
+            return null;
+        }
+
+        if (new Option[] { HeadDim, Heads, Base, Original }.FirstOrDefault(option => parsed.GetResult(option) is { Implicit: false }) is { } given)
+        {
+            throw new UserException($"{given.Name}: --model has it; give one of them");
+        }
+
+        var folder = parsed.Hub(stop).Model(name, weights: false);
+        if (HuggingFaceCheckpoint.IsConfigurationAlone(folder))
+        {
+            return HuggingFaceCheckpoint.ReadConfig(folder, out _);
+        }
+
+        using var opened = ModelFolder.Open(folder);
+        return opened.Config;
     }
 
     /// <summary>The method of some layers; null for the layers that have no other one.</summary>

@@ -33,9 +33,9 @@ internal static class RopeSearchCommand
     private static readonly Option<string> Fitness = CommonOptions.Word(
         "--fitness", "What is minimised: perplexity of the text, or needle: of the answers to hidden keys only (LongRoPE2).", "NAME", "perplexity", "needle");
 
-    private static readonly Option<int?> CriticalPair = CommonOptions.Parsed<int?>(
-        "--critical-pair", "LongRoPE2's space: factors from the scale to twice it from this pair on, NTK below; half the critical dimension of inspect, or less.", "N", null,
-        text => int.TryParse(text, out var pair) && pair >= 0 ? pair : throw new UserException($"'{text}' is not a whole number of at least 0"));
+    private static readonly Option<CriticalPair?> Critical = CommonOptions.Parsed<CriticalPair?>(
+        "--critical-pair", "LongRoPE2's space: factors from the scale to twice it from pair N on, NTK below; or 'search' to search N too, from the theoretical one down.", "N|search", null,
+        CriticalPair.Parse);
 
     private static readonly Option<string?> Out = new("--out", "-o")
     {
@@ -60,7 +60,7 @@ internal static class RopeSearchCommand
         AttentionFactor,
         NoStartTokens,
         Fitness,
-        CriticalPair,
+        Critical,
         EvaluationOptions.BatchTokens,
         Out,
         CommonOptions.Device,
@@ -90,19 +90,20 @@ internal static class RopeSearchCommand
             Documents = parsed.GetValue(Documents),
             ShortLength = parsed.GetValue(ShortLength),
             StartTokens = !parsed.GetValue(NoStartTokens),
-            CriticalPair = parsed.GetValue(CriticalPair),
+            CriticalPair = parsed.GetValue(Critical),
             Needle = parsed.GetValue(Fitness) == "needle",
             AttentionFactor = parsed.GetValue(AttentionFactor),
             BatchTokens = parsed.GetValue(EvaluationOptions.BatchTokens),
         };
         var result = RopeSearchRun.Run(
             model, [.. parsed.GetValue(Data)!.SelectMany(parsed.Hub(interrupted).Data)], settings, parsed.GetValue(Out), new RunDisplay(parsed.Terminal()), parsed.Ranks(), interrupted);
-        parsed.Print(result, Fields);
+        parsed.Print(result, found => Fields(found, settings.CriticalPair is not null));
     }
 
-    private static IReadOnlyList<(string Name, string Value)> Fields(RopeSearchResult result) =>
+    private static IReadOnlyList<(string Name, string Value)> Fields(RopeSearchResult result, bool hasCriticalPair) =>
     [
         ("spec", result.Spec),
+        .. hasCriticalPair ? [("critical pair", $"{result.LongFactors.CriticalPair} (theoretical {result.TheoreticalCriticalPair})")] : Array.Empty<(string, string)>(),
         .. FieldsOf(result.LongFactors, [result.Yarn]),
         .. result.ShortFactors is null ? [] : FieldsOf(result.ShortFactors, []),
         .. result.Checkpoint is null ? Array.Empty<(string, string)>() : [("checkpoint", result.Checkpoint)],

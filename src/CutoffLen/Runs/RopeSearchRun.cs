@@ -35,7 +35,7 @@ public sealed record RopeSearchSettings(int Length)
     public bool StartTokens { get; init; } = true;
 
     /// <summary>LongRoPE2's critical pair, from which on factors are searched; null for LongRoPE's space.</summary>
-    public int? CriticalPair { get; init; }
+    public CriticalPair? CriticalPair { get; init; }
 
     /// <summary>Whether only the answers to hidden needles are scored (<see cref="Evaluation.Measures.Needle"/>).</summary>
     public bool Needle { get; init; }
@@ -61,19 +61,22 @@ public sealed record SearchedPerplexity(string Name, double Perplexity);
 /// <param name="Seeds">Of the seeds, rounded to the step of the factors.</param>
 /// <param name="Generations">The lowest perplexity after each generation, the first population's first.</param>
 /// <param name="Candidates">Candidates measured.</param>
+/// <param name="CriticalPair">The first pair whose factor was searched, of the best; 0 in LongRoPE's space.</param>
 public sealed record SearchedFactors(
     int Length, string Protocol, double[] Factors, int StartTokens, double Perplexity, IReadOnlyList<SearchedPerplexity> Seeds,
-    IReadOnlyList<double> Generations, int Candidates);
+    IReadOnlyList<double> Generations, int Candidates, int CriticalPair);
 
 /// <summary>What a search found.</summary>
 /// <param name="Spec">The <c>longrope</c> spec.</param>
 /// <param name="Yarn">YaRN, with its own attention factor, on the same documents.</param>
 /// <param name="LongFactors">The long factors.</param>
 /// <param name="ShortFactors">The short factors; null where none were searched.</param>
+/// <param name="TheoreticalCriticalPair">The critical pair by the model's base and native length.</param>
 /// <param name="Documents">Names of the documents.</param>
 /// <param name="Checkpoint">The folder of the checkpoint with the factors; null where none was asked for.</param>
 public sealed record RopeSearchResult(
-    string Spec, SearchedPerplexity Yarn, SearchedFactors LongFactors, SearchedFactors? ShortFactors, IReadOnlyList<string> Documents, string? Checkpoint);
+    string Spec, SearchedPerplexity Yarn, SearchedFactors LongFactors, SearchedFactors? ShortFactors, int TheoreticalCriticalPair,
+    IReadOnlyList<string> Documents, string? Checkpoint);
 
 /// <summary>
 /// LongRoPE's search (arXiv 2402.13753) on a model and texts. Scores are kept in the folder's results.jsonl: a search that was
@@ -158,9 +161,9 @@ public sealed class RopeSearchRun
             throw new UserException($"--short-length {settings.ShortLength}: short factors hold up to the native length, {Config.NativeLength} tokens");
         }
 
-        if (settings.CriticalPair >= Pairs)
+        if (settings.CriticalPair?.Given >= Pairs)
         {
-            throw new UserException($"--critical-pair {settings.CriticalPair}: heads with {Config.RotaryDim} rotated elements have pairs 0 to {Pairs - 1}");
+            throw new UserException($"--critical-pair {settings.CriticalPair.Given}: heads with {Config.RotaryDim} rotated elements have pairs 0 to {Pairs - 1}");
         }
     }
 
@@ -181,13 +184,20 @@ public sealed class RopeSearchRun
         path = yarn.Attention.Path;
         var baseline = new SearchedPerplexity($"{yarn.Spec}", PerplexityOf(evaluation.Run(yarn, identity, cancel: stop).Scores));
 
-        var space = settings.CriticalPair is { } critical ? FactorSpace.LongRope2(Pairs, Scale, critical)
+        var criticalPairs = settings.CriticalPair?.Candidates(Config.Positions);
+        var space = criticalPairs is not null ? FactorSpace.LongRope2(Pairs, Scale, criticalPairs)
             : FactorSpace.LongRope(Pairs, Scale, settings.StartTokens ? [.. FactorSpace.StartTokens.Where(start => start <= Config.NativeLength)] : []);
         var seeds = FactorSeed.Of(Config.Positions, own, Config.MaxPositionEmbeddings, settings.Length);
+        if (settings.CriticalPair == CriticalPair.Searched)
+        {
+            seeds = [.. seeds, .. FactorSeed.OfCriticalPairs(criticalPairs!, Pairs, Scale, settings.Search.Seed)];
+        }
+
         var atLong = Search("long factors", space, seeds, evaluation, candidate => SpecOf(candidate.Factors, Ones, candidate.Start));
         var atShort = settings.ShortLength is { } length ? SearchShort(atLong, EvaluationOf(documents, length)) : null;
         return new RopeSearchResult(
-            $"{SpecOf(atLong.Factors, atShort?.Factors ?? Ones, atLong.StartTokens)}", baseline, atLong, atShort, [.. documents.Select(document => document.Name)], null);
+            $"{SpecOf(atLong.Factors, atShort?.Factors ?? Ones, atLong.StartTokens)}", baseline, atLong, atShort,
+            CriticalPair.Theoretical(Config.Positions), [.. documents.Select(document => document.Name)], null);
     }
 
     /// <summary>
@@ -203,10 +213,12 @@ public sealed class RopeSearchRun
         string title, FactorSpace space, IReadOnlyList<FactorSeed> seeds, PerplexityEvaluation evaluation, Func<RescaleFactors, PositionSpec> specOf)
     {
         var search = new FactorSearch(space, settings.Search, candidate => PerplexityOf(evaluation, specOf(candidate)));
-        var found = display.Show(title, settings.Search.Candidates, steps => search.Run(seeds, new Steps(steps, settings.Search.Generations)));
+        var most = settings.Search.Candidates + Math.Max(0, seeds.Count - settings.Search.Population);
+        var found = display.Show(title, most, steps => search.Run(seeds, new Steps(steps, settings.Search.Generations)));
         return new SearchedFactors(
             evaluation.Plan.Lengths[0], evaluation.Plan.Protocols[0].Name, found.Best.Factors, found.Best.Start, found.Fitness,
-            [.. seeds.Zip(found.Seeds, (seed, perplexity) => new SearchedPerplexity(seed.Name, perplexity))], found.Generations, found.Candidates);
+            [.. seeds.Zip(found.Seeds, (seed, perplexity) => new SearchedPerplexity(seed.Name, perplexity))], found.Generations, found.Candidates,
+            found.Best.CriticalPair);
     }
 
     private PerplexityEvaluation EvaluationOf(IReadOnlyList<EvaluationDocument> documents, int length)
@@ -254,6 +266,8 @@ public sealed class RopeSearchRun
         private readonly Stopwatch watch = Stopwatch.StartNew();
 
         public void Report(FactorSearchProgress value) => steps.Report(new ProgressStep(
-            value.Candidates, $"generation {value.Generation}/{generations}, best {value.Best:0.000}, {value.Candidates / Math.Max(1e-3, watch.Elapsed.TotalSeconds):0.0} candidates/s"));
+            value.Candidates,
+            $"generation {value.Generation}/{generations}, best {value.Fitness:0.000}{(value.Best.CriticalPair > 0 ? $" from pair {value.Best.CriticalPair} on" : "")}, "
+            + $"{value.Candidates / Math.Max(1e-3, watch.Elapsed.TotalSeconds):0.0} candidates/s"));
     }
 }

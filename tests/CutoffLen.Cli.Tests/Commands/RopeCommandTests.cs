@@ -119,6 +119,8 @@ public sealed class RopeCommandTests
         // Again, with nothing left to measure.
         var again = Cutoff.Run(arguments).Exits(0).Output;
         Assert.Contains($"{(double)found["long_factors"]!["perplexity"]!:0.000} (prefix, {(int)found["long_factors"]!["candidates"]!} candidates)", again, StringComparison.Ordinal);
+        // Of the tiny model's two pairs the faster one turns ten times in its 64 tokens.
+        Assert.Contains("1 (theoretical 1)", Cutoff.Run([.. arguments, "--critical-pair", "search"]).Exits(0).Output, StringComparison.Ordinal);
         Assert.Contains("--length", Assert.Single(Cutoff.Run("rope", "search", "--model", "m", "--data", "d", "--length", "1").Exits(1).ErrorLines), StringComparison.Ordinal);
     }
 
@@ -133,7 +135,14 @@ public sealed class RopeCommandTests
         Assert.Contains("'cutoff rope pairs' makes one", Cutoff.Run(Tune("model")).Exits(1).Error, StringComparison.Ordinal);
         var made = Cutoff.Run(["rope", "pairs", "--model", run["model"], "--data", run["texts"], "--length", "64", "--documents", "2", "--out", run["pairs"], .. machine]).Exits(0);
         Assert.Contains("2 texts of 64 tokens", made.Output, StringComparison.Ordinal);
+        Assert.Contains("'cutoff rope pairs' makes one, which --model names", Assert.Single(Cutoff.Run("rope", "show", spec).Exits(1).ErrorLines), StringComparison.Ordinal);
+        var shown = JsonNode.Parse(Cutoff.Run("rope", "show", spec, "--model", run["pairs"], "--length", "40", "--json").Exits(0).Output)!;
+        Assert.Equal(
+            [("rotation", 0, 15), ("rotation by head", 16, 39)],
+            shown["bands"]!.AsArray().Select(band => ((string)band!["keys"]!, (int)band["nearest"]!, (int)band["farthest"]!)));
+        Assert.Equal("cutoff: --base: --model has it; give one of them", Assert.Single(Cutoff.Run("rope", "show", spec, "--model", run["pairs"], "--base", "500").Exits(1).ErrorLines));
         Cutoff.Run(Tune("pairs")).Exits(0);
+        Assert.StartsWith($"{spec}   head dimension ", Cutoff.Run("rope", "show", "auto", "--model", run["tuned/final"]).Exits(0).Output, StringComparison.Ordinal);
         Assert.Equal(spec, (string)JsonNode.Parse(Cutoff.Run("inspect", run["tuned/final"], "--json").Exits(0).Output)!["positions"]!["method"]!);
         Assert.Contains("no text has 1000000 tokens", Cutoff.Run("rope", "pairs", "--model", run["model"], "--data", run["texts"], "--length", "1000000", "--out", run["none"]).Exits(1).Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(run["none"]));

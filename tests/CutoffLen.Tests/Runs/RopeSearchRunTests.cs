@@ -27,10 +27,13 @@ public sealed class RopeSearchRunTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    [Fact]
-    public void A_search_killed_in_the_middle_goes_on_and_finds_the_same()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_search_killed_in_the_middle_goes_on_and_finds_the_same(bool searchesCriticalPair)
     {
-        var whole = Search(Settings, "whole");
+        var settings = searchesCriticalPair ? SearchingCriticalPair() : Settings;
+        var whole = Search(settings, "whole");
         using var stop = new CancellationTokenSource();
         var candidates = 0;
         var killer = new RunProgress((_, _, _) =>
@@ -40,33 +43,54 @@ public sealed class RopeSearchRunTests : IDisposable
                 stop.Cancel();
             }
         });
-        Assert.ThrowsAny<OperationCanceledException>(() => Search(Settings, "killed", killer, stop: stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => Search(settings, "killed", killer, stop: stop.Token));
         var lines = File.ReadAllLines(folder["killed/results.jsonl"]);
         Assert.False(Directory.Exists(folder["killed/final"]));
         File.AppendAllText(folder["killed/results.jsonl"], "{\"run\":\"half a li");
 
-        var resumed = Search(Settings, "killed");
+        var resumed = Search(settings, "killed");
 
         Assert.Equal(whole.Spec, resumed.Spec);
         Assert.Equal(whole.LongFactors.Generations, resumed.LongFactors.Generations);
+        Assert.Equal(
+            File.ReadAllText(folder["whole/search.json"]).Replace(folder["whole"], "", StringComparison.Ordinal),
+            File.ReadAllText(folder["killed/search.json"]).Replace(folder["killed"], "", StringComparison.Ordinal));
         var all = File.ReadAllLines(folder["killed/results.jsonl"]);
         Assert.Equal(lines, all[..lines.Length]);
         // Nothing is measured twice.
         Assert.Equal(File.ReadAllLines(folder["whole/results.jsonl"]), all);
     }
 
-    [Fact]
-    public void Ranks_find_what_one_rank_finds()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Ranks_find_what_one_rank_finds(bool searchesCriticalPair)
     {
-        var settings = Settings with { BatchTokens = 128, ShortLength = null }; // a document is a batch
+        var settings = (searchesCriticalPair ? SearchingCriticalPair() : Settings) with { BatchTokens = 128, ShortLength = null }; // a document is a batch
         var one = Search(settings, "one");
         Assert.All(ThreadCollectives.Run(2, ranks => Search(settings, "two", ranks: ranks)), two =>
         {
             Assert.Equal(one.Spec, two.Spec);
             Assert.Equal((one.Yarn.Perplexity, one.LongFactors.Perplexity), (two.Yarn.Perplexity, two.LongFactors.Perplexity));
+            Assert.Equal(one.LongFactors.CriticalPair, two.LongFactors.CriticalPair);
             Assert.Equal(one.LongFactors.Generations, two.LongFactors.Generations);
         });
         Assert.Equal(File.ReadAllLines(folder["one/results.jsonl"]), File.ReadAllLines(folder["two/results.jsonl"]));
+    }
+
+    [Fact]
+    public void The_critical_pair_is_searched_from_the_theoretical_one_down()
+    {
+        var found = Search(SearchingCriticalPair() with { ShortLength = null }, "out");
+
+        Assert.Equal(["linear", "ntk", "yarn", "pair 0", "pair 1"], found.LongFactors.Seeds.Select(seed => seed.Name));
+        var json = JsonNode.Parse(File.ReadAllText(folder["out/search.json"]))!;
+        Assert.Equal((found.LongFactors.CriticalPair, 1), ((int)json["long_factors"]!["critical_pair"]!, (int)json["theoretical_critical_pair"]!));
+        // Where pair 1 is critical, pair 0 is NTK's: not interpolated. Where pair 0 is, it is at least the scale, 128 / 32.
+        var first = found.LongFactors.Factors[0];
+        Assert.True(found.LongFactors.CriticalPair == 1 ? first == 1 : first is >= 4 and <= 8, $"{found.LongFactors.CriticalPair}: {first}");
+        Assert.InRange(found.LongFactors.Factors[1], Math.Max(4, first), 8);
+        Assert.Equal(found.LongFactors.Perplexity, Measured(folder["out/final"], "auto", 128), 1e-4 * found.LongFactors.Perplexity);
     }
 
     [Fact]
@@ -128,7 +152,7 @@ public sealed class RopeSearchRunTests : IDisposable
         Assert.Equal(2, hidden.Select(document => document.Identity).Distinct().Count());
         Assert.Contains("30 are too few", Assert.Throws<UserException>(() => Needle.Hide(documents, 30, Encode, 3)).Message, StringComparison.Ordinal);
 
-        var found = Search(Settings with { Length = 300, Needle = true, CriticalPair = 1, ShortLength = null }, "needle");
+        var found = Search(Settings with { Length = 300, Needle = true, CriticalPair = new(1), ShortLength = null }, "needle");
         Assert.Equal(protocol.Name, found.LongFactors.Protocol);
         Assert.Equal(1, found.LongFactors.Factors[0]);
         Assert.InRange(found.LongFactors.Factors[1], 4.69, 9.38);
@@ -141,7 +165,7 @@ public sealed class RopeSearchRunTests : IDisposable
     [InlineData(1 << 20, null, null, "no text has 1048576 tokens; the longest of 3 has ")]
     public void What_does_not_fit_the_model_is_an_error(int length, int? shortLength, int? pair, string message)
     {
-        var settings = Settings with { Length = length, ShortLength = shortLength, CriticalPair = pair };
+        var settings = Settings with { Length = length, ShortLength = shortLength, CriticalPair = pair is { } given ? new(given) : null };
         Assert.StartsWith(message, Assert.Throws<UserException>(() => Search(settings, "bad")).Message, StringComparison.Ordinal);
     }
 
@@ -150,6 +174,13 @@ public sealed class RopeSearchRunTests : IDisposable
     {
         TinyCheckpoint.EditConfig(folder["model"], config => config["cutoff_position_method"] = "rerope:window=16");
         Assert.Contains("rerope:window=16", Assert.Throws<UserException>(() => Search(Settings, "bad")).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Gives the tiny model 32 native tokens. Pair 1 turns less than once in them and pair 0 less than ten times: both are candidates.</summary>
+    private RopeSearchSettings SearchingCriticalPair()
+    {
+        TinyCheckpoint.EditConfig(folder["model"], config => config["max_position_embeddings"] = 32);
+        return Settings with { StartTokens = false, CriticalPair = CriticalPair.Searched };
     }
 
     private static DeviceAndDtype Compute => DeviceAndDtype.Choose("cpu", "fp32");

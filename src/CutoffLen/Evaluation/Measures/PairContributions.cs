@@ -21,21 +21,30 @@ public static class PairContributions
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         using var trace = new AttentionTrace(model, methods, tokens);
-        var (group, half) = (model.Config.NumAttentionHeads / model.Config.NumKeyValueHeads, model.Config.RotaryDim / 2);
         var contributions = new List<double>();
         for (var n = 0; n < model.Layers.Count; n++)
         {
             using var layerScope = NewDisposeScope();
             var (_, queries, keys) = trace.Enter(n);
-            var products = Norms(queries) * Norms(keys).repeat_interleave(group, 0); // [H, T, R/2]
-            contributions.AddRange(products.mean([1], type: ScalarType.Float64).cpu().data<double>().ToArray());
+            contributions.AddRange(Of(queries[0], keys[0], model.Config.RotaryDim / 2));
             trace.Leave(n);
         }
 
         return [.. contributions];
+    }
 
-        // [N, T, R/2] of [1, N, T, D]
-        Tensor Norms(Tensor x) => x[0].narrow(-1, 0, 2 * half).to(ScalarType.Float32).unflatten(2, 2, half).square().sum(-2).sqrt();
+    /// <summary>[H, R/2] the contributions in one layer.</summary>
+    /// <param name="queries">[H, T, D].</param>
+    /// <param name="keys">[K, T, D].</param>
+    /// <param name="half">R/2.</param>
+    public static double[] Of(Tensor queries, Tensor keys, int half)
+    {
+        using var scope = NewDisposeScope();
+        var products = Norms(queries) * Norms(keys).repeat_interleave(queries.shape[0] / keys.shape[0], 0); // [H, T, R/2]
+        return products.mean([1], type: ScalarType.Float64).cpu().data<double>().ToArray();
+
+        // [N, T, R/2] of [N, T, D]
+        Tensor Norms(Tensor x) => x.narrow(-1, 0, 2 * half).to(ScalarType.Float32).unflatten(2, 2, half).square().sum(-2).sqrt();
     }
 
     /// <summary>The order of the pairs of each head, 0 for the largest contribution; of equal ones the faster pair comes first.</summary>

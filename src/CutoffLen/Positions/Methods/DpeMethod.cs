@@ -13,7 +13,7 @@ namespace CutoffLen.Positions.Methods;
 /// <remarks>
 /// This is the authors' code (LuLuLuyi/DPE, dpe_for_llama.py, commit a93eaf8); topk is its <c>select_topk_dim</c>, off unless given as
 /// there. The factors of published models are in config/dpe_config.yaml there. Its decoding floors window / s, and its prefill does
-/// not; here both are as the prefill. Each layer with topk has tables of its own.
+/// not; here both are as the prefill. Each layer with topk has tables of its own. The numbers of their functions are in tests/golden/dpe.json.
 /// </remarks>
 /// <param name="model">The model; topk needs its <see cref="PositionModel.PairRanks"/>.</param>
 /// <param name="scaleFactors">[groups] the factor of each group of pairs, fastest pairs first; their number divides D/2.</param>
@@ -91,7 +91,7 @@ public sealed class DpeMethod(PositionModel model, double[] scaleFactors, int wi
         return pairs % factors.Length != 0
             ? throw new UserException($"dpe's scale_factors must have a number of factors that divides {pairs}, the pairs of a head of dimension {model.HeadDim}, not {factors.Length}")
             : topk > pairs ? throw new UserException($"dpe's topk must be at most {pairs}, the pairs of a head of dimension {model.HeadDim}, not {topk}")
-            : topk is not null && model.PairRanks is null ? throw new UserException("dpe's topk needs a checkpoint with the order of the pairs of each head; 'cutoff rope pairs' makes one")
+            : topk is not null && model.PairRanks is null ? throw new UserException("dpe's topk needs a checkpoint with the order of the pairs of each head; 'cutoff rope pairs' makes one, which --model names")
             : new DpeMethod(model, factors, part.Tokens("local_window"), topk);
     }
 }

@@ -33,8 +33,9 @@ public sealed record FactorSearchSettings
 /// <summary>How far a search is.</summary>
 /// <param name="Generation">0 for the first population.</param>
 /// <param name="Candidates">Candidates whose fitness is known.</param>
-/// <param name="Best">The lowest fitness so far.</param>
-public readonly record struct FactorSearchProgress(int Generation, int Candidates, double Best);
+/// <param name="Best">The candidate of the lowest fitness so far.</param>
+/// <param name="Fitness">Its fitness.</param>
+public readonly record struct FactorSearchProgress(int Generation, int Candidates, RescaleFactors Best, double Fitness);
 
 /// <summary>What a search found.</summary>
 /// <param name="Best">The candidate of the lowest fitness.</param>
@@ -71,7 +72,7 @@ public sealed class FactorSearch(FactorSpace space, FactorSearchSettings setting
     {
         known.Clear();
         var (best, generations) = (new List<RescaleFactors>(), new List<double>());
-        RescaleFactors[] first = [.. seeds.Select(seed => space.Nearest(seed.Factors))];
+        RescaleFactors[] first = [.. seeds.Select(space.Nearest)];
         foreach (var seed in first)
         {
             Try(seed);
@@ -104,7 +105,8 @@ public sealed class FactorSearch(FactorSpace space, FactorSearchSettings setting
             {
                 known.Add(candidate.ToString(), fitness(candidate));
                 best.Add(candidate);
-                progress?.Report(new FactorSearchProgress(generations.Count, known.Count, known.Values.Min()));
+                var lowest = best.MinBy(Of)!;
+                progress?.Report(new FactorSearchProgress(generations.Count, known.Count, lowest, Of(lowest)));
             }
         }
 

@@ -6,19 +6,21 @@ namespace CutoffLen.Positions.Search;
 /// <summary>Rescale factors with the number of start tokens that stay vanilla: what LongRoPE searches for.</summary>
 /// <param name="Hundredths">[D/2] factors times 100: the paper's step is 0.01.</param>
 /// <param name="Start">n-hat, the first tokens of a document that are not interpolated.</param>
-public sealed record RescaleFactors(int[] Hundredths, int Start)
+/// <param name="CriticalPair">The first pair whose factor is searched; those of faster pairs follow from it. 0 in LongRoPE.</param>
+public sealed record RescaleFactors(int[] Hundredths, int Start, int CriticalPair = 0)
 {
     /// <summary>[D/2] what each pair's frequency is divided by.</summary>
     public double[] Factors => Array.ConvertAll(Hundredths, hundredths => hundredths / 100.0);
 
-    /// <summary>Factors and start tokens in a word; equal for equal ones.</summary>
-    public override string ToString() => $"{string.Join('/', Hundredths)}+{Start}";
+    /// <summary>All of it in a word; equal for equal ones.</summary>
+    public override string ToString() => $"{string.Join('/', Hundredths)}+{Start}@{CriticalPair}";
 }
 
 /// <summary>Factors that a search begins with.</summary>
 /// <param name="Name">The method that they are of.</param>
 /// <param name="Factors">[D/2].</param>
-public sealed record FactorSeed(string Name, double[] Factors)
+/// <param name="CriticalPair">Its critical pair; null for the largest of the space.</param>
+public sealed record FactorSeed(string Name, double[] Factors, int? CriticalPair = null)
 {
     private static readonly string[] Methods = ["linear", "ntk", "yarn"];
 
@@ -40,6 +42,18 @@ public sealed record FactorSeed(string Name, double[] Factors)
         }),
     ];
 
+    /// <summary>LongRoPE2's first candidates (arXiv 2502.20082, algorithm 1): each critical pair with one factor, drawn from its bounds, for all pairs from it on.</summary>
+    /// <param name="criticalPairs">The critical pairs.</param>
+    /// <param name="pairs">D/2.</param>
+    /// <param name="scale">How many times longer the context becomes.</param>
+    /// <param name="seed">Of the draws.</param>
+    public static IEnumerable<FactorSeed> OfCriticalPairs(IEnumerable<int> criticalPairs, int pairs, double scale, long seed) =>
+        criticalPairs.Select(pair =>
+        {
+            var factor = scale * (1 + new KeyedRandom(seed, "critical pair", pair).NextUnit());
+            return new FactorSeed($"pair {pair}", [.. Enumerable.Repeat(factor, pairs)], pair);
+        });
+
     /// <summary>[D/2] vanilla RoPE's frequencies over others.</summary>
     public static double[] FactorsOf(PositionModel model, Frequencies frequencies) =>
         [.. model.InverseFrequencies().Zip(frequencies.InverseFrequencies, (vanilla, frequency) => vanilla / frequency)];
@@ -54,11 +68,11 @@ public sealed class FactorSpace
     private readonly int pairs;
     private readonly int least;
     private readonly int most;
-    private readonly int first;
+    private readonly int[] criticalPairs;
     private readonly int[] starts;
 
-    private FactorSpace(int pairs, double least, double most, int first, params int[] starts) =>
-        (this.pairs, this.least, this.most, this.first, this.starts) = (pairs, Hundredths(least), Hundredths(most), first, starts);
+    private FactorSpace(int pairs, double least, double most, int[] criticalPairs, int[] starts) =>
+        (this.pairs, this.least, this.most, this.criticalPairs, this.starts) = (pairs, Hundredths(least), Hundredths(most), criticalPairs, starts);
 
     /// <summary>n-hat's values in LongRoPE (arXiv 2402.13753, table 4).</summary>
     public static IReadOnlyList<int> StartTokens { get; } = [0, 1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 64, 128, 256];
@@ -68,7 +82,7 @@ public sealed class FactorSpace
     /// <param name="scale">How many times longer the context becomes.</param>
     /// <param name="starts">The numbers of start tokens to try; none for 0 only.</param>
     public static FactorSpace LongRope(int pairs, double scale, params int[] starts) =>
-        new(pairs, 1, 1.25 * scale, 0, starts is [] ? [0] : starts);
+        new(pairs, 1, 1.25 * scale, [0], starts is [] ? [0] : starts);
 
     /// <summary>
     /// LongRoPE2's space: factors from the scale to twice it for the pairs from a critical one on. Those of faster pairs follow
@@ -76,30 +90,31 @@ public sealed class FactorSpace
     /// </summary>
     /// <param name="pairs">D/2.</param>
     /// <param name="scale">How many times longer the context becomes.</param>
-    /// <param name="criticalPair">The first pair that is searched.</param>
-    public static FactorSpace LongRope2(int pairs, double scale, int criticalPair) => new(pairs, scale, 2 * scale, criticalPair, 0);
+    /// <param name="criticalPairs">The critical pairs to try, ascending; below D/2.</param>
+    public static FactorSpace LongRope2(int pairs, double scale, params int[] criticalPairs) => new(pairs, scale, 2 * scale, criticalPairs, [0]);
 
     /// <summary>The nearest factors of this space.</summary>
-    public RescaleFactors Nearest(IReadOnlyList<double> factors)
+    public RescaleFactors Nearest(FactorSeed seed)
     {
-        var hundredths = new int[pairs];
+        var (factors, first, hundredths) = (seed.Factors, seed.CriticalPair ?? criticalPairs[^1], new int[pairs]);
         for (var n = first; n < pairs; n++)
         {
             hundredths[n] = Math.Max(n == first ? least : hundredths[n - 1], Hundredths(Math.Min(factors[n], most / 100.0)));
         }
 
-        return new RescaleFactors(WithFastPairs(hundredths), starts[0]);
+        return new RescaleFactors(WithFastPairs(hundredths, first), starts[0], first);
     }
 
     /// <summary>Whether factors are within the bounds and in order.</summary>
     public bool Has(RescaleFactors factors) =>
-        factors.Hundredths.Length == pairs && starts.Contains(factors.Start)
-        && factors.Hundredths[first] >= least && factors.Hundredths[^1] <= most
+        factors.Hundredths.Length == pairs && starts.Contains(factors.Start) && criticalPairs.Contains(factors.CriticalPair)
+        && factors.Hundredths[factors.CriticalPair] >= least && factors.Hundredths[^1] <= most
         && factors.Hundredths.Zip(factors.Hundredths.Skip(1)).All(pair => pair.First <= pair.Second);
 
-    /// <summary>Draws each factor again with a probability, between those of its neighbours, and so the start tokens.</summary>
+    /// <summary>Draws each factor again with a probability, between those of its neighbours, and so the start tokens. The critical pair stays.</summary>
     public RescaleFactors Mutate(RescaleFactors parent, double probability, ref KeyedRandom random)
     {
+        var first = parent.CriticalPair;
         int[] factors = [.. parent.Hundredths];
         for (var n = first; n < pairs; n++)
         {
@@ -110,28 +125,29 @@ public sealed class FactorSpace
         }
 
         var start = random.NextUnit() < probability ? starts[random.Below(starts.Length)] : parent.Start;
-        return new RescaleFactors(WithFastPairs(factors), start);
+        return new RescaleFactors(WithFastPairs(factors, first), start, first);
     }
 
-    /// <summary>Takes each factor from either parent; from the other one only where the order holds.</summary>
+    /// <summary>Takes each factor from either parent; from the other one only within the bounds and where the order holds.</summary>
     public RescaleFactors Cross(RescaleFactors parent, RescaleFactors other, ref KeyedRandom random)
     {
+        var first = parent.CriticalPair;
         int[] factors = [.. parent.Hundredths];
         for (var n = first; n < pairs; n++)
         {
-            var fits = (n == first || other.Hundredths[n] >= factors[n - 1]) && (n + 1 == pairs || other.Hundredths[n] <= factors[n + 1]);
+            var fits = other.Hundredths[n] >= (n == first ? least : factors[n - 1]) && (n + 1 == pairs || other.Hundredths[n] <= factors[n + 1]);
             if (random.NextUnit() < 0.5 && fits)
             {
                 factors[n] = other.Hundredths[n];
             }
         }
 
-        return new RescaleFactors(WithFastPairs(factors), random.NextUnit() < 0.5 ? other.Start : parent.Start);
+        return new RescaleFactors(WithFastPairs(factors, first), random.NextUnit() < 0.5 ? other.Start : parent.Start, first);
     }
 
     private static int Hundredths(double factor) => (int)Math.Round(100 * factor);
 
-    private int[] WithFastPairs(int[] factors)
+    private static int[] WithFastPairs(int[] factors, int first)
     {
         for (var n = 0; n < first; n++)
         {

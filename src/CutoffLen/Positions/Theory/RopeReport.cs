@@ -23,19 +23,20 @@ public sealed record RopeReport(
     IReadOnlyList<double> Wavelengths,
     RopeReport.TheoryReport? Theory)
 {
-    /// <summary>The report on one document of the target length.</summary>
+    /// <summary>The report on one document of the target length. Layers may only differ in which pairs they select (dpe's topk).</summary>
     public static RopeReport Of(PositionSetup setup)
     {
         var length = setup.TargetLength;
         var positions = TokenPositions.Sequential(length);
         var proof = PositionProof.Of(setup, positions);
-        var frequencies = setup.Method.RotaryFrequencies(length);
+        var method = setup.Layers[0];
+        var frequencies = method.RotaryFrequencies(length);
         return new RopeReport(
             proof.Spec,
             length,
             frequencies?.AttentionScale ?? 1,
             frequencies?.InverseFrequencies ?? [],
-            [.. setup.Method.Bands(positions).Select(BandReport.Of)],
+            [.. method.Bands(positions).Select(BandReport.Of)],
             proof.Hash,
             proof.DiffersFromVanilla,
             frequencies is null ? [] : RopeTheory.Wavelengths(frequencies),

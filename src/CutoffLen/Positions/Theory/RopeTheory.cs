@@ -12,7 +12,7 @@ public static class RopeTheory
     /// <param name="headDim">D.</param>
     /// <param name="rotaryBase">b, of the training.</param>
     /// <param name="trainingLength">T in tokens.</param>
-    public static int CriticalDimension(int headDim, double rotaryBase, int trainingLength) =>
+    public static int CriticalDimension(int headDim, double rotaryBase, double trainingLength) =>
         Math.Clamp(2 * (int)Math.Ceiling(headDim / 2.0 * Math.Log(trainingLength / (2 * Math.PI)) / Math.Log(rotaryBase)), 0, headDim);
 
     /// <summary>

@@ -1,6 +1,7 @@
 using CutoffLen.Common;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Search;
+using CutoffLen.Positions.Theory;
 
 namespace CutoffLen.Tests.Positions.Search;
 
@@ -14,7 +15,7 @@ public sealed class FactorSearchTests
 
     private static IReadOnlyList<FactorSeed> Seeds => FactorSeed.Of(Model, [.. Enumerable.Repeat(1.0, 8)], 256, 1024);
 
-    public static TheoryData<string> Spaces => ["LongRoPE", "LongRoPE2"];
+    public static TheoryData<int[]> CriticalPairs => [[], [3], [1, 2, 3, 4, 5]];
 
     [Fact]
     public void Seeds_are_position_interpolation_ntk_and_yarn()
@@ -25,7 +26,7 @@ public sealed class FactorSearchTests
         // In 256 tokens pair 0 turns 40 times and pair 3 once.
         Assert.Equal(1, Seeds[2].Factors[0], 12);
         Assert.Equal(4, Seeds[2].Factors[7], 12);
-        Assert.Equal([100, 122, 149, 181, 221, 269, 328, 400], Space.Nearest(Seeds[1].Factors).Hundredths);
+        Assert.Equal([100, 122, 149, 181, 221, 269, 328, 400], Space.Nearest(Seeds[1]).Hundredths);
     }
 
     [Fact]
@@ -37,17 +38,27 @@ public sealed class FactorSearchTests
     }
 
     [Theory]
-    [MemberData(nameof(Spaces))]
-    public void Every_child_is_in_order_and_within_the_bounds(string name)
+    [MemberData(nameof(CriticalPairs))]
+    public void Every_child_is_in_order_and_within_the_bounds(int[] criticalPairs)
     {
-        var space = name == "LongRoPE" ? Space : FactorSpace.LongRope2(8, Scale, 3);
-        var (one, other) = (space.Nearest(Seeds[0].Factors), space.Nearest(Seeds[1].Factors));
+        var space = criticalPairs is [] ? Space : FactorSpace.LongRope2(8, Scale, criticalPairs);
+        var (one, other) = (space.Nearest(Seeds[0]), space.Nearest(Seeds[1] with { CriticalPair = criticalPairs is [] ? 0 : criticalPairs[0] }));
         var seen = new HashSet<string>();
         for (var n = 0; n < 2000; n++)
         {
             var random = new KeyedRandom(5, "test", n);
             var child = n % 2 == 0 ? space.Mutate(one, 0.3, ref random) : space.Cross(one, other, ref random);
             Assert.True(space.Has(child), child.ToString());
+            Assert.Equal(one.CriticalPair, child.CriticalPair);
+            if (criticalPairs is not [])
+            {
+                var (pair, factors) = (child.CriticalPair, child.Factors);
+                Assert.All(factors[pair..], factor => Assert.InRange(factor, Scale, 2 * Scale));
+                // NTK-aware scaling of the base by which pair n is divided by factor^(n / critical pair).
+                var ntk = 10_000 * Math.Pow(factors[pair], 8.0 / pair);
+                Assert.All(Enumerable.Range(0, pair), n => Assert.Equal(Math.Pow(10_000, -n / 8.0) / Math.Pow(ntk, -n / 8.0), factors[n], 0.00501));
+            }
+
             seen.Add(child.ToString());
             (one, other) = (other, child);
         }
@@ -69,9 +80,65 @@ public sealed class FactorSearchTests
     [Fact]
     public void LongRope2_searches_from_the_critical_pair_on_and_computes_the_faster_ones()
     {
-        var factors = FactorSpace.LongRope2(8, Scale, 3).Nearest([1, 1, 1, 4.5, 3, 6, 9, 7]).Factors;
+        var factors = FactorSpace.LongRope2(8, Scale, 3).Nearest(new("given", [1, 1, 1, 4.5, 3, 6, 9, 7])).Factors;
         Assert.Equal([1, Math.Round(Math.Pow(4.5, 1 / 3.0), 2), Math.Round(Math.Pow(4.5, 2 / 3.0), 2), 4.5, 4.5, 6, 8, 8], factors);
     }
+
+    [Theory]
+    // Of LongRoPE2's two models (section 3.2), or the formula by hand.
+    [InlineData(96, 10_000, 2048, 19, 31)] // Phi-3 mini: the paper names 31
+    [InlineData(128, 500_000, 8192, 24, 35)] // Llama 3 8B: the paper names 35
+    [InlineData(64, 10_000, 256, 5, 13)]
+    [InlineData(16, 10_000, 32, 0, 2)]
+    [InlineData(16, 500, 8192, 7, 7)] // every pair completes its turn
+    public void Critical_pairs_are_those_from_ten_turns_to_one_in_the_native_length(int headDim, double rotaryBase, int native, int first, int last)
+    {
+        var model = new PositionModel(headDim, rotaryBase, native, 4, 4);
+        Assert.Equal(Enumerable.Range(first, last - first + 1), CriticalPair.Searched.Candidates(model));
+        Assert.Equal(last, CriticalPair.Theoretical(model));
+        Assert.Equal([last - 1], new CriticalPair(last - 1).Candidates(model));
+        var wavelengths = RopeTheory.Wavelengths(new(model.InverseFrequencies()));
+        Assert.Equal(wavelengths.Count(wavelength => wavelength < native / 10.0), first);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(5)]
+    public void The_known_critical_pair_is_found(int pair)
+    {
+        int[] candidates = [1, 2, 3, 4, 5];
+        var space = FactorSpace.LongRope2(8, Scale, candidates);
+        // The factor of the critical pair is so small that the pair before it, with NTK's, is below the scale and no critical pair.
+        var optimum = space.Nearest(new("optimum", [.. Enumerable.Range(0, 8).Select(n => 4.2 + (Math.Max(0, n - pair) / 4.0))], pair));
+        IReadOnlyList<FactorSeed> seeds = [.. Seeds, .. FactorSeed.OfCriticalPairs(candidates, 8, Scale, seed: 1)];
+        var tried = new List<RescaleFactors>();
+        var found = new FactorSearch(space, new FactorSearchSettings { Seed = 1 }, candidate =>
+        {
+            tried.Add(candidate);
+            return candidate.Factors.Zip(optimum.Factors, (factor, best) => (factor - best) * (factor - best)).Sum();
+        }).Run(seeds);
+
+        Assert.Equal(pair, found.Best.CriticalPair);
+        Assert.All(found.Best.Factors.Zip(optimum.Factors), factors => Assert.Equal(factors.Second, factors.First, 0.25));
+        Assert.Equal(candidates, tried.Select(candidate => candidate.CriticalPair).Distinct().Order());
+        Assert.All(tried, candidate => Assert.True(space.Has(candidate)));
+        // The first of each pair has one factor from it on.
+        Assert.All(candidates, candidate => Assert.Single(tried.First(one => one.CriticalPair == candidate).Hundredths[candidate..].Distinct()));
+    }
+
+    [Theory]
+    [InlineData("search", null)]
+    [InlineData("0", 0)]
+    [InlineData("31", 31)]
+    public void A_critical_pair_is_a_number_or_searched(string text, int? pair) => Assert.Equal(pair, CriticalPair.Parse(text).Given);
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("find")]
+    [InlineData("")]
+    public void Other_critical_pairs_are_refused(string text) =>
+        Assert.Equal($"'{text}' is neither a whole number of at least 0 nor 'search'", Assert.Throws<UserException>(() => CriticalPair.Parse(text)).Message);
 
     [Fact]
     public void The_known_optimum_is_found()
@@ -120,7 +187,7 @@ public sealed class FactorSearchTests
     {
         var found = new FactorSearch(FactorSpace.LongRope(2, 1, 0), new FactorSearchSettings(), candidate => candidate.Hundredths[1])
             .Run([new FactorSeed("rope", [1, 1])]);
-        Assert.Equal("100/100+0", found.Best.ToString());
+        Assert.Equal("100/100+0@0", found.Best.ToString());
         Assert.InRange(found.Candidates, 200, 26 * 27 / 2); // pairs of factors from 1 to 1.25 in order
     }
 
