@@ -118,6 +118,31 @@ public sealed class ImportTests : IDisposable
         Assert.InRange(Math.Abs(ours.Average() - theirs.Average()), 0, ofTheMean);
     }
 
+    [Theory]
+    [InlineData("[2]")]
+    [InlineData("[7, 2]")]
+    [InlineData("[7, 2, 9]")]
+    public void A_generation_ends_at_the_same_tokens_there_and_when_read_back(string ends)
+    {
+        TinyCheckpoint.SaveWithTexts(folder, texts: 0);
+        folder.Write("model/generation_config.json", $$"""{"eos_token_id": {{ends}}}""");
+        var report = GgufExport.Write(folder["model"], folder["model.gguf"]);
+        using var llama = new LlamaCpp(folder["model.gguf"]);
+        int[] expected = [.. JsonNode.Parse(ends)!.AsArray().Select(id => (int)id!).Order()];
+        Assert.Equal(expected, llama.Ends);
+        using var opened = ModelFolder.Open(Exported.ReadBack(folder));
+        Assert.Equal(expected, opened.Checkpoint.EosTokenIds.Order());
+        Assert.DoesNotContain(report.Notes, note => note.Contains("end a generation", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void More_tokens_that_end_a_generation_than_a_file_names_are_said()
+    {
+        TinyCheckpoint.SaveWithTexts(folder, texts: 0);
+        folder.Write("model/generation_config.json", """{"eos_token_id": [2, 7, 9, 11]}""");
+        Assert.Contains(GgufExport.Write(folder["model"], folder["model.gguf"]).Notes, note => note.StartsWith("a GGUF file names three tokens that end a generation; llama.cpp goes on after '", StringComparison.Ordinal));
+    }
+
     public void Dispose() => folder.Dispose();
 
     private static JsonObject ConfigIn(string model) => JsonNode.Parse(File.ReadAllText(Path.Combine(model, "config.json")))!.AsObject();

@@ -30,6 +30,9 @@ internal sealed class LlamaCpp : IDisposable
     /// <summary>The file's metadata, as text.</summary>
     public IReadOnlyDictionary<string, string> Metadata => weights.Metadata;
 
+    /// <summary>The tokens that end a generation.</summary>
+    public IEnumerable<int> Ends => Enumerable.Range(0, weights.NativeHandle.Vocab.Count).Where(id => ((LLamaToken)id).IsEndOfGeneration(weights.NativeHandle.Vocab));
+
     /// <summary>The ids of a text; special tokens in it are found.</summary>
     public int[] Encode(string text, bool addSpecial) => Array.ConvertAll(weights.Tokenize(text, addSpecial, special: true, Encoding.UTF8), token => (int)token);
 

@@ -54,6 +54,9 @@ internal sealed class LocalHub : IDisposable
     /// <summary>Statuses that coming requests are answered with, before the usual.</summary>
     public ConcurrentQueue<int> Statuses { get; } = new();
 
+    /// <summary>Whether it sends a part where one is asked for, else the whole file.</summary>
+    public bool SendsParts { get; set; } = true;
+
     /// <summary>Changes the bytes that a download sends.</summary>
     public Func<byte[], byte[]> Altered { get; set; } = bytes => bytes;
 
@@ -171,6 +174,7 @@ internal sealed class LocalHub : IDisposable
 
     private void Body(NetworkStream stream, string method, int status, byte[] content, int from, params (string, string)[] headers)
     {
+        from = SendsParts ? from : 0;
         var body = method == "GET" ? Altered(content)[from..] : content;
         (string, string)[] all = from > 0 ? [.. headers, ("Content-Range", $"bytes {from}-{content.Length - 1}/{content.Length}")] : headers;
         var end = method == "GET" && BreakAfter.TryDequeue(out var most) ? Math.Min(most, body.Length) : body.Length;

@@ -18,7 +18,7 @@ internal static class CheckCommand
     /// <summary>The command around another check.</summary>
     internal static Command Create(Func<DeviceAndDtype, IRunDisplay, CancellationToken, CheckReport> check) => new Command(
         "check",
-        "Check this machine, without a model or data: every position method against its formulas in float64, speed, memory, resuming.")
+        "Check this machine, without a model or data: every position method and QLoRA against the formulas in float64, speed, memory, resuming.")
         {
             CommonOptions.Device,
             CommonOptions.Dtype,

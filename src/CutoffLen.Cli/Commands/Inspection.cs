@@ -24,22 +24,14 @@ internal static class Inspection
         using var opened = ModelFolder.Open(folder);
         var (checkpoint, config) = (opened.Checkpoint, opened.Config);
         return new Report(
-            checkpoint.Folder,
+            checkpoint.Source,
             opened.Adapters is { } adapters ? new Adapters(folder, adapters) : null,
-            new Files(checkpoint.FileCount, checkpoint.StoredBytes, Name(checkpoint.StoredDtype) + (checkpoint.Config.Quantization is null ? "" : " and nf4")),
+            new Files(checkpoint),
             new Architecture(config),
             opened.HasTokenizer ? new Tokenizer(opened.Tokenizer) : null,
             new Positions(config),
             new Theory(config));
     }
-
-    private static string Name(torch.ScalarType dtype) => dtype switch
-    {
-        torch.ScalarType.BFloat16 => "bf16",
-        torch.ScalarType.Float16 => "fp16",
-        torch.ScalarType.Float32 => "fp32",
-        _ => "fp64",
-    };
 
     /// <summary>Names and values for people.</summary>
     public static IReadOnlyList<(string Name, string Value)> Fields(Report report)
@@ -51,7 +43,7 @@ internal static class Inspection
             .. report.Adapters is { } adapters
                 ? new[] { ("adapters", $"{adapters.Folder}: rank {adapters.R} on {string.Join(", ", adapters.TargetModules)}{Whole(adapters)}, over the checkpoint") }
                 : [],
-            ("checkpoint", $"{report.Checkpoint}: {(report.Files is { } files ? $"{files.Count} file{(files.Count == 1 ? "" : "s")}, {Size(files.Bytes)}, {files.Dtype}" : "a configuration without weights")}"),
+            ("checkpoint", $"{report.Checkpoint}: {(report.Files is { } files ? $"{files.Tensors} tensors in {files.Count} file{(files.Count == 1 ? "" : "s")}, {Size(files.Bytes)}, {files.Dtype}" : "a configuration without weights")}"),
             ("model", $"{model.ModelType}, {model.Parameters:N0} parameters{tied}"),
             ("layers", $"{model.NumHiddenLayers} of width {model.HiddenSize}, MLP {model.IntermediateSize}{Biases(model)}"),
             ("heads", $"{model.NumAttentionHeads} for queries, {model.NumKeyValueHeads} for keys and values, dimension {model.HeadDim}{Rotated(model)}{Windows(model)}"),
@@ -106,7 +98,26 @@ internal static class Inspection
             : this(folder, adapters.R, adapters.Scale, adapters.TargetModules.Texts, adapters.ModulesToSave) { }
     }
 
-    public sealed record Files(int Count, long Bytes, string Dtype);
+    public sealed record Files(int Count, int Tensors, long Bytes, string Dtype)
+    {
+        public Files(HuggingFaceCheckpoint checkpoint)
+            : this(checkpoint.FileCount, checkpoint.Tensors.Count, checkpoint.StoredBytes, Types(checkpoint)) { }
+
+        private static string Types(HuggingFaceCheckpoint checkpoint)
+        {
+            string[] types = checkpoint.GgufTypes is { Count: > 0 } gguf ? [.. gguf]
+                : checkpoint.Config.Quantization is null ? [Name(checkpoint.StoredDtype)] : [Name(checkpoint.StoredDtype), "nf4"];
+            return types is [var one] ? one : $"{string.Join(", ", types[..^1])} and {types[^1]}";
+        }
+
+        private static string Name(torch.ScalarType dtype) => dtype switch
+        {
+            torch.ScalarType.BFloat16 => "bf16",
+            torch.ScalarType.Float16 => "fp16",
+            torch.ScalarType.Float32 => "fp32",
+            _ => "fp64",
+        };
+    }
 
     public sealed record Architecture(
         string ModelType,

@@ -2,6 +2,7 @@ using System.CommandLine;
 using CutoffLen.Cli.Interaction;
 using CutoffLen.Cli.Options;
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.PosGen;
 using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Files;
@@ -21,6 +22,7 @@ internal static class PosGenCommand
     private static readonly Option<int> TestLength = CommonOptions.Whole("--test-length", "Numbers of the other sequences.", 3, 1 << 20, 256);
     private static readonly Option<int> Train = CommonOptions.Whole("--train", "Training sequences.", 1, 10_000_000, 10_000);
     private static readonly Option<int> Test = CommonOptions.Whole("--test", "Sequences of validation, and as many of the test.", 1, 1_000_000, 1_000);
+    private static readonly Option<string?> Results = new("--out", "-o") { Description = "Folder for what was predicted; finished work in it is not redone.", HelpName = "DIR" };
     private static readonly Option<string> Out = new("--out", "-o") { Description = "Folder for train.jsonl, validation.jsonl, test.jsonl and model/.", HelpName = "DIR", Required = true };
 
     /// <summary>The command with its two verbs.</summary>
@@ -33,10 +35,10 @@ internal static class PosGenCommand
         .Runs((parsed, _) => Make(parsed)),
         new Command("accuracy", "Share of the numbers that models predict, within the trained length and beyond it.")
         {
-            EvaluationOptions.Models, EvaluationOptions.Ropes, Task, Modulus, Far, Near, Length, TestLength, Test,
+            EvaluationOptions.Models, EvaluationOptions.Ropes, Task, Modulus, Far, Near, Length, TestLength, Test, Results,
             CommonOptions.Device, CommonOptions.Dtype, CommonOptions.Attention, CommonOptions.Threads, CommonOptions.Json,
         }
-        .Runs(Accuracy),
+        .RunsOnEveryRank(Accuracy),
     };
 
     private static void Make(ParseResult parsed)
@@ -54,6 +56,7 @@ internal static class PosGenCommand
         var sequences = task.Sequences(parsed.GetValue(Test), parsed.GetValue(Test), testLength).ToList();
         var (specs, compute) = (parsed.Specs(), parsed.GetCompute());
         var display = new RunDisplay(parsed.Terminal());
+        using var log = parsed.GetValue(Results) is { } folder ? parsed.OpenLog(parsed.PrepareFolder(folder)) : new ResultLog();
         var measured = new List<(string Model, string Method, PosGenAccuracy Accuracy)>();
         foreach (var (session, name) in parsed.OpenModels(compute, interrupted))
         {
@@ -61,10 +64,16 @@ internal static class PosGenCommand
             {
                 var model = session.Under(session.Folder.Config.SetupFor(spec, testLength + 1));
                 using var scorer = new LlamaScorer(model.Model, model.Layers, model.Attention.Path);
+                var answers = session.Answers(model, log, parsed.Ranks(), interrupted);
                 var accuracy = display.Show($"{name} {model.Spec}", sequences.Count, steps => PosGenAccuracy.Measure(
-                    scorer.Likeliest, text => session.Folder.Tokenizer.Encode(text), task, sequences, length, new Steps(steps), interrupted));
+                    scorer.Likeliest, text => session.Folder.Tokenizer.Encode(text), task, sequences, length, answers, new Steps(steps)));
                 measured.Add((name, $"{model.Spec}", accuracy));
             }
+        }
+
+        if (parsed.Ranks().Rank > 0)
+        {
+            return; // rank 0 prints
         }
 
         if (parsed.GetValue(CommonOptions.Json))

@@ -75,9 +75,11 @@ internal static class EvaluationOptions
     public static ResultLog OpenLog(this ParseResult parsed, string folder) => new(Path.Combine(folder, RunFolder.ResultsFile), parsed.Ranks());
 
     /// <summary>Makes the folder of results.</summary>
-    public static string PrepareFolder(this ParseResult parsed)
+    public static string PrepareFolder(this ParseResult parsed) => parsed.PrepareFolder(parsed.GetValue(Out)!);
+
+    /// <summary>Makes a folder of results.</summary>
+    public static string PrepareFolder(this ParseResult parsed, string folder)
     {
-        var folder = parsed.GetValue(Out)!;
         parsed.Ranks().OnFirst(() =>
         {
             OutputFolder.Create(folder);

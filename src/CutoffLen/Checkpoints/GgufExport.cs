@@ -81,7 +81,7 @@ public static class GgufExport
             return;
         }
 
-        tokenizer.AddTo(metadata, config.BosTokenId, checkpoint.EosTokenIds.Count > 0 ? checkpoint.EosTokenIds[0] : null);
+        tokenizer.AddTo(metadata, config.BosTokenId, checkpoint.EosTokenIds);
     }
 
     private static GgufType StoredType(ScalarType dtype) => dtype switch

@@ -14,16 +14,16 @@ public static class GgufImport
     public static bool IsOne(string path) => GgufFile.IsOne(path);
 
     /// <summary>The folder of a file, made where the cache does not have it. Several processes may do so at once.</summary>
-    /// <exception cref="UserException">The file is damaged, or has something that is not read; or the cache cannot be written.</exception>
+    /// <exception cref="UserException">There is no such file, it is damaged, or has something that is not read; or the cache cannot be written.</exception>
     public static string Folder(string path)
     {
-        var file = GgufFile.Open(path);
-        var folder = GgufCache.FolderOf(file);
+        var folder = IsOne(path) ? GgufCache.FolderOf(path) : throw new UserException($"{path}: no such {GgufFile.Extension} file");
         if (Directory.Exists(folder))
         {
             return folder;
         }
 
+        var file = GgufFile.Open(path);
         var staged = Path.Combine(GgufCache.Root, Path.GetRandomFileName());
         try
         {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints.Gguf;
 using CutoffLen.Checkpoints.Safetensors;
 using CutoffLen.Common;
 using CutoffLen.Files;
@@ -27,6 +28,9 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     /// <summary>Where it is.</summary>
     public string Folder { get; }
 
+    /// <summary>The GGUF file that the folder was made of; else the folder.</summary>
+    public string Source => GgufCache.FileOf(Folder) ?? Folder;
+
     /// <summary>The architecture.</summary>
     public LlamaConfig Config { get; }
 
@@ -43,6 +47,9 @@ public sealed class HuggingFaceCheckpoint : IDisposable
     /// <summary>The type that most of the stored numbers have; of a quantized model the embedding's.</summary>
     public ScalarType StoredDtype => Config.Quantization is not null ? weights.Tensors[LlamaParameters.Embedding].Entry.Dtype : weights.Tensors.Values
         .GroupBy(tensor => tensor.Entry.Dtype, tensor => tensor.Entry.Bytes).MaxBy(bytes => bytes.Sum())!.Key;
+
+    /// <summary>llama.cpp's names of the types in a GGUF file, that of the most bytes first; none for safetensors.</summary>
+    public IReadOnlyList<string> GgufTypes => weights.GgufTypes;
 
     /// <summary>Bytes of the stored tensors.</summary>
     public long StoredBytes => weights.Bytes;

@@ -42,6 +42,9 @@ internal sealed class WeightFiles : IDisposable
     /// <summary>How many files there are.</summary>
     public int FileCount => files.Count;
 
+    /// <summary>The types of <see cref="GgufWeights.Types"/>; none for safetensors.</summary>
+    public IReadOnlyList<string> GgufTypes => files is [GgufWeights file] ? file.Types : [];
+
     /// <summary>Bytes of all tensors.</summary>
     public long Bytes => tensors.Values.Sum(tensor => tensor.Entry.Bytes);
 

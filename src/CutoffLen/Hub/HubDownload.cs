@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using CutoffLen.Common;
+using Serilog;
 
 namespace CutoffLen.Hub;
 
@@ -19,7 +20,9 @@ internal sealed class HubDownload
     private readonly HubRepository repository;
     private readonly string commit;
     private readonly IReadOnlyList<HubFile> files;
+    private readonly Lock reporting = new();
     private long done;
+    private long reported = -1;
 
     private HubDownload(HubClient client, HubCache cache, HubRepository repository, string commit, IReadOnlyList<HubFile> files) =>
         (this.client, this.cache, this.repository, this.commit, this.files) = (client, cache, repository, commit, files);
@@ -42,7 +45,7 @@ internal sealed class HubDownload
     }
 
     /// <summary>Downloads them.</summary>
-    /// <param name="progress">Told the bytes of all files that are here.</param>
+    /// <param name="progress">Told the bytes of all files that are here. It never steps back: what comes again is not counted twice.</param>
     /// <param name="stop">Ends it; the next download goes on from there.</param>
     /// <exception cref="UserException">What the hub refuses, a connection that keeps breaking, a wrong checksum, or a disk that does not take it.</exception>
     public async Task Run(IProgress<long>? progress, CancellationToken stop)
@@ -91,9 +94,11 @@ internal sealed class HubDownload
                     break;
                 }
 
-                Report(-stream.Length, progress);
-                stream.SetLength(0);
-                if (!isResumed)
+                if (isResumed)
+                {
+                    BeginAnew(file, stream, "what an earlier download left does not have its checksum", progress);
+                }
+                else
                 {
                     File.Delete(part);
                     throw new UserException($"{repository}: {file.Name}: the {file.Size} bytes that came do not have the checksum {file.Etag} that the hub says; try again");
@@ -115,8 +120,10 @@ internal sealed class HubDownload
         using var response = await client.Get(repository, commit, file.Name, stream.Length, stop).ConfigureAwait(false);
         if (response.StatusCode != HttpStatusCode.PartialContent)
         {
-            Report(-stream.Length, progress); // all of it comes
-            stream.SetLength(0);
+            if (stream.Length > 0)
+            {
+                BeginAnew(file, stream, "the hub sends no part of it", progress);
+            }
         }
         else if (response.Content.Headers.ContentRange?.From != stream.Length)
         {
@@ -160,5 +167,22 @@ internal sealed class HubDownload
         return Convert.ToHexStringLower(hash.GetHashAndReset()) == file.Etag;
     }
 
-    private void Report(long bytes, IProgress<long>? progress) => progress?.Report(Interlocked.Add(ref done, bytes));
+    private void BeginAnew(HubFile file, FileStream stream, string reason, IProgress<long>? progress)
+    {
+        Log.Warning("{Repository:l}: {File:l} is downloaded from its beginning again, {Bytes} bytes: {Reason:l}", repository, file.Name, stream.Length, reason);
+        Report(-stream.Length, progress);
+        stream.SetLength(0);
+    }
+
+    private void Report(long bytes, IProgress<long>? progress)
+    {
+        lock (reporting)
+        {
+            done += bytes;
+            if (done > reported)
+            {
+                progress?.Report(reported = done);
+            }
+        }
+    }
 }

@@ -65,9 +65,9 @@ public static class MemoryProbe
 
     private static TrainableModel OpenModel(RunConfig config, LlamaConfig model, PositionSetup positions, DeviceAndDtype compute)
     {
-        if (Directory.Exists(config.Model.Model) && Directory.EnumerateFiles(config.Model.Model, "*.safetensors").Any())
+        if (config.Model.Model is { } folder && !HuggingFaceCheckpoint.IsConfigurationAlone(folder))
         {
-            using var checkpoint = HuggingFaceCheckpoint.Open(config.Model.Model);
+            using var checkpoint = HuggingFaceCheckpoint.Open(folder);
             return FinetunePlan.LoadModel(config, model, checkpoint.Weights(compute.Device, compute.Dtype, model.Quantization), compute, FinetunePlan.EquationOf(positions));
         }
 

@@ -54,7 +54,7 @@ public sealed class EvalPplTests : IDisposable
     [Fact]
     public void Started_again_it_redoes_nothing()
     {
-        string[] more = ["--rope", "rope", "dynamic-ntk", "--protocol", "pi-s8", "--batch-tokens", "256", "--json"];
+        string[] more = ["--rope", "rope", "dynamic-ntk", "--protocol", "pi-s32", "--batch-tokens", "256", "--json"];
         Eval("run", more).Exits(0);
         var whole = File.ReadAllBytes(folder["run/results.jsonl"]);
         // A line that a kill cut short is measured again.

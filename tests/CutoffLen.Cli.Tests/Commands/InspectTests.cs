@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using CutoffLen.Checkpoints;
+using CutoffLen.Checkpoints.Gguf;
 
 namespace CutoffLen.Cli.Tests.Commands;
 
@@ -54,6 +56,27 @@ public sealed class InspectTests
         // A part of the weights is no configuration alone, but a download that broke off.
         folder.Write("model-00001-of-00002.safetensors", "");
         Assert.Contains("has neither model.safetensors nor model.safetensors.index.json", Cutoff.Run("inspect", folder.Root).Exits(1).Error);
+    }
+
+    [Fact]
+    public void A_gguf_file_is_named_with_its_own_types()
+    {
+        using var folder = new TemporaryFolder();
+        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
+        Environment.SetEnvironmentVariable("XDG_CACHE_HOME", folder["cache"]);
+        try
+        {
+            TinyCheckpoint.Save(folder["model"], TinyCheckpoint.Config with { HiddenSize = 32, HeadDim = 8, IntermediateSize = 64 });
+            GgufExport.Write(folder["model"], folder["tiny.gguf"], GgufType.Q8);
+            // 9 tensors of each layer, the embedding, the last norm, the head: 20,992 numbers in blocks of 34 bytes, and 160 in float32.
+            Assert.Contains($"checkpoint  {folder["tiny.gguf"]}: 21 tensors in 1 file, 22.4 KiB, q8_0 and f32\n", Cutoff.Run("inspect", folder["tiny.gguf"]).Exits(0).Output);
+            GgufExport.Write(folder["model"], folder["tiny.gguf"], GgufType.BF16);
+            Assert.Equal("bf16 and f32", (string)JsonNode.Parse(Cutoff.Run("inspect", folder["tiny.gguf"], "--json").Exits(0).Output)!["files"]!["dtype"]!);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("XDG_CACHE_HOME", cache);
+        }
     }
 
     [Theory]

@@ -17,7 +17,10 @@ public sealed class PosGenTests : IDisposable
         var json = JsonNode.Parse(Cutoff.Run([.. measure, "--json"]).Exits(0).Output)!;
         Assert.Equal(["rope", "rope+resonance"], json["results"]!.AsArray().Select(result => (string)result!["method"]!));
         Assert.All(json["results"]!.AsArray(), result => Assert.InRange((double)result!["beyond"]!["share"]!, 0.05, 0.5));
-        Assert.Contains("rope+resonance", Cutoff.Run(measure).Exits(0).Output);
+        Assert.Contains("rope+resonance", Cutoff.Run([.. measure, "--out", folder["results"]]).Exits(0).Output);
+        var kept = File.ReadAllText(folder["results/results.jsonl"]);
+        Assert.Equal(json["results"]!.ToJsonString(), JsonNode.Parse(Cutoff.Run([.. measure, "--out", folder["results"], "--json"]).Exits(0).Output)!["results"]!.ToJsonString());
+        Assert.Equal(kept, File.ReadAllText(folder["results/results.jsonl"]));
         Assert.Contains("--test-length 8: has to be more than --length 64", Cutoff.Run("posgen", "make", "--test-length", "8", "--out", folder["x"]).Exits(1).Error);
         Assert.False(Directory.Exists(folder["x"]));
     }

@@ -47,6 +47,17 @@ public sealed class SharedMeasurementTests : IDisposable
     }
 
     [MpiFact]
+    public void PosGen_is_predicted_as_by_one_rank_and_printed_once()
+    {
+        string[] task = ["--length", "8", "--test-length", "12", "--test", "40"];
+        Cutoff.Run(["posgen", "make", .. task, "--train", "1", "--out", run["posgen"]]).Exits(0);
+        Cutoff.Run("init", "--config", run["posgen/model"], "--out", run["posgen/init"]).Exits(0);
+        string[] measure = ["posgen", "accuracy", "--model", run["posgen/init"], .. task, "--dtype", "fp32", "--device", "cpu", "--threads", "1", "--json"];
+        Assert.Equal(Cutoff.Run(measure).Exits(0).Output, Mpirun.Run(2, [.. measure, "--out", run["posgen/two"]]).Exits(0).Output);
+        Assert.Equal(3, File.ReadAllLines(run["posgen/two/results.jsonl"]).Length); // batches
+    }
+
+    [MpiFact]
     public void A_sweep_has_the_cells_of_one_rank_and_its_runs_are_the_same_bit_by_bit()
     {
         run.Write("sweep.yaml", $"""

@@ -3,8 +3,8 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using CutoffLen.Models.Llama;
+using CutoffLen.Runs.Check;
 using CutoffLen.Tests.Checkpoints.Adapters;
-using CutoffLen.Tests.Models.Llama;
 
 namespace CutoffLen.Tests.Checkpoints;
 

@@ -1,6 +1,9 @@
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
+using CutoffLen.Distributed;
+using CutoffLen.Evaluation;
 using CutoffLen.Evaluation.PosGen;
+using CutoffLen.Tests.Distributed;
 using CutoffLen.Tokenization;
 
 namespace CutoffLen.Tests.Evaluation;
@@ -72,10 +75,7 @@ public sealed class PosGenTests
     {
         var task = new PosGenTask(PosGenFamily.Recurrent);
         var sequences = task.Sequences(0, 20, 40).ToList();
-        // Right up to number 15 in every sequence, and in every second one up to number 29.
-        var accuracy = PosGenAccuracy.Measure(
-            rows => [.. rows.Select(row => row.Select((_, n) => n + 1 < row.Length && n < (row.Sum() % 2 == 0 ? 16 : 30) ? row[n + 1] : -1).ToArray())],
-            text => [99, .. text.Select(letter => (int)letter)], task, sequences, trained: 16);
+        var accuracy = Measure(Knows, task, sequences);
         Assert.Equal(1, accuracy.Inside.Share);
         var longer = sequences.Count(numbers => (99 + PosGenText.Of(numbers).Sum(letter => letter)) % 2 != 0);
         Assert.InRange(longer, 1, 19);
@@ -83,6 +83,72 @@ public sealed class PosGenTests
         Assert.True(accuracy.Beyond.Interval!.Value.Low < accuracy.Beyond.Share && accuracy.Beyond.Interval.Value.High > accuracy.Beyond.Share);
         Assert.Equal([0, 0, 0, 0, 1], accuracy.ByPosition.Take(5));
         Assert.Equal([longer / 20.0, 0], accuracy.ByPosition.Skip(29).Take(2));
-        Assert.Contains("41 tokens", Assert.Throws<UserException>(() => PosGenAccuracy.Measure(_ => [], text => text.Length == 0 ? [] : new int[41], task, sequences, 16)).Message);
+        Assert.Contains("41 tokens", Assert.Throws<UserException>(() => Measure(_ => [], task, sequences, encode: text => text.Length == 0 ? [] : new int[41])).Message);
+    }
+
+    [Fact]
+    public void Batches_are_predicted_once_and_ranks_share_them()
+    {
+        var task = new PosGenTask(PosGenFamily.Recurrent);
+        var sequences = task.Sequences(0, 70, 40).ToList(); // 5 batches
+        var expected = Measure(Knows, task, sequences);
+        using var folder = new TemporaryFolder();
+        using var stop = new CancellationTokenSource();
+        var asked = 0;
+        int[][] Ask(IReadOnlyList<int[]> rows)
+        {
+            if (++asked == 2)
+            {
+                stop.Cancel();
+            }
+
+            return Knows(rows);
+        }
+
+        using (var log = new ResultLog(folder["results.jsonl"]))
+        {
+            Assert.Throws<OperationCanceledException>(() => Measure(Ask, task, sequences, log, cancel: stop.Token));
+        }
+
+        using (var log = new ResultLog(folder["results.jsonl"]))
+        {
+            Same(expected, Measure(Ask, task, sequences, log));
+            Assert.Equal(5, asked);
+            Same(expected, Measure(_ => throw new InvalidOperationException(), task, sequences, log));
+            // What is given decides what is counted.
+            Measure(Ask, task with { Near = 4 }, sequences, log);
+            Assert.Equal(10, asked);
+        }
+
+        var askedBy = new int[2];
+        var results = ThreadCollectives.Run(2, ranks => Measure(
+            rows =>
+            {
+                askedBy[ranks.Rank]++;
+                return Knows(rows);
+            },
+            task, sequences, ranks: ranks));
+        Assert.Equal([3, 2], askedBy);
+        Assert.All(results, result => Same(expected, result));
+    }
+
+    /// <summary>Right up to number 15 in every sequence, and in every second one up to number 29.</summary>
+    private static int[][] Knows(IReadOnlyList<int[]> rows) =>
+        [.. rows.Select(row => row.Select((_, n) => n + 1 < row.Length && n < (row.Sum() % 2 == 0 ? 16 : 30) ? row[n + 1] : -1).ToArray())];
+
+    private static PosGenAccuracy Measure(
+        Func<IReadOnlyList<int[]>, int[][]> predict, PosGenTask task, IReadOnlyList<int[]> sequences, ResultLog? log = null, Func<string, int[]>? encode = null,
+        ICollectives? ranks = null, CancellationToken cancel = default)
+    {
+        using var memory = new ResultLog();
+        return PosGenAccuracy.Measure(
+            predict, encode ?? (text => [99, .. text.Select(letter => (int)letter)]), task, sequences, trained: 16,
+            new SharedAnswers(new RunKey("5f1c", "rope", "Float32", "cpu", 0), log ?? memory, ranks, cancel));
+    }
+
+    private static void Same(PosGenAccuracy expected, PosGenAccuracy actual)
+    {
+        Assert.Equal((expected.Inside, expected.Beyond), (actual.Inside, actual.Beyond));
+        Assert.Equal(expected.ByPosition, actual.ByPosition);
     }
 }

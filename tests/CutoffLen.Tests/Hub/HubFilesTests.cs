@@ -286,6 +286,24 @@ public sealed class HubFilesTests : IDisposable
         Assert.Equal([1.0, 1.0], seen.Where(step => step.Share >= 1).Select(step => Math.Round(step.Share, 9))); // settings, weights
     }
 
+    [Theory]
+    [InlineData(false, true)] // a part of other bytes
+    [InlineData(true, false)] // a hub that sends no parts
+    public void Progress_does_not_step_back_where_a_file_comes_from_its_beginning_again(bool isRightPart, bool sendsParts)
+    {
+        AddModel();
+        Files().Model("org/tiny", weights: false);
+        var content = hub.Files["model.safetensors"];
+        folder.Write($"{Repository}/blobs/{hub.EtagOf(content)}.incomplete", isRightPart ? content[..1234] : new byte[1234]);
+        hub.SendsParts = sendsParts;
+        var shares = new List<double>();
+        var path = Files(display: new RunProgress((_, share, _) => shares.Add(share))).Model("org/tiny");
+        Assert.Equal(content, File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
+        Assert.Equal(shares.Distinct().Order(), shares);
+        Assert.Equal(1234.0 / content.Length, shares[0], 9);
+        Assert.Equal(1, shares[^1], 9);
+    }
+
     [Fact]
     public void Data_is_named_by_file_or_glob_and_a_configuration_keeps_the_commit()
     {

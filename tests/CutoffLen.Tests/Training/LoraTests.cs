@@ -7,6 +7,7 @@ using CutoffLen.Models.Attention;
 using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
+using CutoffLen.Runs.Check;
 using CutoffLen.Tests.Models;
 using CutoffLen.Training;
 using static TorchSharp.torch;
@@ -60,7 +61,7 @@ public sealed class LoraTests
         var (method, positions) = (new RopeMethod(config.Positions), TokenPositions.Sequential(40));
         using var drop = model.Adapters!.Dropout.For(3, 1);
 
-        var expected = new AdaptedReference(model).Run(method, positions, tokens, targets).Gradients;
+        var expected = new AdaptedReference(model, model.Weights()).Run(method, positions, tokens, targets).Gradients;
 
         using var plan = AttentionPlan.Create(method, positions, config, CPU);
         model.Backprop(recompute).Run(tokens, targets, plan, 1.0 / 80);

@@ -8,11 +8,11 @@ using CutoffLen.Models.Llama;
 using CutoffLen.Positions;
 using CutoffLen.Positions.Methods;
 using CutoffLen.Runs;
+using CutoffLen.Runs.Check;
 using CutoffLen.Tests.Checkpoints;
 using CutoffLen.Tests.Checkpoints.Adapters;
 using CutoffLen.Tests.Models;
 using CutoffLen.Tests.Models.Families;
-using CutoffLen.Tests.Models.Llama;
 using CutoffLen.Training;
 using static TorchSharp.torch;
 

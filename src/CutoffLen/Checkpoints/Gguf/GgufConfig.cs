@@ -25,6 +25,9 @@ internal sealed class GgufConfig
 
     private static readonly string[] Architectures = ["llama", "qwen2", "qwen3", "smollm3", "mistral3"];
 
+    // llama.cpp ends a generation at EOS, EOT (end of turn) and EOM (end of message) alike: special_eog_ids in llama-vocab.cpp.
+    private static readonly string[] Ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+
     /// <summary>Keys with the same meaning.</summary>
     private static readonly (string Gguf, string HuggingFace)[] Same =
     [
@@ -93,7 +96,12 @@ internal sealed class GgufConfig
 
         json["tie_word_embeddings"] = Tensor("output.weight") is null;
         json["bos_token_id"] = file.Value<long?>("tokenizer.ggml.bos_token_id");
-        json["eos_token_id"] = file.Value<long?>("tokenizer.ggml.eos_token_id");
+        json["eos_token_id"] = Ends.Select(file.Value<long?>).OfType<long>().Distinct().Select(id => (JsonNode)id).ToList() switch
+        {
+            [] => null,
+            [var one] => one,
+            var several => new JsonArray([.. several]),
+        };
         json["rope_scaling"] = Scaling(json, beta);
         Check(Number("attention.value_length"), "attention.value_length", json["head_dim"]);
         Check(Number("rope.dimension_count"), "rope.dimension_count", json["head_dim"]);

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using CutoffLen.Common;
 using CutoffLen.Files;
@@ -20,8 +19,7 @@ internal sealed record GgufEntry(string Name, long[] Shape, GgufType Type, long 
 /// <param name="Path">The file.</param>
 /// <param name="Values">The keys. A value is a long, double, bool or string, or a list as double[] or string[].</param>
 /// <param name="Tensors">The tensors in the order of their bytes.</param>
-/// <param name="HeaderHash">SHA-256 of keys, names and places, in hexadecimal.</param>
-internal sealed record GgufFile(string Path, IReadOnlyDictionary<string, object> Values, IReadOnlyList<GgufEntry> Tensors, string HeaderHash)
+internal sealed record GgufFile(string Path, IReadOnlyDictionary<string, object> Values, IReadOnlyList<GgufEntry> Tensors)
 {
     /// <summary>How the names of such files end.</summary>
     public const string Extension = ".gguf";
@@ -38,10 +36,7 @@ internal sealed record GgufFile(string Path, IReadOnlyDictionary<string, object>
             var length = JsonFile.LengthOf(path);
             using var reader = new BinaryReader(File.OpenRead(path));
             var (values, tensors) = new GgufHeaderParser(path, reader, length).Read();
-            var header = new byte[reader.BaseStream.Position];
-            reader.BaseStream.Position = 0;
-            reader.BaseStream.ReadExactly(header);
-            return new GgufFile(path, values, tensors, Convert.ToHexStringLower(SHA256.HashData(header)));
+            return new GgufFile(path, values, tensors);
         }
         catch (EndOfStreamException fault)
         {

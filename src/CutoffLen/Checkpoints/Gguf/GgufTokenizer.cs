@@ -70,8 +70,8 @@ internal sealed class GgufTokenizer
     /// <summary>Adds its keys.</summary>
     /// <param name="metadata">The file's.</param>
     /// <param name="modelBos">The model's BOS, where the tokenizer names none and puts none before a text.</param>
-    /// <param name="modelEos">The model's EOS, likewise.</param>
-    public void AddTo(GgufMetadata metadata, int? modelBos, int? modelEos)
+    /// <param name="modelEnds">The tokens that end the model's texts. The first is EOS where the tokenizer names none.</param>
+    public void AddTo(GgufMetadata metadata, int? modelBos, IReadOnlyList<int> modelEnds)
     {
         metadata.Add("tokenizer.ggml.model", preTokenizer is null ? "llama" : "gpt2");
         metadata.Add("tokenizer.ggml.pre", preTokenizer ?? "default");
@@ -88,8 +88,19 @@ internal sealed class GgufTokenizer
         }
 
         var special = tokenizer.SpecialTokens;
-        var (bos, eos) = (special.Bos ?? Only(special.Before) ?? modelBos, special.Eos ?? Only(special.After) ?? modelEos);
-        foreach (var (name, id) in new[] { ("bos", bos), ("eos", eos), ("unknown", Find(settings.Unknown) ?? Find(kinds, Kind.Unknown)), ("padding", Find(settings.Padding)) })
+        var (bos, eos) = (special.Bos ?? Only(special.Before) ?? modelBos, special.Eos ?? Only(special.After) ?? (modelEnds is [var first, ..] ? first : null));
+        // llama.cpp ends a generation at each of the three, and knows no others by id.
+        int?[] others = [.. modelEnds.Distinct().Where(id => id != eos)];
+        if (others.Length > 2)
+        {
+            notes.Add($"a GGUF file names three tokens that end a generation; llama.cpp goes on after {string.Join(", ", others.Skip(2).Select(id => JsonFile.Show(tokens[id!.Value])))}, unless it knows their texts");
+        }
+
+        foreach (var (name, id) in new[]
+        {
+            ("bos", bos), ("eos", eos), ("eot", others.ElementAtOrDefault(0)), ("eom", others.ElementAtOrDefault(1)),
+            ("unknown", Find(settings.Unknown) ?? Find(kinds, Kind.Unknown)), ("padding", Find(settings.Padding)),
+        })
         {
             if (id < tokens.Length)
             {

@@ -36,6 +36,10 @@ internal sealed class GgufWeights : ITensorFile
     /// <inheritdoc/>
     public string Path => stored.Path;
 
+    /// <summary>llama.cpp's names of the types in which the weights are stored, that of the most bytes first.</summary>
+    public IReadOnlyList<string> Types =>
+        [.. byName.Values.GroupBy(tensor => tensor.Stored.Type, tensor => tensor.Stored.Bytes).OrderByDescending(bytes => bytes.Sum()).Select(bytes => bytes.Key.Name())];
+
     /// <inheritdoc/>
     public IReadOnlyList<SafetensorsEntry> Tensors { get; }
 

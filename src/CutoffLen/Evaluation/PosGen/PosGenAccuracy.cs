@@ -1,4 +1,5 @@
 using CutoffLen.Common;
+using CutoffLen.Evaluation.Scoring;
 using CutoffLen.Evaluation.Statistics;
 
 namespace CutoffLen.Evaluation.PosGen;
@@ -20,17 +21,17 @@ public sealed record PosGenAccuracy(PosGenShare Inside, PosGenShare Beyond, IRea
     private const int BatchRows = 16;
 
     /// <summary>Measures a model.</summary>
-    /// <param name="predict">The likeliest token after each token of rows, as <see cref="Scoring.LlamaScorer.Likeliest"/> gives it.</param>
+    /// <param name="predict">The likeliest token after each token of rows, as <see cref="LlamaScorer.Likeliest"/> gives it.</param>
     /// <param name="encode">Tokens of a text, with the special tokens before it.</param>
     /// <param name="task">The task.</param>
     /// <param name="sequences">Its sequences, of equal length.</param>
     /// <param name="trained">Numbers of a training sequence.</param>
+    /// <param name="answers">Keeps what was predicted and shares the batches among ranks.</param>
     /// <param name="progress">Told how many sequences are done.</param>
-    /// <param name="cancel">Stops it between batches.</param>
     /// <exception cref="UserException">A number is not one token of the model's.</exception>
     public static PosGenAccuracy Measure(
-        Func<IReadOnlyList<int[]>, int[][]> predict, Func<string, int[]> encode, PosGenTask task, IReadOnlyList<int[]> sequences, int trained,
-        IProgress<int>? progress = null, CancellationToken cancel = default)
+        Func<IReadOnlyList<int[]>, int[][]> predict, Func<string, int[]> encode, PosGenTask task, IReadOnlyList<int[]> sequences, int trained, SharedAnswers answers,
+        IProgress<int>? progress = null)
     {
         var length = sequences[0].Length;
         var before = encode("").Length;
@@ -41,22 +42,32 @@ public sealed record PosGenAccuracy(PosGenShare Inside, PosGenShare Beyond, IRea
         }
 
         var right = new List<bool[]>();
-        foreach (var batch in rows.Chunk(BatchRows))
+        var name = $"posgen, {length} numbers of which {task.Seeds} are given";
+        foreach (var (batch, answer) in answers.To(rows.Chunk(BatchRows).Select((batch, number) => new Batch(number, batch)), batch => (batch.Identity, name), Predict))
         {
-            cancel.ThrowIfCancellationRequested();
-            var predicted = predict(batch);
-            right.AddRange(batch.Zip(predicted, (row, likeliest) =>
-                Enumerable.Range(0, length).Select(n => n >= task.Seeds && likeliest[before + n - 1] == row[before + n]).ToArray()));
+            right.AddRange(answer.NumbersOf(batch.Rows.Length * length).Select(number => number != 0).Chunk(length));
             progress?.Report(right.Count);
         }
 
         var bootstrap = new Bootstrap(right.Count);
         return new(Share(task.Seeds, trained), Share(trained, length), [.. Enumerable.Range(0, length).Select(n => right.Average(row => row[n] ? 1.0 : 0))]);
 
+        // Logged for each number of the batch: 1 where it was predicted, else 0.
+        LoggedAnswer Predict(Batch batch) => new(batch.Identity, name, length, batch.Number, [], "")
+        {
+            Numbers = [.. batch.Rows.Zip(predict(batch.Rows)).SelectMany(pair => Enumerable.Range(0, length)
+                .Select(n => n >= task.Seeds && pair.Second[before + n - 1] == pair.First[before + n] ? 1 : 0))],
+        };
+
         PosGenShare Share(int from, int to)
         {
             Ratio[] units = [.. right.Select(row => new Ratio(row[from..to].Count(isRight => isRight), to - from))];
             return new(Ratio.Of(units), bootstrap.OfRatio(units));
         }
+    }
+
+    private sealed record Batch(int Number, int[][] Rows)
+    {
+        public string Identity { get; } = EvaluationDocument.IdentityOf([.. Rows.SelectMany(row => row)]);
     }
 }

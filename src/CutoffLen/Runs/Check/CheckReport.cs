@@ -23,7 +23,7 @@ public sealed record MemoryComparison(int Cutoff, long PlannedBytes, long Measur
 }
 
 /// <summary>What a check found.</summary>
-/// <param name="Methods">The errors of each position method, path and row.</param>
+/// <param name="Methods">The errors of each position method, path and row, and of adapters on weights in 4 bits.</param>
 /// <param name="Parameters">Parameters of the model whose speed and memory were measured.</param>
 /// <param name="Speed">Attention path and speed by length.</param>
 /// <param name="Memory">Planned and measured memory.</param>

@@ -52,8 +52,8 @@ public sealed record CheckSettings(IReadOnlyList<string> Specs, LlamaConfig Mode
 }
 
 /// <summary>
-/// Checks a machine without a model or data of the user. Does every position method compute what its formulas say? How fast
-/// are training and scoring? Is memory as planned, and resuming exact?
+/// Checks a machine without a model or data of the user. Do every position method, and adapters on weights in 4 bits, compute
+/// what the formulas say? How fast are training and scoring? Is memory as planned, and resuming exact?
 /// </summary>
 public static class MachineCheck
 {
@@ -65,7 +65,7 @@ public static class MachineCheck
     public static CheckReport Run(DeviceAndDtype compute, CheckSettings? settings = null, IRunDisplay? display = null, CancellationToken stop = default)
     {
         var run = settings ?? CheckSettings.For(compute);
-        return (display ?? RunProgress.None).Show("check", run.Specs.Count + run.Lengths.Count + 2, progress =>
+        return (display ?? RunProgress.None).Show("check", run.Specs.Count + run.Lengths.Count + 3, progress =>
         {
             var done = 0;
             // Memory first: a process that computed before holds memory that a training run does not need.
@@ -73,6 +73,7 @@ public static class MachineCheck
             using var scope = NewDisposeScope();
             using var methods = new MethodCheck(compute);
             var errors = run.Specs.SelectMany(spec => Next(spec, () => methods.Of(spec))).ToList();
+            errors.Add(Next(MethodCheck.AdaptersName, methods.OfAdapters));
             using var speed = new SpeedCheck(compute, run.Model, run.Seconds);
             var speeds = run.Lengths.Select(length => Next($"speed at {length}", () => speed.At(length, stop))).ToList();
             var resume = Next("resume", () => ResumeCheck.Run(compute, stop));

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Hardware;
 using CutoffLen.Models.Attention;
@@ -8,6 +9,7 @@ using CutoffLen.Positions.Methods;
 using CutoffLen.Positions.Spec;
 using CutoffLen.Training;
 using TorchSharp;
+using static CutoffLen.Hardware.KeptScalars;
 using static TorchSharp.torch;
 
 namespace CutoffLen.Runs.Check;
@@ -53,7 +55,7 @@ public sealed record MethodError(string Method, string Attention, bool Packed, d
 /// <summary>
 /// Runs position methods forward and backward on a device, and compares with <see cref="DenseReference"/>. The network is
 /// small and has grouped query heads. Rows are longer than a tile of attention and no multiple of it. They are several
-/// times the native length, so that every method has an effect.
+/// times the native length, so that every method has an effect. Adapters on weights in 4 bits are compared in the same way.
 /// </summary>
 internal sealed class MethodCheck : IDisposable
 {
@@ -66,8 +68,13 @@ internal sealed class MethodCheck : IDisposable
     /// </summary>
     public const double BFloat16Bound = 6e-2;
 
+    /// <summary>What the check of adapters is called.</summary>
+    public const string AdaptersName = "QLoRA (nf4)";
+
     private const int Batch = 2;
     private const int HeadDim = 64;
+
+    private static readonly AdapterConfig Adapters = new(4, 16, 0, ModuleSelection.Of(["all-linear"]), [], false);
 
     private readonly DeviceAndDtype compute;
     private readonly DenseReference reference;
@@ -84,10 +91,9 @@ internal sealed class MethodCheck : IDisposable
         length = BlockSize.For(compute.Device).MostRows + 45;
         tokens = Draw("tokens");
         targets = Draw("targets");
-        // The reference has the weights as the device has them, rounded to its dtype.
-        var weights = InitialWeights.Draw(Model, 1).Select(weight => (weight.Name, Tensor: weight.Tensor.to(compute.Dtype))).ToList();
-        reference = new DenseReference(Model, weights);
-        model = TrainableModel.Full(Model, (name, _) => weights.Find(weight => weight.Name == name).Tensor, compute.Dtype, compute.Device);
+        var weights = Weights();
+        reference = new DenseReference(Model, weights.Select(weight => (weight.Key, weight.Value)));
+        model = TrainableModel.Full(Model, (name, _) => weights[name], compute.Dtype, compute.Device);
         backprop = model.Backprop(Recompute.None);
 
         Tensor Draw(string purpose)
@@ -128,6 +134,36 @@ internal sealed class MethodCheck : IDisposable
         return Compare(NameOf(PositionMethods.Parse(spec)), layers, layers);
     }
 
+    /// <summary>
+    /// The error of adapters on projections in 4 bits (QLoRA), whose weights have no gradients. The formulas have the numbers that plain arithmetic
+    /// quantizes and dequantizes the same weights to.
+    /// </summary>
+    public MethodError OfAdapters() => OfAdapters(weight =>
+    {
+        using var values = weight.to(ScalarType.Float32);
+        return tensor(PlainNf4.Quantize(values.data<float>().ToArray(), Nf4Weight.BlockSize, nested: true).Dequantize(Nf4Weight.BlockSize)).view(weight.shape).to(weight.dtype);
+    });
+
+    /// <summary>The same against other numbers of the projections.</summary>
+    internal MethodError OfAdapters(Func<Tensor, Tensor> numbers)
+    {
+        using var scope = NewDisposeScope();
+        var weights = Weights();
+        using var adapted = TrainableModel.Lora(
+            Model with { Quantization = Quantization.Nf4 }, Nf4Weight.Source((name, _) => weights[name].to(compute.Device, copy: true)), compute.Dtype, compute.Device, Adapters, seed: 1);
+        using (no_grad())
+        {
+            using var generator = new Generator(1);
+            adapted.Parameters.Values.copy_(randn(adapted.Parameters.Values.shape, generator: generator).mul_(Kept(0.1))); // B of new adapters is zero
+        }
+
+        var (layers, positions) = (LayersOf(RopeMethod.Entry.Name), TokenPositions.Sequential(length));
+        var plain = weights.Select(weight => (weight.Key, LlamaParameters.IsProjection(weight.Key, weight.Value.shape) ? numbers(weight.Value) : weight.Value));
+        var pass = new AdaptedReference(adapted, plain).Run(layers, positions, tokens, targets);
+        var trained = pass with { Gradients = pass.Gradients.Where(gradient => adapted.Parameters.Contains(gradient.Key)).ToDictionary() };
+        return ErrorOn(AttentionPath.Blocked, AdaptersName, layers, positions, trained, adapted, adapted.Backprop(Recompute.None))!;
+    }
+
     /// <summary>The errors of methods, by layer, against the formulas of what they should be.</summary>
     internal IReadOnlyList<MethodError> Compare(string name, LayerPlan layers, LayerPlan expected)
     {
@@ -138,7 +174,7 @@ internal sealed class MethodCheck : IDisposable
             var pass = reference.Run(expected, positions, tokens, targets);
             foreach (var path in Enum.GetValues<AttentionPath>())
             {
-                if (ErrorOn(path, name, layers, positions, pass) is { } error)
+                if (ErrorOn(path, name, layers, positions, pass, model, backprop) is { } error)
                 {
                     errors.Add(error);
                 }
@@ -163,8 +199,12 @@ internal sealed class MethodCheck : IDisposable
     /// <inheritdoc/>
     public void Dispose() => model.Dispose();
 
+    /// <summary>New weights by name, rounded to the device's dtype, in the current scope.</summary>
+    private Dictionary<string, Tensor> Weights() => InitialWeights.Draw(Model, 1).ToDictionary(weight => weight.Name, weight => weight.Tensor.to(compute.Dtype));
+
     /// <summary>Null where the path does not support the method.</summary>
-    private MethodError? ErrorOn(AttentionPath path, string name, LayerPlan layers, TokenPositions positions, DensePass expected)
+    private MethodError? ErrorOn(
+        AttentionPath path, string name, LayerPlan layers, TokenPositions positions, DensePass expected, TrainableModel model, LayerwiseBackprop backprop)
     {
         if (path == AttentionPath.Sdpa && !AttentionChoice.HasFusedKernels(compute.Device.type == DeviceType.CUDA, compute.Dtype))
         {

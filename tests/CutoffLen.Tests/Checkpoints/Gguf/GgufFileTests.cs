@@ -34,6 +34,11 @@ public sealed class GgufFileTests : IDisposable
         Assert.Equal(made, GgufImport.Folder(folder["x.gguf"]));
         Assert.Equal(DateTime.UnixEpoch, File.GetLastWriteTimeUtc(Path.Combine(made, "config.json")));
 
+        // A file that was written since is read anew.
+        BinaryPrimitives.WriteInt32LittleEndian(whole.AsSpan(After("llama.context_length", 4)), 32);
+        File.WriteAllBytes(folder["x.gguf"], whole);
+        Assert.Equal((64, 32), (ContextIn(made), ContextIn(GgufImport.Folder(folder["x.gguf"]))));
+
         // Weights that are cut off later are found when it is opened.
         File.WriteAllBytes(folder["x.gguf"], whole[..^40]);
         Assert.StartsWith($"{folder["x.gguf"]}: tensor 'output.weight' has", Assert.Throws<UserException>(() => ModelFolder.Open(GgufImport.Folder(folder["x.gguf"]))).Message, StringComparison.Ordinal);
@@ -68,10 +73,9 @@ public sealed class GgufFileTests : IDisposable
     [MemberData(nameof(Damages))]
     public void Damage_is_named(string name, int after, long value, int bytes, string expected)
     {
-        var at = whole.AsSpan().IndexOf(Encoding.UTF8.GetBytes(name)) + name.Length + after;
         Span<byte> number = stackalloc byte[sizeof(long)];
         BinaryPrimitives.WriteInt64LittleEndian(number, value);
-        number[..bytes].CopyTo(whole.AsSpan(at));
+        number[..bytes].CopyTo(whole.AsSpan(After(name, after)));
         AssertRefused(whole, expected);
     }
 
@@ -100,6 +104,11 @@ public sealed class GgufFileTests : IDisposable
         Environment.SetEnvironmentVariable("XDG_CACHE_HOME", cache);
         folder.Dispose();
     }
+
+    /// <summary>So many bytes behind a name in the file.</summary>
+    private int After(string name, int bytes) => whole.AsSpan().IndexOf(Encoding.UTF8.GetBytes(name)) + name.Length + bytes;
+
+    private static int ContextIn(string made) => HuggingFaceCheckpoint.ReadConfig(made, out _).MaxPositionEmbeddings;
 
     private void AssertRefused(byte[] file, string expected)
     {

@@ -1,4 +1,5 @@
 using CutoffLen.Models.Llama;
+using CutoffLen.Runs.Check;
 using TorchSharp;
 using static TorchSharp.torch;
 

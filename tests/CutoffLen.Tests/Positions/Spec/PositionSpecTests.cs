@@ -216,7 +216,8 @@ public sealed class PositionSpecTests
         return key.Kind switch
         {
             SpecKeyKind.Number => number.Select(value => key.Name == "seed" ? $"{key.Name}=7" : $"{key.Name}={value}"),
-            SpecKeyKind.Tokens => Gen.Choose((int)ends[0], 300).Select(value => $"{key.Name}={value}"),
+            // CLEX integrates max_factor / time_dt steps of as many units: 300 of all would take seconds.
+            SpecKeyKind.Tokens => Gen.Choose((int)ends[0], key.Name == "param_factor" ? 4 : 300).Select(value => $"{key.Name}={value}"),
             SpecKeyKind.Flag => Gen.Elements("true", "false").Select(value => $"{key.Name}={value}"),
             SpecKeyKind.Numbers => Gen.ListOf(number, 4).Select(values => $"{key.Name}={string.Join('/', values)}"),
             _ => Gen.Elements(key.Allowed["one of ".Length..].Split(", ")).Select(value => $"{key.Name}={value}"),

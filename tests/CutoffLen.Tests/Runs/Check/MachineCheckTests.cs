@@ -21,7 +21,7 @@ public sealed class MachineCheckTests
 
         Assert.Empty(report.Methods.Where(error => error.IsOff).Select(error => error.Describe()));
         Assert.Equal(
-            ["rope blocked", "rope sdpa", "rope blocked packed", "rope sdpa packed", "dca blocked", "dca blocked packed"],
+            ["rope blocked", "rope sdpa", "rope blocked packed", "rope sdpa packed", "dca blocked", "dca blocked packed", "QLoRA (nf4) blocked"],
             report.Methods.Select(error => $"{error.Method} {error.Attention}{(error.Packed ? " packed" : "")}"));
         Assert.All(report.Methods, error => Assert.InRange(error.Gradients, 1e-9, 1e-5));
         Assert.Equal([(64, "sdpa"), (90, "sdpa")], report.Speed.Select(at => (at.Length, at.Attention)));
@@ -29,7 +29,7 @@ public sealed class MachineCheckTests
         Assert.True(report.Memory is { PlannedBytes: > 0, MeasuredBytes: > 0 }, $"{report.Memory}");
         Assert.NotEmpty(report.Resume);
         Assert.All(report.Resume, values => Assert.Equal(0, values.Different));
-        Assert.Equal(["check 0.00 memory at 128", "check 0.17 rope", "check 1.00 "], [notes[0], notes[1], notes[^1]]);
+        Assert.Equal(["check 0.00 memory at 128", "check 0.14 rope", "check 1.00 "], [notes[0], notes[1], notes[^1]]);
     }
 
     [Fact]
@@ -55,6 +55,19 @@ public sealed class MachineCheckTests
         Assert.Equal(["blocked", "sdpa", "blocked", "sdpa"], errors.Select(error => error.Attention));
         Assert.All(errors, error => Assert.True(error.IsOff, $"{error}"));
         Assert.StartsWith("yarn, attention sdpa, two packed documents: the logits are ", errors[^1].Describe());
+    }
+
+    [Fact]
+    public void Weights_in_4_bits_that_are_other_numbers_are_off()
+    {
+        using var scope = NewDisposeScope();
+        using var check = new MethodCheck(Cpu);
+        var dense = check.OfAdapters(weight => weight);
+        Assert.True(dense is { Logits: > MethodCheck.BFloat16Bound, Gradients: > MethodCheck.BFloat16Bound }, $"{dense}");
+        Assert.StartsWith("QLoRA (nf4), attention blocked: the logits are ", dense.Describe());
+        Assert.True(check.OfAdapters(weight => InBlocksOf(weight, 128)).IsOff);
+
+        static Tensor InBlocksOf(Tensor weight, int size) => tensor(PlainNf4.Quantize(weight.data<float>().ToArray(), size, nested: true).Dequantize(size)).view(weight.shape);
     }
 
     [Fact]
@@ -98,7 +111,7 @@ public sealed class MachineCheckTests
     {
         using var scope = NewDisposeScope();
         using var check = new MethodCheck(new DeviceAndDtype(CPU, ScalarType.BFloat16, ""));
-        Assert.All(check.Of("rope"), error => Assert.True(!error.IsOff && error.Gradients > 1e-3, $"{error}"));
+        Assert.All(check.Of("rope").Append(check.OfAdapters()), error => Assert.True(!error.IsOff && error.Gradients > 1e-3, $"{error}"));
         Assert.All(check.Compare("linear", check.LayersOf("rope"), check.LayersOf("linear")), error => Assert.True(error.IsOff, $"{error}"));
     }
 

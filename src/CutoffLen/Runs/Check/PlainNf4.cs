@@ -1,4 +1,4 @@
-namespace CutoffLen.Tests.Models.Llama;
+namespace CutoffLen.Runs.Check;
 
 /// <summary>
 /// bitsandbytes' 4-bit quantization in plain arithmetic: nearest codes are found in float64, numbers are computed in float32 as
