@@ -27,12 +27,14 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     {
         var (q, k) = (queries * queryTokens, keys * keyTokens);
         var gradients = Float32 * ((bands.Bands * q) + ((bands.Bands + 1) * k));
-        // Upstream and downstream gradients by head; each band's decoded gradients, rounded, and laid out by token.
-        var decoded = Float32 * ((bands.Bands * (q + k)) + (width == Float32 ? k : 0));
+        // Upstream and downstream gradients by head; decoded gradients, those of a further band, rounded, and laid out by token.
+        var decoded = Float32 * (q + k + (bands.Bands > 1 ? Math.Max(q, k) : 0) + (width == Float32 ? k : 0));
         var results = (2 * width * q) + decoded + (width * (q + (2 * k)) * (width == Float32 ? 1 : 2));
         var rotation = width == Float32 ? 0 : Float32 * Math.Max(q, k);
         var tile = Scores(batch, queryTokens, keyTokens) * 2 * (width == Float32 ? width : width + Float32);
-        return (batch * (Encoded(q, k) + gradients + results + rotation)) + tile;
+        // By head two rotations of a vector, of which each pair is chosen, and the choice.
+        var choice = bands.KeysByQueryHead ? Math.Max(q, k) * ((2 * Float32) + (width == Float32 ? 0 : width)) : 0;
+        return (batch * (Encoded(q, k) + gradients + results + rotation + choice)) + tile;
     }
 
     /// <summary>

@@ -119,6 +119,7 @@ public sealed partial class SweepRun : IDisposable
             "{Cells} cells: {Before} before fine-tuning, {After} after; {Texts} texts, lengths {Lengths:l}",
             count, Grid.Before.Count, runs.Count, Documents.Documents.Count, string.Join(", ", Lengths));
         var scored = Grid.Before.Select(Before).ToList();
+        model.Unload(); // fine-tuning needs the memory
         foreach (var wave in Grid.After.Zip(runs).Chunk(ranks.Size)) // a cell a rank
         {
             Train(wave, scored.Count, count);
