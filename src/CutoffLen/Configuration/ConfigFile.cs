@@ -13,8 +13,8 @@ namespace CutoffLen.Configuration;
 internal sealed record ConfigSetting(string Name, ConfigText Text, string Place);
 
 /// <summary>
-/// Reads a YAML file of flat keys with texts or lists, whose items are texts or flat mappings. It walks the parser's events and builds nothing from
-/// anchors, tags or nesting, so that no file is a bomb. YamlDotNet's representation model would stop at a key given twice,
+/// Reads a YAML file of flat keys with texts or lists, whose items are texts or flat mappings of texts. It walks the parser's
+/// events and builds nothing from anchors, tags or deeper nesting, so that no file is a bomb. YamlDotNet's representation model would stop at a key given twice,
 /// resolve aliases without a word, and recurse as deep as the file.
 /// </summary>
 internal sealed class ConfigFile

@@ -59,8 +59,9 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     /// <summary>Of the fused path's forward pass, a token: the log-sum-exps, and the result of its largest part, half the tokens.</summary>
     public long FusedForward() => (width * queries / 2) + (2 * Float32 * config.NumAttentionHeads);
 
-    /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token.</summary>
-    public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
+    /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token, rotations to choose from.</summary>
+    public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries)
+        + (bands.KeysByQueryHead ? 2 * width * Math.Max(queries, keys) : 0);
 
     /// <summary>Each band's queries and keys, where keys differ, and the values by head; keys and values repeated for query heads.</summary>
     private long Encoded(long q, long k) => width * ((bands.Bands * q) + ((bands.KeyEncodings + (bands.KeysByQueryHead ? 3 : 1)) * k));
