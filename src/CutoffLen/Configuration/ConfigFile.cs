@@ -13,8 +13,8 @@ namespace CutoffLen.Configuration;
 internal sealed record ConfigSetting(string Name, ConfigText Text, string Place);
 
 /// <summary>
-/// Reads a YAML file of flat keys with texts or lists of texts. It walks the parser's events and builds nothing from
-/// anchors, tags or nesting, so that no file is a bomb. YamlDotNet's representation model would stop at a key given twice,
+/// Reads a YAML file of flat keys with texts or lists, whose items are texts or flat mappings of texts. It walks the parser's
+/// events and builds nothing from anchors, tags or deeper nesting, so that no file is a bomb. YamlDotNet's representation model would stop at a key given twice,
 /// resolve aliases without a word, and recurse as deep as the file.
 /// </summary>
 internal sealed class ConfigFile
@@ -81,7 +81,7 @@ internal sealed class ConfigFile
         {
             while (!parser.TryConsume<MappingEnd>(out _))
             {
-                ReadSetting(parser);
+                ReadSetting(parser, settings);
             }
         }
         else if (!IsNull(parser.Current))
@@ -101,7 +101,8 @@ internal sealed class ConfigFile
         }
     }
 
-    private void ReadSetting(Parser parser)
+    /// <summary>A key with its value. Within an item of a list that is a text.</summary>
+    private void ReadSetting(Parser parser, List<ConfigSetting> into, bool inList = false)
     {
         if (!parser.TryConsume<Scalar>(out var key))
         {
@@ -119,9 +120,9 @@ internal sealed class ConfigFile
         }
         else if (parser.TryConsume<Scalar>(out var value))
         {
-            settings.Add(new(key.Value, IsNull(value) ? ConfigText.Null : ConfigText.Of(value.Value), place));
+            into.Add(new(key.Value, IsNull(value) ? ConfigText.Null : ConfigText.Of(value.Value), place));
         }
-        else if (parser.Current is SequenceStart)
+        else if (parser.Current is SequenceStart && !inList)
         {
             ReadList(parser, key.Value, place);
         }
@@ -129,6 +130,7 @@ internal sealed class ConfigFile
         {
             Problem(parser.Current, parser.Current is AnchorAlias
                 ? $"{key.Value}: anchors and aliases are not supported; write the value"
+                : inList ? $"{key.Value}: must be a text or a number within an item of a list"
                 : $"{key.Value}: holds a mapping, but keys are flat; write {Flat(key.Value)}: value");
             Skip(parser);
         }
@@ -137,13 +139,21 @@ internal sealed class ConfigFile
     private void ReadList(Parser parser, string key, string place)
     {
         parser.Consume<SequenceStart>();
-        var items = new List<string>();
+        var items = new List<ConfigText>();
         var whole = true;
         while (!parser.TryConsume<SequenceEnd>(out _))
         {
             if (parser.TryConsume<Scalar>(out var item) && !IsNull(item) && item.Tag.IsEmpty)
             {
-                items.Add(item.Value);
+                items.Add(ConfigText.Of(item.Value));
+                continue;
+            }
+
+            if (item is null && parser.Current is MappingStart { Tag.IsEmpty: true })
+            {
+                var before = problems.Count;
+                items.Add(ReadMapping(parser));
+                whole &= problems.Count == before;
                 continue;
             }
 
@@ -157,8 +167,20 @@ internal sealed class ConfigFile
 
         if (whole)
         {
-            settings.Add(new(key, new ConfigText(items, IsList: true), place));
+            settings.Add(new(key, ConfigText.List(items), place));
         }
+    }
+
+    private ConfigText ReadMapping(Parser parser)
+    {
+        parser.Consume<MappingStart>();
+        var keys = new List<ConfigSetting>();
+        while (!parser.TryConsume<MappingEnd>(out _))
+        {
+            ReadSetting(parser, keys, inList: true);
+        }
+
+        return ConfigText.Mapping(keys.Select(key => (key.Name, key.Text)));
     }
 
     /// <summary>Skips a wrong value. The parser takes quadratic time for deep nesting, so depth is limited.</summary>

@@ -5,24 +5,36 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using CutoffLen.Common;
+using CutoffLen.Evaluation;
 
 namespace CutoffLen.Configuration;
 
-/// <summary>What was written for a key: a single text, a list of texts, or nothing (null).</summary>
-/// <param name="Items">The texts; one for a single text.</param>
-/// <param name="IsList">Whether they were written as a list.</param>
-internal sealed record ConfigText(IReadOnlyList<string> Items, bool IsList)
+/// <summary>What was written for a key: a text, a list, a mapping as an item of a list, or nothing (null).</summary>
+internal sealed record ConfigText
 {
-    public static ConfigText Null { get; } = new([], IsList: false);
+    public static ConfigText Null { get; } = new();
 
-    public static ConfigText Of(string text) => new([text], IsList: false);
+    /// <summary>The text; null for anything else.</summary>
+    public string? Text { get; private init; }
 
-    public bool IsNull => !IsList && Items.Count == 0;
+    /// <summary>The items of a list; null for anything else.</summary>
+    public IReadOnlyList<ConfigText>? Items { get; private init; }
+
+    /// <summary>The keys of a mapping with their texts; null for anything else.</summary>
+    public IReadOnlyList<(string Name, ConfigText Text)>? Keys { get; private init; }
+
+    public static ConfigText Of(string text) => new() { Text = text };
+
+    public static ConfigText List(IEnumerable<ConfigText> items) => new() { Items = [.. items] };
+
+    public static ConfigText Mapping(IEnumerable<(string Name, ConfigText Text)> keys) => new() { Keys = [.. keys] };
 }
 
 /// <summary>A key of the configuration: a property of one of <see cref="RunConfig"/>'s sections.</summary>
 public sealed class ConfigKey
 {
+    private static readonly string[] RowKeys = ["rope", "positions", "target_len"];
+
     private readonly PropertyInfo section;
     private readonly PropertyInfo property;
     private readonly Type type;
@@ -74,6 +86,7 @@ public sealed class ConfigKey
                 : isLength ? "a length in tokens such as 8192 or 8k"
                 : type == typeof(bool) ? "true or false"
                 : type == typeof(double) ? "a number"
+                : type == typeof(SweepRow) ? $"position methods, each a text or a mapping of {string.Join(", ", RowKeys)}"
                 : type == typeof(string) ? "text"
                 : "a whole number";
             return (IsList ? "a list of " : "") + (words.Count > 0 && !IsList ? "one of " : "") + kind + Ends() + (canBeNull ? ", or null" : "");
@@ -104,18 +117,21 @@ public sealed class ConfigKey
     /// <exception cref="FormatException">It means none; the message says what is allowed.</exception>
     internal object? Parse(ConfigText text)
     {
-        if (text.IsNull)
+        if (text == ConfigText.Null)
         {
             return canBeNull ? null : throw new FormatException($"null is not {Allowed}");
         }
 
         if (!IsList)
         {
-            return text.IsList ? throw new FormatException($"a list is not {Allowed}") : ParseItem(text.Items[0]);
+            return ParseItem(text.Text ?? throw new FormatException($"a list is not {Allowed}"));
         }
 
+        var items = text.Items ?? [text];
         var list = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(type))!;
-        foreach (var value in isLength ? text.Items.SelectMany(ParseLengths).Distinct().Order().Cast<object>() : text.Items.Select(ParseItem))
+        foreach (var value in type == typeof(SweepRow) ? items.Select(ParseRow)
+            : isLength ? items.SelectMany(item => ParseLengths(TextOf(item))).Distinct().Order().Cast<object>()
+            : items.Select(item => ParseItem(TextOf(item))))
         {
             list.Add(value);
         }
@@ -127,11 +143,50 @@ public sealed class ConfigKey
     internal ConfigText Format(object? value) => value switch
     {
         null => ConfigText.Null,
-        IEnumerable list when IsList => new ConfigText([.. list.Cast<object>().Select(FormatItem)], IsList: true),
+        IEnumerable list and not string => ConfigText.List(list.Cast<object>().Select(Format)),
+        SweepRow { Positions: null, TargetLen: null } row => ConfigText.Of(row.Rope),
+        SweepRow row => ConfigText.Mapping(
+            RowKeys.Zip(new object?[] { row.Rope, row.Positions, row.TargetLen }, (name, part) => (name, Format(part))).Where(key => key.Item2 != ConfigText.Null)),
         _ => ConfigText.Of(FormatItem(value)),
     };
 
     private static string SnakeCase(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
+
+    private static string TextOf(ConfigText item) => item.Text ?? throw new FormatException("the items of a list must be texts or numbers");
+
+    private static SweepRow ParseRow(ConfigText item)
+    {
+        if (item.Keys is null)
+        {
+            return new SweepRow(TextOf(item));
+        }
+
+        var values = new Dictionary<string, object?>();
+        foreach (var (name, text) in item.Keys)
+        {
+            var key = ConfigKeys.Find(name);
+            if (key is null || !RowKeys.Contains(key.Name))
+            {
+                throw new FormatException($"'{name}' is not a key of a position method{Spelling.Suggest(name, RowKeys)}; they are {string.Join(", ", RowKeys)}");
+            }
+
+            try
+            {
+                if (!values.TryAdd(key.Name, key.Parse(text)))
+                {
+                    throw new FormatException("given twice");
+                }
+            }
+            catch (FormatException fault)
+            {
+                throw new FormatException($"{name}: {fault.Message}", fault);
+            }
+        }
+
+        return values.GetValueOrDefault("rope") is string rope
+            ? new SweepRow(rope, (string?)values.GetValueOrDefault("positions"), (int?)values.GetValueOrDefault("target_len"))
+            : throw new FormatException("rope is missing in a mapping");
+    }
 
     private static string FormatItem(object value) => value switch
     {

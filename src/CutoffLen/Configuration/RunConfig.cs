@@ -4,6 +4,7 @@ using CutoffLen.Checkpoints;
 using CutoffLen.Checkpoints.Lora;
 using CutoffLen.Common;
 using CutoffLen.Data;
+using CutoffLen.Evaluation;
 using CutoffLen.Hardware;
 using CutoffLen.Hub;
 using CutoffLen.Models.Llama;
@@ -220,8 +221,8 @@ public sealed record EvaluationConfig
 /// <summary>What 'cutoff sweep' compares; each cell of its grid is a run with rope and cutoff_len set from these.</summary>
 public sealed record SweepConfig
 {
-    /// <summary>The position methods, the first the one that others are compared with.</summary>
-    public IReadOnlyList<string> Ropes { get; init; } = [];
+    /// <summary>The position methods, the first the one that others are compared with; each with its own training positions where it has such.</summary>
+    public IReadOnlyList<SweepRow> Ropes { get; init; } = [];
 
     /// <summary>Of these, the ones to fine-tune with; null for all.</summary>
     public IReadOnlyList<string>? FinetuneRopes { get; init; }

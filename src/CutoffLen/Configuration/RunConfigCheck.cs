@@ -105,22 +105,25 @@ public static partial class RunConfigCheck
 
     private static List<string> Sweep(RunConfig config)
     {
-        var (sweep, target) = (config.Sweep, config.Data.TargetLen);
-        var grammar = sweep.Ropes.SelectMany(rope => Grammar("ropes", () => PositionMethods.Parse(rope)))
+        var sweep = config.Sweep;
+        var grammar = sweep.Ropes.SelectMany(row => Grammar("ropes", () => PositionMethods.Parse(row.Rope)))
+            .Concat(sweep.Ropes.Where(row => row.Positions is not null).SelectMany(row => Grammar("ropes", () => PositionIdSamplers.Parse(row.Positions!))))
             .Concat((sweep.FinetuneRopes ?? []).SelectMany(rope => Grammar("finetune_ropes", () => PositionMethods.Parse(rope)))).ToList();
         if (grammar.Count > 0)
         {
             return grammar;
         }
 
-        var known = sweep.Ropes.Select(PositionMethods.Parse).ToHashSet();
+        var known = sweep.Ropes.Select(row => PositionMethods.Parse(row.Rope)).ToHashSet();
         return
         [
             .. (sweep.FinetuneRopes ?? []).Where(rope => !known.Contains(PositionMethods.Parse(rope)))
-                .Select(rope => $"finetune_ropes: '{rope}' is not one of ropes: {string.Join(", ", sweep.Ropes)}"),
+                .Select(rope => $"finetune_ropes: '{rope}' is not one of ropes: {string.Join(", ", sweep.Ropes.Select(row => row.Rope))}"),
             .. sweep.Cutoffs.SelectMany(cutoff => Refusals(() => config.Training.AccumulationSteps(cutoff))).Select(fault => $"cutoffs: {fault}"),
-            .. sweep.Cutoffs.Where(cutoff => target < cutoff)
-                .Select(cutoff => $"target_len: {target} is shorter than {cutoff} of cutoffs; positions must reach at least as far as a sequence"),
+            .. from target in sweep.Ropes.Select(row => row.TargetLen ?? config.Data.TargetLen).DefaultIfEmpty(config.Data.TargetLen).Distinct()
+               from cutoff in sweep.Cutoffs
+               where target < cutoff
+               select $"target_len: {target} is shorter than {cutoff} of cutoffs; positions must reach at least as far as a sequence",
         ];
     }
 

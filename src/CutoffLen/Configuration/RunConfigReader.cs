@@ -125,5 +125,6 @@ public static class RunConfigReader
         return new ConfigSetting(name, isNull ? ConfigText.Null : list ? Items(text) : ConfigText.Of(text), place);
     }
 
-    private static ConfigText Items(string text) => new(text.Length == 0 ? [] : text.Split(',', StringSplitOptions.TrimEntries), IsList: true);
+    private static ConfigText Items(string text) =>
+        ConfigText.List(text.Length == 0 ? [] : text.Split(',', StringSplitOptions.TrimEntries).Select(ConfigText.Of));
 }

@@ -30,7 +30,9 @@ public static partial class RunConfigWriter
     internal static string Value(ConfigKey key, RunConfig config) => Write(key.Format(key.Get(config)));
 
     private static string Write(ConfigText text) =>
-        text.IsNull ? "null" : text.IsList ? $"[{string.Join(", ", text.Items.Select(Write))}]" : Write(text.Items[0]);
+        text.Items is { } items ? $"[{string.Join(", ", items.Select(Write))}]"
+        : text.Keys is { } keys ? $"{{{string.Join(", ", keys.Select(key => $"{key.Name}: {Write(key.Text)}"))}}}"
+        : text.Text is { } single ? Write(single) : "null";
 
     /// <summary>A plain word where YAML cannot take it for anything else; else quoted as JSON, which is YAML too.</summary>
     private static string Write(string text) =>

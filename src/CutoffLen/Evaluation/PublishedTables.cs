@@ -45,8 +45,7 @@ public static class PublishedTables
 
     /// <summary>
     /// Of arXiv 2310.16450. The table does not say PI's factor; it is taken as that of YaRN's first row, since a factor of 4 would end at
-    /// 16k. CL-Scaling is taken as Code Llama's base. A sweep trains every row on plain positions, so CLEX has length scales up to 4 in training
-    /// here; the authors draw larger ones.
+    /// 16k. CL-Scaling is taken as Code Llama's base. The authors train CLEX on positions of its own, which are keys of a sweep's row.
     /// </summary>
     private static PublishedTable Clex() => new(
         "clex-table", "DAMO-NLP-SG/CLEX, README.md, commit 0237097", "LLaMA-2 7B on books of RedPajama", 4096, [4096, 8192, 16384, 32768, 65536],

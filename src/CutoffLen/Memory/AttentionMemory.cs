@@ -27,12 +27,14 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     {
         var (q, k) = (queries * queryTokens, keys * keyTokens);
         var gradients = Float32 * ((bands.Bands * q) + ((bands.Bands + 1) * k));
-        // Upstream and downstream gradients by head; each band's decoded gradients, rounded, and laid out by token.
-        var decoded = Float32 * ((bands.Bands * (q + k)) + (width == Float32 ? k : 0));
+        // Upstream and downstream gradients by head; decoded gradients, those of a further band, rounded, and laid out by token.
+        var decoded = Float32 * (q + k + (bands.Bands > 1 ? Math.Max(q, k) : 0) + (width == Float32 ? k : 0));
         var results = (2 * width * q) + decoded + (width * (q + (2 * k)) * (width == Float32 ? 1 : 2));
         var rotation = width == Float32 ? 0 : Float32 * Math.Max(q, k);
         var tile = Scores(batch, queryTokens, keyTokens) * 2 * (width == Float32 ? width : width + Float32);
-        return (batch * (Encoded(q, k) + gradients + results + rotation)) + tile;
+        // By head two rotations of a vector, of which each pair is chosen, and the choice.
+        var choice = bands.KeysByQueryHead ? Math.Max(q, k) * ((2 * Float32) + (width == Float32 ? 0 : width)) : 0;
+        return (batch * (Encoded(q, k) + gradients + results + rotation + choice)) + tile;
     }
 
     /// <summary>
@@ -57,8 +59,9 @@ internal sealed class AttentionMemory(LlamaConfig config, BandShape bands, int w
     /// <summary>Of the fused path's forward pass, a token: the log-sum-exps, and the result of its largest part, half the tokens.</summary>
     public long FusedForward() => (width * queries / 2) + (2 * Float32 * config.NumAttentionHeads);
 
-    /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token.</summary>
-    public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries);
+    /// <summary>Of the blocked path's forward pass, a token, without tiles: encoded heads, results before they are laid out by token, rotations to choose from.</summary>
+    public long BlockedForward() => Encoded(queries, keys) + (width * queries) + (width == Float32 ? 0 : Float32 * queries)
+        + (bands.KeysByQueryHead ? 2 * width * Math.Max(queries, keys) : 0);
 
     /// <summary>Each band's queries and keys, where keys differ, and the values by head; keys and values repeated for query heads.</summary>
     private long Encoded(long q, long k) => width * ((bands.Bands * q) + ((bands.KeyEncodings + (bands.KeysByQueryHead ? 3 : 1)) * k));

@@ -131,6 +131,7 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<
 {
     // Measured on the CPU: the runtime, libtorch, oneDNN's and MKL's code and buffers, this program.
     private const long ProcessBytes = 255_000_000;
+    private const long BandBytes = 20_000_000; // of each band after the first: the runtime's garbage, holes of the C heap
     private const long BFloat16Bytes = 60_000_000; // oneDNN's products in bfloat16: code, weights in its own layout
 
     // Measured on a GPU, beside the bare context: kernels as they are loaded, cuBLAS's workspaces, and the holes of torch's
@@ -154,7 +155,9 @@ public sealed record MemoryPlan(IReadOnlyList<MemoryPart> Device, IReadOnlyList<
             ? new MemoryPlan(
                 [.. tensors, new MemoryPart(MemoryUse.CudaLibraries, CudaLibraryBytes + (long)(CacheHoles * Sum(tensors)))],
                 [.. memory.OnHost().Where(part => part.Bytes > 0), new MemoryPart(MemoryUse.HostProcess, HostProcessBytes)])
-            : new MemoryPlan([.. tensors, new MemoryPart(MemoryUse.Process, ProcessBytes + (settings.Width < sizeof(float) ? BFloat16Bytes : 0))], []);
+            : new MemoryPlan(
+                [.. tensors, new MemoryPart(MemoryUse.Process, ProcessBytes + ((settings.Bands.Bands - 1) * BandBytes) + (settings.Width < sizeof(float) ? BFloat16Bytes : 0))],
+                []);
     }
 
     /// <summary>How many parameters a run trains.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using CutoffLen.Hardware;
 using TorchSharp;
 
@@ -8,29 +9,20 @@ namespace CutoffLen.Memory;
 /// The peak memory of this process on a device since this object was made. On the CPU its largest resident set; on a GPU what
 /// torch's allocator, which gives nothing back, has taken.
 /// </summary>
-public sealed class PeakMemory
+public sealed partial class PeakMemory
 {
     private const string LinuxReset = "/proc/self/clear_refs";
 
     private readonly DeviceAndDtype compute;
     private readonly long freeAtFirst;
+    private long before;
 
     /// <summary>Begins to measure. Where the system can't forget an earlier peak, on the CPU that remains the least.</summary>
     public PeakMemory(DeviceAndDtype compute)
     {
         this.compute = compute;
         freeAtFirst = FreeBytes(compute);
-        try
-        {
-            if (File.Exists(LinuxReset))
-            {
-                File.WriteAllText(LinuxReset, "5"); // proc(5): the peak becomes the present resident set
-            }
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // A container may forbid it.
-        }
+        Forget();
     }
 
     /// <summary>
@@ -45,6 +37,41 @@ public sealed class PeakMemory
     public long Bytes()
     {
         using var process = Process.GetCurrentProcess();
-        return compute.Device.type == DeviceType.CPU ? process.PeakWorkingSet64 : freeAtFirst - FreeBytes(compute);
+        return compute.Device.type == DeviceType.CPU ? Math.Max(before, process.PeakWorkingSet64) : freeAtFirst - FreeBytes(compute);
     }
+
+    /// <summary>Does something whose memory does not count on the CPU.</summary>
+    public T Without<T>(Func<T> work)
+    {
+        before = Bytes();
+        try
+        {
+            return work();
+        }
+        finally
+        {
+            Forget();
+        }
+    }
+
+    /// <summary>Makes the resident set the peak, and before that gives back what is free: both heaps keep what earlier work has freed.</summary>
+    private static void Forget()
+    {
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        try
+        {
+            if (File.Exists(LinuxReset))
+            {
+                _ = Trim(0);
+                File.WriteAllText(LinuxReset, "5"); // proc(5): the peak becomes the present resident set
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or EntryPointNotFoundException)
+        {
+            // A container may forbid it, and only glibc can trim its heap.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int Trim(nuint pad);
 }

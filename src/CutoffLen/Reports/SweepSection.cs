@@ -12,9 +12,9 @@ public sealed record SweepCell : MeasuredMethod
 {
     /// <summary>Puts the results of a method into a cell.</summary>
     public SweepCell(MeasuredMethod measured, GridCell cell)
-        : base(measured) => (Rope, Cutoff) = (cell.Rope, cell.Cutoff);
+        : base(measured) => (Rope, Cutoff) = ($"{cell.Row}", cell.Cutoff);
 
-    /// <summary>The method as the user wrote it.</summary>
+    /// <summary>The row as the user wrote it: the method, with its training positions where it has its own.</summary>
     public string Rope { get; }
 
     /// <summary>The cutoff of its fine-tuning, tokens; null for the untuned checkpoint.</summary>

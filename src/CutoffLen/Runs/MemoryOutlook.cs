@@ -48,6 +48,9 @@ public sealed record MemoryOutlook(RunConfig Config, LlamaConfig Model, Position
             (config.Data.CutoffLen is null, "--cutoff (cutoff_len): tokens of a training sequence"));
         FinetunePlan.CheckOffload(config);
         var model = FinetunePlan.ModelOf(config, HuggingFaceCheckpoint.ReadConfig(config.Model.Model!, out _));
+        // The weights have the order of the pairs for dpe:topk. Every order takes the same memory.
+        var pairs = model.RotaryDim / 2;
+        model = model with { PairRanks = [.. Enumerable.Range(0, model.NumHiddenLayers * model.NumAttentionHeads * pairs).Select(pair => pair % pairs)] };
         var positions = FinetunePlan.PositionsOf(config, model);
         var isCuda = config.Model.Device.StartsWith("cuda", StringComparison.Ordinal);
         if (isCuda && deviceMemory is { } memory && !onThisMachine)

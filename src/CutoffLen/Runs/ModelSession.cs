@@ -14,13 +14,13 @@ namespace CutoffLen.Runs;
 /// <summary>An open model: its folder, device and dtype, and its network, whose weights are read when it is first used.</summary>
 public sealed class ModelSession : IDisposable
 {
-    private readonly Lazy<LlamaForCausalLM> network;
     private readonly string attention;
+    private Lazy<LlamaForCausalLM> network;
 
     private ModelSession(ModelFolder folder, DeviceAndDtype compute, string attention)
     {
         (Folder, Compute, this.attention) = (folder, compute, attention);
-        network = new(() => folder.Load(compute.Device, compute.Dtype));
+        network = Unread();
     }
 
     /// <summary>The checkpoint, or the adapters on their base.</summary>
@@ -86,14 +86,22 @@ public sealed class ModelSession : IDisposable
     public static void LogAttention(AttentionChoice choice) => Log.Information(
         "attention: {Path:l} ({Reason:l})", choice.Path.ToString().ToLowerInvariant(), choice.Reason);
 
-    /// <inheritdoc/>
-    public void Dispose()
+    /// <summary>Gives the memory of the weights back; the next use reads them again.</summary>
+    public void Unload()
     {
         if (network.IsValueCreated)
         {
             network.Value.Dispose();
+            network = Unread();
         }
+    }
 
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Unload();
         Folder.Dispose();
     }
+
+    private Lazy<LlamaForCausalLM> Unread() => new(() => Folder.Load(Compute.Device, Compute.Dtype));
 }

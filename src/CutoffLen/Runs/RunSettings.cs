@@ -32,7 +32,8 @@ public static class RunSettings
         var sections = config.Training.Method == TrainingMethod.Lora ? new[] { "data", "training", "lora" } : ["data", "training"];
         foreach (var key in ConfigKeys.All.Where(key => key.IsCompared && sections.Contains(key.Section)))
         {
-            settings.Add(key.Name, string.Join(',', key.Format(key.Get(config)).Items));
+            var text = key.Format(key.Get(config));
+            settings.Add(key.Name, string.Join(',', (text.Items ?? [text]).Select(item => item.Text)));
         }
 
         return settings;

@@ -70,7 +70,7 @@ public sealed partial class SweepRun : IDisposable
         Lengths = architecture.NativeLength < evaluation.Lengths[^1] ? [.. evaluation.Lengths.Append(architecture.NativeLength).Distinct().Order()] : evaluation.Lengths;
         Protocol = PerplexityProtocols.Parse(evaluation.Protocol, evaluation.Stride);
         Grid = CutoffGrid.Of(
-            architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes ?? sweep.Ropes, sweep.Cutoffs, config.Data.TargetLen, Lengths[^1]);
+            architecture.PositionConfig, architecture.Positions, sweep.Ropes, sweep.FinetuneRopes, sweep.Cutoffs, config.Data.TargetLen, Lengths[^1]);
         folder = config.Training.OutputDir!;
         this.ranks.OnFirst(() =>
         {
@@ -119,6 +119,7 @@ public sealed partial class SweepRun : IDisposable
             "{Cells} cells: {Before} before fine-tuning, {After} after; {Texts} texts, lengths {Lengths:l}",
             count, Grid.Before.Count, runs.Count, Documents.Documents.Count, string.Join(", ", Lengths));
         var scored = Grid.Before.Select(Before).ToList();
+        model.Unload(); // fine-tuning needs the memory
         foreach (var wave in Grid.After.Zip(runs).Chunk(ranks.Size)) // a cell a rank
         {
             Train(wave, scored.Count, count);
@@ -166,12 +167,12 @@ public sealed partial class SweepRun : IDisposable
         RunConfigCheck.Check(config);
     }
 
-    /// <summary>A cell's run: the sweep's own keys with the cell's method and cutoff.</summary>
+    /// <summary>A cell's run: the sweep's own keys with those of the cell's row, and its cutoff.</summary>
     private RunConfig ConfigOf(GridCell cell) => config with
     {
-        Model = config.Model with { Rope = cell.Rope },
-        Data = config.Data with { CutoffLen = cell.Cutoff },
-        Training = config.Training with { OutputDir = Path.Combine(folder, Runs, $"{NotInNames().Replace(cell.Rope, "_")}-{cell.Cutoff}") },
+        Model = config.Model with { Rope = cell.Row.Rope },
+        Data = config.Data with { CutoffLen = cell.Cutoff, Positions = cell.Row.Positions ?? config.Data.Positions, TargetLen = cell.Row.TargetLen ?? config.Data.TargetLen },
+        Training = config.Training with { OutputDir = Path.Combine(folder, Runs, $"{NotInNames().Replace($"{cell.Row}", "_")}-{cell.Cutoff}") },
         Evaluation = config.Evaluation with { EvalSteps = 0 },
         Sweep = new SweepConfig(),
     };
@@ -186,7 +187,7 @@ public sealed partial class SweepRun : IDisposable
         }
         catch (UserException problem)
         {
-            throw new UserException($"{cell.Rope} at cutoff {cell.Cutoff}: {problem.Message}", problem);
+            throw new UserException($"{cell.Row} at cutoff {cell.Cutoff}: {problem.Message}", problem);
         }
     }
 
@@ -203,7 +204,7 @@ public sealed partial class SweepRun : IDisposable
         // The checkpoint's own method is the one it was trained with, whatever words its config.json has for it.
         var own = tuned.Folder.Config.SetupFor(PositionMethods.Auto, Lengths[^1]);
         var recalled = perplexity.Recall(tuned, own);
-        var scores = recalled ?? perplexity.Measure($"{cell.Rope} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
+        var scores = recalled ?? perplexity.Measure($"{cell.Row} tuned at {cell.Cutoff}", tuned, tuned.Under(own));
         return (new ScoredCell(cell, scores, CostOf(run.Folder)), recalled is null);
     }
 
@@ -214,7 +215,7 @@ public sealed partial class SweepRun : IDisposable
         if (ranks.Rank < wave.Length && !wave[ranks.Rank].Run.IsFinished)
         {
             var (cell, run) = wave[ranks.Rank];
-            Log.Information("cell {Cell} of {Cells}: fine-tuning with {Rope:l} at {Cutoff} tokens", made + ranks.Rank + 1, count, cell.Rope, cell.Cutoff);
+            Log.Information("cell {Cell} of {Cells}: fine-tuning with {Rope:l} at {Cutoff} tokens", made + ranks.Rank + 1, count, $"{cell.Row}", cell.Cutoff);
             isStopped = !Train(run);
         }
 

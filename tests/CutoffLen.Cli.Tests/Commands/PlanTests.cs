@@ -39,6 +39,8 @@ public sealed class PlanTests : IDisposable
     [InlineData("--cutoff 2k --dtype fp32 --rope rope --set recompute=mlp")]
     [InlineData("--cutoff 2k --dtype fp32 --rope rope --set recompute=layers --set attention=blocked")]
     [InlineData("--cutoff 512 --dtype fp32 --rope rope --set per_device_train_batch_size=6 --method lora --set attention=blocked")]
+    [InlineData("--cutoff 2k --dtype fp32 --rope dca")]
+    [InlineData("--cutoff 1k --dtype fp32 --rope dpe:scale_factors=2/8/4/1,topk=8")]
     public void A_step_takes_what_was_predicted_within_a_tenth(string run)
     {
         var json = JsonNode.Parse(CutoffProcess.Run(

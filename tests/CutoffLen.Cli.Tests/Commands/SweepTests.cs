@@ -98,6 +98,23 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
+    public void A_row_with_training_positions_of_its_own_is_another_run_than_the_plain_one()
+    {
+        string[] small = ["--json", "--set", "cutoffs=96", "finetune_ropes=rope", "max_steps=1"];
+        Sweep("out", small).Exits(0);
+        folder.Write("sweep.yaml", File.ReadAllText(folder["sweep.yaml"]).Replace("[rope, ntk, dynamic-ntk]", "[rope, {rope: rope, positions: pose, target_len: 128}]"));
+        var result = Sweep("out", small).Exits(0);
+        Assert.DoesNotContain("fine-tuning with rope at 96", result.Error);
+        var cells = JsonNode.Parse(result.Output)!["cells"]!.AsArray();
+        Assert.Equal([("rope", null), ("rope", 96), ("rope positions=pose target_len=128", 96)], cells.Select(cell => ((string)cell!["rope"]!, (int?)cell["cutoff"])));
+        var run = folder["out/runs/rope_positions=pose_target_len=128-96"];
+        Assert.Contains("target_len: 128\n", File.ReadAllText(Path.Combine(run, "config.yaml")));
+        Assert.Contains("positions: pose\n", File.ReadAllText(Path.Combine(run, "config.yaml")));
+        Assert.NotEqual(FirstLoss("out/runs/rope-96"), FirstLoss("out/runs/rope_positions=pose_target_len=128-96"));
+        Assert.Contains("{rope: rope, positions: pose, target_len: 128}", File.ReadAllText(folder["out/config.yaml"]));
+    }
+
+    [Fact]
     public void Adapters_are_swept_as_whole_models_are()
     {
         var json = JsonNode.Parse(Sweep("out", "--json", "--set", "method=lora", "cutoffs=96", "finetune_ropes=ntk", "lora_r=2", "learning_rate=1e-2", "max_steps=8").Exits(0).Output)!;
@@ -139,6 +156,8 @@ public sealed class SweepTests : IDisposable
     }
 
     public void Dispose() => folder.Dispose();
+
+    private double FirstLoss(string run) => (double)JsonNode.Parse(File.ReadLines(folder[$"{run}/log.jsonl"]).First())!["loss"]!;
 
     private static string Hash(JsonNode json, string method, int? cutoff) => (string)json["cells"]!.AsArray()
         .Single(cell => (string)cell!["method"]! == method && (int?)cell["cutoff"] == cutoff)!["proof"]!["table_hash"]!;

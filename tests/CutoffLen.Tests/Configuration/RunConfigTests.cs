@@ -3,6 +3,7 @@ using System.Reflection;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
 using CutoffLen.Data;
+using CutoffLen.Evaluation;
 using CutoffLen.Training;
 using FsCheck;
 using FsCheck.Fluent;
@@ -80,7 +81,8 @@ public sealed class RunConfigTests : IDisposable
         var values = Others(section, property).Where(value => value is not IEnumerable list || list.Cast<object>().All(item => !$"{item}".Contains(','))).ToList();
         var (inFile, inFlag) = (With(section, property, values[0]), values[^1]);
         var path = folder.Write("config.yaml", RunConfigWriter.ToYaml(inFile));
-        var text = string.Join(',', key.Format(inFlag).Items);
+        var formatted = key.Format(inFlag);
+        var text = string.Join(',', (formatted.Items ?? [formatted]).Select(item => item.Text));
         if (key.IsList || text.Length > 0)
         {
             AssertSame(inFlag, Get(Read(path, sets: [$"{key.Name}={text}"]), section, property), property);
@@ -206,7 +208,7 @@ public sealed class RunConfigTests : IDisposable
             ("LoraTargetModules", _) => [new List<string> { "up_proj" }, new List<string> { "q_proj", "down_proj" }],
             ("ModulesToSave", _) => [new List<string>(), new List<string> { "lm_head" }],
             ("Lengths" or "EvalLengths" or "Cutoffs", _) => [new List<int> { 128, 5000 }],
-            ("Ropes", _) => [new List<string> { "rope", "linear:factor=2" }],
+            ("Ropes", _) => [new List<SweepRow> { new("rope"), new("linear:factor=2") }, new List<SweepRow> { new("clex", "clex", 5000), new("yarn:factor=4,original=2048", TargetLen: 64) }],
             ("FinetuneRopes", _) => [new List<string>()],
             (_, IReadOnlyList<string>) => [new List<string> { "a b.txt", "c,d", "*.jsonl" }, new List<string> { "x" }, new List<string>()],
             (_, bool flag) => [!flag],

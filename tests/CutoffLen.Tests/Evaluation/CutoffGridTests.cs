@@ -27,10 +27,10 @@ public sealed class CutoffGridTests
     {
         var grid = Grid(["yarn"], ["yarn"], [1024]);
         Assert.Equal(["rope", "yarn:factor=4,original=256"], grid.Before.Select(cell => cell.Spec.ToString()));
-        Assert.Equal(["auto", "yarn"], grid.Before.Select(cell => cell.Rope));
+        Assert.Equal(["auto", "yarn"], grid.Before.Select(cell => cell.Row.Rope));
         // A method's own name is kept where it is the checkpoint's.
-        Assert.Equal(["yarn", "rope"], Grid(["yarn", "rope"], [], [1024]).Before.Select(cell => cell.Rope).Order().Reverse());
-        Assert.Equal("rope", Grid(["yarn", "rope"], [], [1024]).Before[0].Rope);
+        Assert.Equal(["yarn", "rope"], Grid(["yarn", "rope"], [], [1024]).Before.Select(cell => cell.Row.Rope).Order().Reverse());
+        Assert.Equal("rope", Grid(["yarn", "rope"], [], [1024]).Before[0].Row.Rope);
     }
 
     [Fact]
@@ -44,13 +44,22 @@ public sealed class CutoffGridTests
     [Fact]
     public void A_target_length_stands_for_the_cutoff_in_factors()
     {
-        var grid = CutoffGrid.Of(Plain, Model, ["linear"], ["linear"], [512], 2048, 4096);
-        Assert.Equal("linear:factor=8", Assert.Single(grid.After).Spec.ToString());
+        var grid = CutoffGrid.Of(Plain, Model, [new("linear"), new("yarn", TargetLen: 1024)], null, [512], 2048, 4096);
+        Assert.Equal(["linear:factor=8", "yarn:factor=4,original=256"], grid.After.Select(cell => cell.Spec.ToString()));
+    }
+
+    [Fact]
+    public void Rows_of_one_method_with_other_training_positions_are_fine_tuned_apart_and_measured_once_before()
+    {
+        SweepRow[] rows = [new("linear:factor=4"), new("pi:factor=4", "pose", 1024), new("rope")];
+        var grid = CutoffGrid.Of(Plain, Model, rows, ["rope", "linear:factor=4"], [512], null, 4096);
+        Assert.Equal(["rope", "linear:factor=4"], grid.Before.Select(cell => $"{cell.Row}"));
+        Assert.Equal(["rope", "linear:factor=4", "pi:factor=4 positions=pose target_len=1k"], grid.After.Select(cell => $"{cell.Row}"));
     }
 
     [Fact]
     public void A_method_that_does_not_fit_the_model_is_refused_before_any_work() =>
         Assert.Throws<UserException>(() => Grid(["llama3:low_freq_factor=4,high_freq_factor=1"], [], [512]));
 
-    private static CutoffGrid Grid(string[] ropes, string[] tuned, int[] cutoffs) => CutoffGrid.Of(Plain, Model, ropes, tuned, cutoffs, null, 4096);
+    private static CutoffGrid Grid(string[] ropes, string[] tuned, int[] cutoffs) => CutoffGrid.Of(Plain, Model, [.. ropes.Select(rope => new SweepRow(rope))], tuned, cutoffs, null, 4096);
 }

@@ -63,7 +63,7 @@ public sealed class PublishedTableTests
 
     private static CutoffGrid Grid(PublishedTable table, IReadOnlyList<int> cutoffs)
     {
-        GridCell Cell(string rope, int length, int? cutoff) => new(rope, new PositionSetup(PositionMethods.Parse(rope), Model, length).Spec, cutoff);
+        GridCell Cell(string rope, int length, int? cutoff) => new(new(rope), new PositionSetup(PositionMethods.Parse(rope), Model, length).Spec, cutoff);
         var ropes = table.Rows.Select(row => row.Rope).Distinct().ToList();
         return new CutoffGrid(
             [.. ropes.SelectMany(rope => cutoffs.Select(length => Cell(rope, length, null)))],

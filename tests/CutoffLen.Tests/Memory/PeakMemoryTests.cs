@@ -21,6 +21,23 @@ public sealed class PeakMemoryTests
         Assert.True(peak - afterwards > Bytes * 9 / 10, $"a peak of {peak:N0} bytes is forgotten but for {afterwards:N0}");
     }
 
+    [Fact]
+    public void Work_beside_it_does_not_count_and_what_was_taken_before_that_does()
+    {
+        var peak = new PeakMemory(cpu);
+        var before = peak.Bytes();
+        Assert.Equal(7, peak.Without(() =>
+        {
+            Take();
+            return 7;
+        }));
+        Assert.True(peak.Bytes() - before < Bytes / 10, $"{peak.Bytes() - before:N0} bytes counted");
+        Take();
+        var taken = peak.Bytes();
+        peak.Without(() => 0);
+        Assert.Equal(taken, peak.Bytes());
+    }
+
     private static void Take()
     {
         using var taken = ones(Bytes / sizeof(float));

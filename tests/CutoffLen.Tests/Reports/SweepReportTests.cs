@@ -116,11 +116,11 @@ public sealed class SweepReportTests
         var critical = 2 * Math.Ceiling(headDim / 2.0 * Math.Log(256 / (2 * Math.PI)) / Math.Log(10_000));
         double Law(double rotaryBase) => 2 * Math.PI * Math.Pow(rotaryBase, critical / headDim);
         (GridCell, double, double) Cell(double rotaryBase, int? cutoff, double limit) =>
-            (new($"abf:base={rotaryBase}", PositionMethods.Parse($"abf:base={rotaryBase}"), cutoff), limit, 0);
+            (new(new($"abf:base={rotaryBase}"), PositionMethods.Parse($"abf:base={rotaryBase}"), cutoff), limit, 0);
         var report = Report("tiny", cells:
         [
-            (new("rope", Rope, null), 256, 0), Cell(20_000, null, 256), Cell(60_000, null, 256),
-            (new("rope", Rope, 256), 256, 0), Cell(100, 256, 1024), Cell(20_000, 256, Law(20_000)), Cell(60_000, 256, Law(60_000)),
+            (new(new("rope"), Rope, null), 256, 0), Cell(20_000, null, 256), Cell(60_000, null, 256),
+            (new(new("rope"), Rope, 256), 256, 0), Cell(100, 256, 1024), Cell(20_000, 256, Law(20_000)), Cell(60_000, 256, Law(60_000)),
         ]);
         var scores = report.Sweep!.Scores;
         Assert.Equal(
@@ -186,9 +186,9 @@ public sealed class SweepReportTests
     {
         var all = cells ??
         [
-            (new("rope", Rope, null), 256, 0), (new("linear", Linear2, null), 362, 0.3), (new("linear", Linear4, null), 362, 0.5),
-            (new("rope", Rope, 512), 512, 0.01), (new("linear", Linear2, 512), 512, 0.05),
-            (new("rope", Rope, 1024), 1024, 0.02), (new("linear", Linear4, 1024), 1024, 0.06),
+            (new(new("rope"), Rope, null), 256, 0), (new(new("linear"), Linear2, null), 362, 0.3), (new(new("linear"), Linear4, null), 362, 0.5),
+            (new(new("rope"), Rope, 512), 512, 0.01), (new(new("linear"), Linear2, 512), 512, 0.05),
+            (new(new("rope"), Rope, 1024), 1024, 0.02), (new(new("linear"), Linear4, 1024), 1024, 0.06),
         ];
         var texts = new EvaluationDocuments([Hostile], [.. Enumerable.Range(0, 8).Select(n => new EvaluationDocument($"{n}", [.. Enumerable.Range(n, 2060)], 1, 1))], 0);
         var scored = all.Take(count).Select(planned => new ScoredCell(

@@ -231,23 +231,28 @@ internal sealed class EncodedGradients
     public (Tensor Queries, Tensor Keys, Tensor Values) Decoded()
     {
         var bands = heads.Encodings;
-        var dq = bands.Select((band, b) => Decode(band.Queries, queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim), heads.FirstQuery));
-        var dk = bands.Select((band, b) => Decode(band.Keys, ByHead(keys[b]), 0));
-        return (Sum(dq), OverRepeats(Sum(dk)), OverRepeats(ByHead(values)).to(heads.Dtype, copy: true));
+        var dq = bands.Select((band, b) => (band.Queries, queries[b].view(heads.Batch, -1, heads.Queries, heads.HeadDim)));
+        var dk = bands.Select((band, b) => (band.Keys, ByHead(keys[b])));
+        return (Decode(dq, heads.FirstQuery), OverRepeats(Decode(dk, 0)), OverRepeats(ByHead(values)).to(heads.Dtype, copy: true));
     }
 
-    /// <summary>The factor of the scores is in the encoded queries, and so in both gradients once too often.</summary>
-    private Tensor Decode(DeviceEncoding encoding, Tensor gradient, int start)
+    /// <summary>The sum over bands. The factor of the scores is in the encoded queries, and so in both gradients once too often.</summary>
+    private Tensor Decode(IEnumerable<(DeviceEncoding Encoding, Tensor Gradient)> bands, int start)
     {
-        var decoded = empty_like(gradient);
-        encoding.ApplyTransposed(gradient, start, decoded, heads.Workspace);
-        return decoded.div_(Kept(EncodedHeads.ScoreFactor));
+        Tensor? sum = null;
+        foreach (var (encoding, gradient) in bands)
+        {
+            var decoded = sum is null ? empty_like(gradient) : heads.Workspace.Take("decoded gradients", gradient.dtype, gradient.device, gradient.shape);
+            encoding.ApplyTransposed(gradient, start, decoded, heads.Workspace);
+            decoded.div_(Kept(EncodedHeads.ScoreFactor));
+            sum = sum is null ? decoded : sum.add_(decoded);
+        }
+
+        return sum!.to(heads.Dtype);
     }
 
     /// <summary>The sum over the heads that a key/value head was repeated for.</summary>
     private Tensor OverRepeats(Tensor x) => heads.KeyRepeats == 1 ? x : x.unflatten(1, -1, heads.KeyRepeats).sum(2);
-
-    private Tensor Sum(IEnumerable<Tensor> ofBands) => ofBands.Aggregate((a, b) => a.add_(b)).to(heads.Dtype);
 
     private static void AddProduct(Tensor sum, Tensor a, Tensor b)
     {
