@@ -15,7 +15,6 @@ public sealed partial class PeakMemory
 
     private readonly DeviceAndDtype compute;
     private readonly long freeAtFirst;
-    private long before;
 
     /// <summary>Begins to measure. Where the system can't forget an earlier peak, on the CPU that remains the least.</summary>
     public PeakMemory(DeviceAndDtype compute)
@@ -37,21 +36,7 @@ public sealed partial class PeakMemory
     public long Bytes()
     {
         using var process = Process.GetCurrentProcess();
-        return compute.Device.type == DeviceType.CPU ? Math.Max(before, process.PeakWorkingSet64) : freeAtFirst - FreeBytes(compute);
-    }
-
-    /// <summary>Does something whose memory does not count on the CPU.</summary>
-    public T Without<T>(Func<T> work)
-    {
-        before = Bytes();
-        try
-        {
-            return work();
-        }
-        finally
-        {
-            Forget();
-        }
+        return compute.Device.type == DeviceType.CPU ? process.PeakWorkingSet64 : freeAtFirst - FreeBytes(compute);
     }
 
     /// <summary>Makes the resident set the peak, and before that gives back what is free: both heaps keep what earlier work has freed.</summary>

@@ -93,7 +93,7 @@ public sealed class FinetuneRun
                 Ledger = ledger,
                 OnStep = FinetuneLog.Watch(progress) + OnStep,
                 OnLog = FinetuneLog.Line,
-                Evaluation = Plan.Evaluation is { } evaluation ? cancel => peak.Without(() => evaluation.Measure(model.Network, trainer.Layers, attention.Path, Plan.Ranks, cancel)) : null,
+                Evaluation = Plan.Evaluation is { } evaluation ? cancel => evaluation.Measure(model.Network, trainer.Layers, attention.Path, Plan.Ranks, cancel) : null,
                 OnEvaluation = OnEvaluation,
             }.Run(stop));
         FinetuneLog.Memory(outlook, peak.Bytes());
