@@ -9,7 +9,7 @@ namespace CutoffLen.Cli.Tests.Scripts;
 internal sealed class ScriptSandbox : IDisposable
 {
     private static readonly string[] SmallTools =
-        ["awk", "basename", "bash", "cat", "cksum", "cmp", "cp", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "mktemp", "mv", "readlink", "rm", "sed", "sleep", "sort", "touch"];
+        ["awk", "basename", "bash", "cat", "cksum", "cmp", "cp", "dirname", "find", "flock", "grep", "head", "id", "mkdir", "mktemp", "mv", "nproc", "readlink", "rm", "sed", "sleep", "sort", "touch"];
 
     private readonly string tools;
 
