@@ -2,25 +2,13 @@ using System.Text;
 using CutoffLen.Checkpoints;
 using CutoffLen.Common;
 using CutoffLen.Configuration;
-using CutoffLen.Hub;
 using CutoffLen.Runs;
 
 namespace CutoffLen.Tests.Hub;
 
-public sealed class HubFilesTests : IDisposable
+/// <summary>Names of models and data, and what the hub answers to them.</summary>
+public sealed class HubFilesTests : HubFixture
 {
-    private const string Repository = "hub/models--org--tiny";
-    private const string Snapshot = $"{Repository}/snapshots/{LocalHub.Commit}";
-
-    private readonly TemporaryFolder folder = new();
-    private readonly LocalHub hub = new();
-
-    public void Dispose()
-    {
-        hub.Dispose();
-        folder.Dispose();
-    }
-
     [Fact]
     public void A_model_is_downloaded_into_the_layout_of_the_cache_and_found_there_afterwards()
     {
@@ -103,96 +91,6 @@ public sealed class HubFilesTests : IDisposable
         Assert.Empty(hub.Requests);
     }
 
-    [Fact]
-    public void Broken_connections_are_gone_on_with_from_where_they_broke()
-    {
-        AddModel();
-        hub.Files.Remove("config.json", out var config);
-        Files().Model("org/tiny", weights: false);
-        hub.Files["config.json"] = config!;
-        var etag = hub.EtagOf(hub.Files["model.safetensors"]);
-        hub.Statuses.Enqueue(503);
-        hub.BreakAfter.Enqueue(int.MaxValue); // config.json
-        foreach (var bytes in new[] { 700, 0, 0, 500 })
-        {
-            hub.BreakAfter.Enqueue(bytes);
-        }
-
-        hub.Requests.Clear();
-        var path = Files().Model("org/tiny");
-        Assert.Equal(hub.Files["model.safetensors"], File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
-        Assert.Equal(
-            [$"GET /cdn/{etag}", .. Enumerable.Repeat($"GET /cdn/{etag} from 700", 3), $"GET /cdn/{etag} from 1200"],
-            hub.Requests.Where(request => request.StartsWith("GET /cdn/", StringComparison.Ordinal)));
-    }
-
-    [Fact]
-    public void What_an_interrupted_download_left_is_gone_on_with()
-    {
-        AddModel();
-        var content = hub.Files["model.safetensors"];
-        using var stop = new CancellationTokenSource();
-        hub.Before = path =>
-        {
-            if (path.Contains("/cdn/", StringComparison.Ordinal))
-            {
-                stop.Cancel(); // before the answer
-            }
-        };
-        Assert.ThrowsAny<OperationCanceledException>(() => Files(stop: stop.Token).Model("org/tiny"));
-        Assert.False(File.Exists(folder[$"{Snapshot}/model.safetensors"]));
-        Assert.False(File.Exists(folder[$"{Repository}/refs/main"]));
-
-        hub.Before = null;
-        var part = folder[$"{Repository}/blobs/{hub.EtagOf(content)}.incomplete"];
-        Assert.True(File.Exists(part));
-        File.WriteAllBytes(part, content[..1234]);
-        hub.Requests.Clear();
-        var path = Files().Model("org/tiny");
-        Assert.Equal(content, File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
-        Assert.Contains($"GET /cdn/{hub.EtagOf(content)} from 1234", hub.Requests);
-        Assert.False(File.Exists(part));
-    }
-
-    [Fact]
-    public void A_connection_that_keeps_breaking_is_said_and_what_came_is_kept()
-    {
-        AddModel();
-        for (var n = 0; n < 50; n++)
-        {
-            hub.BreakAfter.Enqueue(0);
-        }
-
-        var message = Refused("org/tiny");
-        Assert.StartsWith("org/tiny: there is no such folder here; as a name on the hub: ", message);
-        Assert.Contains($"{hub.Endpoint}: the connection failed 6 times in a row", message);
-        hub.BreakAfter.Clear();
-        Files().Model("org/tiny");
-    }
-
-    [Fact]
-    public void A_content_without_its_checksum_is_refused_and_nothing_of_it_stays()
-    {
-        AddModel();
-        hub.Altered = bytes => [.. bytes[..10], (byte)(bytes[10] ^ 1), .. bytes[11..]];
-        foreach (var weights in new[] { true, false })
-        {
-            Assert.Contains("do not have the checksum", Refused("org/tiny", weights));
-            Assert.DoesNotContain(Directory.GetFiles(folder[$"{Repository}/blobs"]), file => !file.EndsWith(".incomplete", StringComparison.Ordinal));
-            Assert.False(Directory.Exists(folder[Snapshot]));
-        }
-
-        hub.Altered = bytes => [.. bytes, 0];
-        Assert.Contains("more comes than the", Refused("org/tiny"));
-
-        // A part that another program left, of other bytes: the content is fetched from its beginning.
-        hub.Altered = bytes => bytes;
-        Directory.Delete(folder[Repository], recursive: true);
-        var content = hub.Files["model.safetensors"];
-        folder.Write($"{Repository}/blobs/{hub.EtagOf(content)}.incomplete", new byte[100]);
-        Assert.Equal(content, File.ReadAllBytes(Path.Combine(Files().Model("org/tiny"), "model.safetensors")));
-    }
-
     [Theory]
     [InlineData("org/tiny", null, "secret", "RepoNotFound", "has no such public model; a private one needs a token in HF_TOKEN")]
     [InlineData("org/tiny", "wrong", "secret", "RepoNotFound", "has no such model that the token given (HF_TOKEN) may read")]
@@ -267,44 +165,6 @@ public sealed class HubFilesTests : IDisposable
     }
 
     [Fact]
-    public void Of_two_downloads_at_once_one_fetches_and_the_other_waits()
-    {
-        AddModel();
-        Parallel.Invoke(() => Files().Model("org/tiny"), () => Files().Model("org/tiny"));
-        var downloads = hub.Requests.Where(request => request.StartsWith("GET", StringComparison.Ordinal) && !request.Contains("/api/", StringComparison.Ordinal)).ToList();
-        Assert.Equal(downloads.Distinct().Order(), downloads.Order());
-        Assert.NotEmpty(Directory.GetFiles(folder["hub/.locks/models--org--tiny"], "*.lock"));
-    }
-
-    [Fact]
-    public void Downloads_report_their_bytes()
-    {
-        AddModel();
-        var seen = new List<(string Title, double Share)>();
-        Files(display: new RunProgress((title, share, _) => seen.Add((title, share)))).Model("org/tiny");
-        Assert.Equal(["download org/tiny, MB"], seen.Select(step => step.Title).Distinct());
-        Assert.Equal([1.0, 1.0], seen.Where(step => step.Share >= 1).Select(step => Math.Round(step.Share, 9))); // settings, weights
-    }
-
-    [Theory]
-    [InlineData(false, true)] // a part of other bytes
-    [InlineData(true, false)] // a hub that sends no parts
-    public void Progress_does_not_step_back_where_a_file_comes_from_its_beginning_again(bool isRightPart, bool sendsParts)
-    {
-        AddModel();
-        Files().Model("org/tiny", weights: false);
-        var content = hub.Files["model.safetensors"];
-        folder.Write($"{Repository}/blobs/{hub.EtagOf(content)}.incomplete", isRightPart ? content[..1234] : new byte[1234]);
-        hub.SendsParts = sendsParts;
-        var shares = new List<double>();
-        var path = Files(display: new RunProgress((_, share, _) => shares.Add(share))).Model("org/tiny");
-        Assert.Equal(content, File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
-        Assert.Equal(shares.Distinct().Order(), shares);
-        Assert.Equal(1234.0 / content.Length, shares[0], 9);
-        Assert.Equal(1, shares[^1], 9);
-    }
-
-    [Fact]
     public void Data_is_named_by_file_or_glob_and_a_configuration_keeps_the_commit()
     {
         using var data = new LocalHub("org/texts", isDataset: true);
@@ -339,33 +199,5 @@ public sealed class HubFilesTests : IDisposable
         }
 
         Assert.Equal([$"{snapshot}/en/b.jsonl", folder.Root], config.WithFullPaths().Data.Data); // not in the default cache
-    }
-
-    private string Refused(string name, bool weights = true, bool offline = false) =>
-        Assert.Throws<UserException>(() => Files(offline: offline).Model(name, weights)).Message;
-
-    private HubFiles Files(string? token = null, bool offline = false, IRunDisplay? display = null, CancellationToken stop = default) =>
-        new(Settings(hub) with { Token = token, IsOffline = offline }, display, stop);
-
-    private HubSettings Settings(LocalHub of) =>
-        new(folder["hub"], of.Endpoint) { RetryDelay = TimeSpan.FromMilliseconds(1) };
-
-    /// <summary>Gives the hub a model of 3 kB of weights, and files that nobody needs.</summary>
-    private void AddModel(long maxShardBytes = long.MaxValue)
-    {
-        foreach (var file in Directory.GetFiles(TinyCheckpoint.Save(folder["made"], maxShardBytes: maxShardBytes)))
-        {
-            hub.Files[Path.GetFileName(file)] = File.ReadAllBytes(file);
-        }
-
-        foreach (var name in new[] { "generation_config.json", "tokenizer.json", "tokenizer_config.json" })
-        {
-            hub.Files[name] = Encoding.UTF8.GetBytes($"{{\"name\":\"{name}\"}}");
-        }
-
-        foreach (var name in new[] { "README.md", "pytorch_model.bin", "original/consolidated.safetensors", "onnx/config.json" })
-        {
-            hub.Files[name] = new byte[2000];
-        }
     }
 }
